@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lar/lar.h: the whole of liblar.
+ *
+ *     struct lar_err err;
+ *     struct lar_model *m;
+ *     struct lar_session *s;
+ *     struct lar_result r;
+ *     if (lar_model_open(&m, "models/lar-demo-q8_0.gguf", NULL, &err) < 0 ||
+ *         lar_session_open(&s, m, NULL, &err) < 0)
+ *         return fprintf(stderr, "%s\n", err.msg), 1;
+ *     struct lar_message msg = {"user", "Where is my parcel 4711?"};
+ *     struct lar_request req = {.messages = &msg, .nmessage = 1, .on_text = print_it};
+ *     if (lar_generate(s, &req, &r, &err) < 0) return fprintf(stderr, "%s\n", err.msg), 1;
+ *     lar_result_free(&r), lar_session_close(s), lar_model_close(m);
+ *
+ * Three kinds of things: a *model* is what a file holds, mapped and immutable after opening, and may be shared by any number of
+ * threads and sessions; a *session* is one timeline of tokens with its memory of them, used by one thread at a time; a
+ * *file* is for looking into a GGUF without running it.
+ *
+ * Errors: every int result is negative on failure (a code of lar/err.h; the sentence is in err, which may be NULL). The library
+ * never prints, exits or aborts on input. Strings are UTF-8; where a length stands beside a pointer NULs are allowed, else they
+ * end. Pointers that a function gives are borrowed until their object is closed unless it says that the caller frees them.
+ * Options structs: zero means "the default" for every field unless it says otherwise, and NULL for the struct means all defaults.
+ */
+#ifndef LAR_LAR_H
+#define LAR_LAR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lar/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LAR_API __attribute__((visibility("default")))
+#else
+#define LAR_API
+#endif
+
+struct lar_model;
+struct lar_session;
+struct lar_file;
+
+/* "0.1.0" */
+LAR_API const char *lar_version(void);
+/* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
+LAR_API const char *lar_cpu_level(void);
+/* Frees what a function says the caller frees; NULL is allowed. */
+LAR_API void lar_free(void *p);
+
+/* ---- model ------------------------------------------------------------------------------------------------------ */
+
+struct lar_model_options {
+    int threads; /* worker threads for this model, 0: as many as cores were given to the process */
+};
+
+/* Opens a .gguf (version 2 or 3; the first part of a split one opens all). The caller closes with lar_model_close. */
+LAR_API int lar_model_open(struct lar_model **out, const char *path,
+                           const struct lar_model_options *opt, struct lar_err *err);
+/* The model lives on until its last session is closed. NULL is allowed. */
+LAR_API void lar_model_close(struct lar_model *m);
+
+struct lar_model_info {
+    const char *architecture; /* general.architecture */
+    const char *name;         /* general.name, "" when absent */
+    int ctx_train;            /* context length the model was trained with */
+    int vocab;                /* number of token ids */
+    int layers, width;        /* blocks; embedding length */
+    int threads;              /* worker threads in use */
+    int has_template;         /* a chat template is in the file */
+    int can_think;            /* the template knows a thinking part */
+    int64_t parameters;       /* number of weights */
+    uint64_t weight_bytes;    /* their bytes in the file */
+};
+LAR_API void lar_model_info(const struct lar_model *m, struct lar_model_info *out);
+/* The chat template's Jinja source, "" when the model has none. */
+LAR_API const char *lar_model_template(const struct lar_model *m);
+
+/* ---- tokens ------------------------------------------------------------------------------------------------------ */
+
+enum {
+    LAR_TOKENIZE_SPECIAL = 1, /* text such as <|im_end|> becomes the special token of that name */
+    LAR_TOKENIZE_BOS = 2,     /* add what the model's tokenizer adds by itself (begin of sequence, ...) */
+};
+
+/* Token ids of text. Writes at most cap of them and gives the number there are, which may be more than cap. */
+LAR_API int64_t lar_tokenize(const struct lar_model *m, const char *text, size_t n, unsigned flags,
+                             int32_t *out, size_t cap, struct lar_err *err);
+/* The bytes that one token stands for in running text (may be part of a character); special tokens give their name. n gets the length.
+ * NULL for an id that is no token. */
+LAR_API const char *lar_token_bytes(const struct lar_model *m, int32_t id, size_t *n);
+/* The token's piece as the vocabulary writes it. NULL for an id that is no token. */
+LAR_API const char *lar_token_piece(const struct lar_model *m, int32_t id, size_t *n);
+enum { LAR_TOKEN_NORMAL = 1, LAR_TOKEN_UNKNOWN, LAR_TOKEN_CONTROL, LAR_TOKEN_USER, LAR_TOKEN_UNUSED, LAR_TOKEN_BYTE };
+LAR_API int lar_token_type(const struct lar_model *m, int32_t id); /* 0 for an id that is no token */
+LAR_API int lar_token_ends(const struct lar_model *m, int32_t id); /* 1 when the token ends an answer */
+/* Text of ids; control tokens are left out unless special. The caller frees *out (terminated, length in *n) with lar_free. */
+LAR_API int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special,
+                           char **out, size_t *n, struct lar_err *err);
+
+/* ---- chat templates ------------------------------------------------------------------------------------------------ */
+
+struct lar_message {
+    const char *role;    /* "system", "user", "assistant" */
+    const char *content; /* terminated UTF-8 */
+};
+
+enum lar_think { LAR_THINK_DEFAULT, LAR_THINK_ON, LAR_THINK_OFF };
+
+/* The prompt text for messages with the opening of the assistant's turn. LAR_EUNSUPPORTED when the model has no template.
+ * The caller frees *out with lar_free. */
+LAR_API int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
+                            enum lar_think think, char **out, size_t *n, struct lar_err *err);
+/* Renders any Jinja chat template. input is a JSON object: messages, tools, add_generation_prompt and any other variable. Limits on steps,
+ * depth and output hold. Caller frees *out. */
+LAR_API int lar_template_render(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
+                                char **out, size_t *n, struct lar_err *err);
+
+/* ---- sessions ------------------------------------------------------------------------------------------------------ */
+
+enum lar_kv { LAR_KV_F16, LAR_KV_F32, LAR_KV_Q8_0 };
+
+struct lar_session_options {
+    int ctx;        /* tokens of room; 0: the model's trained length, at most 4096 */
+    enum lar_kv kv; /* how keys and values are kept */
+    int batch;      /* prompt tokens evaluated at once, 0: 512 */
+};
+
+/* All memory that decoding needs is taken here. LAR_ENOMEM names the bytes needed and available. Close with lar_session_close. */
+LAR_API int lar_session_open(struct lar_session **out, struct lar_model *m,
+                             const struct lar_session_options *opt, struct lar_err *err);
+LAR_API void lar_session_close(struct lar_session *s);
+
+/* Makes the session's timeline exactly these tokens: keeps the longest common beginning, drops what differs, evaluates the rest. Afterwards
+ * lar_session_logits is the distribution after the last one. Gives the number of tokens that were evaluated. LAR_ELIMIT when n exceeds the room,
+ * LAR_ECANCEL after lar_session_cancel (what was evaluated by then is kept). */
+LAR_API int lar_session_sync(struct lar_session *s, const int32_t *tokens, size_t n, struct lar_err *err);
+/* Evaluates further tokens at the end of the timeline; with all non-NULL also the logits of every one: all is [n][vocab], the caller's. */
+LAR_API int lar_session_extend(struct lar_session *s, const int32_t *tokens, size_t n, float *all,
+                               struct lar_err *err);
+LAR_API const float *lar_session_logits(const struct lar_session *s); /* [vocab]; NULL before the first token */
+LAR_API const int32_t *lar_session_tokens(const struct lar_session *s, size_t *n);
+LAR_API int lar_session_ctx(const struct lar_session *s);
+/* May be called from a signal handler or another thread: what runs in s stops soon with LAR_ECANCEL. The next call runs again. */
+LAR_API void lar_session_cancel(struct lar_session *s);
+/* Bytes that a session of this model with these options takes: keys and values, and work space. */
+LAR_API int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
+                              uint64_t *kv_bytes, uint64_t *work_bytes, struct lar_err *err);
+
+/* ---- sampling ------------------------------------------------------------------------------------------------------- */
+
+/* Unlike other structs, zero is not the default here: start from lar_sampling_default. The order of the steps is logit bias, repetition
+ * penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature, draw; with mirostat only penalties, DRY, temperature, mirostat. */
+struct lar_sampling {
+    float temp;              /* 0: always the most probable token */
+    int top_k;               /* 0: off */
+    float top_p;             /* 1: off */
+    float min_p;             /* 0: off */
+    float typical_p;         /* 1: off */
+    float repeat_penalty;    /* 1: off */
+    int repeat_last_n;       /* tokens that the penalties look back on; -1: all of the context; 0: off */
+    float presence_penalty;  /* 0: off */
+    float frequency_penalty; /* 0: off */
+    float dry_multiplier;    /* 0: off */
+    float dry_base;
+    int dry_allowed_length;
+    int dry_penalty_last_n;  /* -1: all of the context */
+    float xtc_probability;   /* 0: off */
+    float xtc_threshold;     /* above 0.5: off */
+    int mirostat;            /* 0: off, 1 or 2 */
+    float mirostat_tau, mirostat_eta;
+    int64_t seed;            /* negative: from the system's random numbers */
+};
+
+/* Lar's defaults (temp 0.8, top_k 40, top_p 0.95, min_p 0.05, seed -1, all else off), overridden by the model's own recommendation
+ * (general.sampling.*) where m has one; m may be NULL. */
+LAR_API void lar_sampling_default(struct lar_sampling *p, const struct lar_model *m);
+/* LAR_EINVAL with the name of the first field that is out of range. */
+LAR_API int lar_sampling_check(const struct lar_sampling *p, struct lar_err *err);
+
+/* ---- generating ------------------------------------------------------------------------------------------------------ */
+
+enum lar_text_kind { LAR_TEXT_ANSWER, LAR_TEXT_THINKING };
+enum lar_stop {
+    LAR_STOP_END,    /* the model ended its answer */
+    LAR_STOP_STRING, /* one of stop[] appeared (it is not part of the text) */
+    LAR_STOP_LENGTH, /* max_tokens */
+    LAR_STOP_FULL,   /* the session's context is full */
+    LAR_STOP_CANCEL  /* lar_session_cancel, or the callback asked */
+};
+LAR_API const char *lar_stop_name(enum lar_stop s); /* "end", "string", "length", "context", "cancel" */
+
+struct lar_request {
+    /* What to continue: one of messages (through the model's template), text, or tokens. */
+    const struct lar_message *messages;
+    size_t nmessage;
+    const char *text; /* terminated; tokenised with special tokens parsed and the tokenizer's own ones added */
+    const int32_t *tokens;
+    size_t ntoken;
+    enum lar_think think;
+    const struct lar_sampling *sampling; /* NULL: lar_sampling_default of the model */
+    int max_tokens;                      /* 0: until the context is full */
+    const char *const *stop;             /* strings that end the answer */
+    size_t nstop;
+    /* Called with each new piece of text, whole UTF-8 characters only (bytes that are no UTF-8 come as U+FFFD). A non-zero answer stops. */
+    int (*on_text)(void *ctx, enum lar_text_kind kind, const char *text, size_t n);
+    /* Called now and then while the prompt is evaluated. */
+    void (*on_prompt)(void *ctx, size_t done, size_t total);
+    void *ctx;
+};
+
+struct lar_result {
+    char *text;         /* the answer without its thinking; terminated */
+    size_t text_n;
+    char *thinking;     /* "" when there was none */
+    size_t thinking_n;
+    int32_t *tokens;    /* all generated ids, the ending one included */
+    size_t ntoken;
+    enum lar_stop stop;
+    size_t prompt_tokens; /* of the whole prompt */
+    size_t prompt_reused; /* of these, already in the session */
+    double prompt_ms;     /* evaluating the rest */
+    double first_token_ms; /* from the call to the first token's choice */
+    double generate_ms;   /* from the first token's choice to the end */
+};
+
+/* Continues a prompt. The session keeps prompt and answer, so that a longer prompt which begins the same evaluates only what is new. On success
+ * the caller frees the result with lar_result_free. A prompt that does not fit is LAR_ELIMIT and says both numbers. */
+LAR_API int lar_generate(struct lar_session *s, const struct lar_request *req, struct lar_result *out,
+                         struct lar_err *err);
+LAR_API void lar_result_free(struct lar_result *r);
+
+/* ---- looking into a file ------------------------------------------------------------------------------------------------ */
+
+/* Opens any well-formed GGUF, also of architectures that Lar cannot run. */
+LAR_API int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err);
+LAR_API void lar_file_close(struct lar_file *f);
+
+struct lar_file_info {
+    unsigned version;
+    uint64_t alignment, bytes; /* bytes of all parts */
+    int parts;
+    size_t nmeta, ntensor;
+};
+LAR_API void lar_file_info(const struct lar_file *f, struct lar_file_info *out);
+
+enum lar_meta_type {
+    LAR_META_U8, LAR_META_I8, LAR_META_U16, LAR_META_I16, LAR_META_U32, LAR_META_I32, LAR_META_F32, LAR_META_BOOL,
+    LAR_META_STRING, LAR_META_ARRAY, LAR_META_U64, LAR_META_I64, LAR_META_F64
+};
+struct lar_meta {
+    const char *key; /* not terminated: key_n bytes */
+    size_t key_n;
+    enum lar_meta_type type, element; /* element: of an array */
+    uint64_t count;                   /* of an array, else 1 */
+    uint64_t offset;                  /* of the key in the file */
+};
+/* i < nmeta, j < count. The number forms take any integer, float or bool; strings are not terminated. */
+LAR_API void lar_file_meta(const struct lar_file *f, size_t i, struct lar_meta *out);
+LAR_API int64_t lar_file_meta_int(const struct lar_file *f, size_t i, uint64_t j);
+LAR_API double lar_file_meta_num(const struct lar_file *f, size_t i, uint64_t j);
+LAR_API const char *lar_file_meta_str(const struct lar_file *f, size_t i, uint64_t j, size_t *n);
+
+struct lar_tensor {
+    const char *name; /* not terminated: name_n bytes */
+    size_t name_n;
+    const char *type; /* "F32", "Q4_K", ... */
+    int ndim;
+    int64_t shape[4]; /* shape[0] is contiguous */
+    uint64_t offset, bytes;
+    int part;
+};
+LAR_API void lar_file_tensor(const struct lar_file *f, size_t i, struct lar_tensor *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * io/filemap.h: a whole file, mapped read-only and shared with the page cache. */
+#ifndef IO_FILEMAP_H
+#define IO_FILEMAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct filemap {
+    const uint8_t *p; /* NULL for an empty file */
+    size_t n;
+};
+
+/* Refuses what is not a regular file (a directory, a pipe, a device) with its name and kind. */
+int filemap_open(struct filemap *m, const char *path, struct lar_err *err);
+void filemap_close(struct filemap *m);
+
+#endif
