@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# Lar's build, one text to read from top to bottom. A folder is its own file list: a .c file dropped into it is built,
+# a tests/test_*.c or tests/*.t is run by `make check`. Nothing is probed; what can be chosen is a variable (`make help`).
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+B       ?= build
+O       ?= -O2 -g
+RUN     ?=
+SAN     ?=
+WERROR  ?=
+FLOORS  ?= *
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+# ---- the target machine ------------------------------------------------------------------------------------------
+HOST    := $(shell uname -m)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+ARCH    := $(firstword $(subst -, ,$(MACHINE)))
+KDIR    := $(if $(filter x86_64,$(ARCH)),x86,$(if $(filter aarch64 arm64,$(ARCH)),arm))
+NATIVE  := $(filter $(HOST),$(subst arm64,aarch64,$(ARCH)))
+CROSS   := $(if $(filter %-gcc,$(firstword $(CC))),$(patsubst %gcc,%,$(firstword $(CC))))
+AR      := $(CROSS)ar
+OBJCOPY ?= $(CROSS)objcopy
+OBJDUMP ?= $(CROSS)objdump
+CXX     := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(patsubst %gcc,%g++,$(CC)))
+# Line editing in the chat. Debian has no libedit for another machine beside ours, so a cross build goes without.
+EDIT    ?= $(if $(NATIVE),1,0)
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+
+# ---- flags -------------------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual \
+        -Wpointer-arith -Wundef -Wwrite-strings -Wdouble-promotion -Wimplicit-fallthrough -Wformat=2 \
+        $(if $(WERROR),-Werror)
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP -fPIC -pthread -fvisibility=hidden \
+              -ffp-contract=off -fno-math-errno $(WARN) $(O) $(CFLAGS) \
+              $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LIBS := -lm
+
+# ---- files -------------------------------------------------------------------------------------------------------
+SRC   := $(sort $(wildcard $(FLOORS:%=src/%/*.c)))
+SRC   += $(if $(filter kern *,$(FLOORS)),$(sort $(wildcard src/kern/ref/*.c $(if $(KDIR),src/kern/$(KDIR)/*.c))))
+SRC   += $(if $(filter dev *,$(FLOORS)),$(sort $(wildcard src/dev/cpu/*.c)))
+APP   := $(sort $(wildcard app/*/*.c))
+OBJ   := $(SRC:%.c=$B/%.o)
+APPO  := $(APP:%.c=$B/%.o)
+BASEO := $(filter $B/src/base/%,$(OBJ))
+KCHECK := $(sort $(wildcard tests/kcheck.c tests/kcheck/*.c))
+FUZZ  := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+PROG  := $(patsubst %.c,$B/%,$(sort $(wildcard tests/test_*.c))) $(if $(KCHECK),$B/tests/kcheck) \
+         $(if $(wildcard tests/fuzz/replay.c),$(FUZZ:%=$B/tests/%))
+SCRIPT := $(sort $(wildcard tests/*.t))
+
+.PHONY: all help demo check bench accuracy fuzz fuzz-run install uninstall format deps tests clean FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+all: $B/liblar.a $B/liblar.so $B/lar
+
+help:
+	@echo 'make             $B/lar, $B/liblar.a and $B/liblar.so'
+	@echo 'make demo        installs what is missing, builds, and answers a message with the model in models/'
+	@echo 'make check       installs what is missing, builds, runs every test; ONLY="tests/test_json tests/cli.t" runs some'
+	@echo 'make bench       kernels against the scalar reference, on this machine'
+	@echo 'make accuracy    the model in models/ over its test set, beside the figures of its card'
+	@echo 'make fuzz        SECONDS=10 of libFuzzer for each target in tests/fuzz (needs clang)'
+	@echo 'make install     PREFIX=/usr/local DESTDIR=: program, library, headers, pkg-config file, manual'
+	@echo 'make format      clang-format over the sources'
+	@echo
+	@echo 'B=folder         where everything goes that is built (build)'
+	@echo 'CC=clang         another compiler; WERROR=1 makes its warnings errors'
+	@echo 'SAN=address,undefined   or thread: with that sanitizer'
+	@echo 'CC=aarch64-linux-gnu-gcc RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu"   another machine; RUN= runs its programs'
+	@echo 'RUN="qemu-x86_64 -cpu Nehalem"   the same programs on an old processor'
+	@echo 'EDIT=0           a chat without line editing: no libedit'
+	@echo 'FLOORS="base io" only these folders of src, for work on the lower floors'
+
+# ---- objects -----------------------------------------------------------------------------------------------------
+# The kernels' own files are the only ones that may use instructions wider than the baseline (tests/baseline.t proves it).
+$B/src/kern/%: ISA = -O3
+$B/src/kern/x86/%_avx2.o:       ISA = -O3 -mavx2 -mfma -mf16c
+$B/src/kern/x86/%_avx512.o:     ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+$B/src/kern/x86/%_avx512bf16.o: ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
+$B/src/kern/arm/%_dot.o:        ISA = -O3 -march=armv8.2-a+dotprod+fp16
+$B/src/kern/arm/%_i8mm.o:       ISA = -O3 -march=armv8.2-a+dotprod+i8mm+fp16
+$B/src/api/%:                   ISA = -DLAR_VERSION='"$(VERSION)"'
+$B/app/%:                       ISA = -Iapp -DLAR_EDIT=$(EDIT) $(if $(filter check,$(MAKECMDGOALS)),cxx)
+$B/tests/%:                     ISA = -Itests
+
+$B/%.o: %.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA) -c $< -o $@
+
+# Rewritten only when they change, so that other flags or a removed source rebuild what they concern.
+$B/flags: NOW = $(CC) $(ALL_CFLAGS) EDIT=$(EDIT) VERSION=$(VERSION)
+$B/files: NOW = $(SRC) $(APP)
+$B/flags $B/files: FORCE
+	@mkdir -p $(@D)
+	@echo '$(NOW)' | cmp -s - $@ || echo '$(NOW)' > $@
+
+# ---- library and program -----------------------------------------------------------------------------------------
+# One object in which every name but lar_* is local: short names inside, no clash with anybody's outside.
+$B/liblar.o: $(OBJ) $B/files
+	$(CC) -r -nostdlib $(OBJ) -o $@
+	$(OBJCOPY) --localize-hidden $@
+$B/liblar.a: $B/liblar.o
+	@rm -f $@
+	$(AR) rcs $@ $<
+$B/liblar.so: $(OBJ) $B/files
+	$(CC) -shared -Wl,-soname,liblar.so.0 $(if $(SAN),,-Wl,-z,defs) $(ALL_LDFLAGS) $(OBJ) $(LIBS) -o $@
+$B/lar: $(APPO) $(BASEO) $B/liblar.a
+	$(CC) $(ALL_LDFLAGS) $(APPO) $(BASEO) $B/liblar.a $(LIBS) $(if $(filter 1,$(EDIT)),-ledit) -o $@
+
+# ---- tests -------------------------------------------------------------------------------------------------------
+# Tests see the inside: they link the plain objects, each taking from this archive what it uses.
+$B/plain.a: $(OBJ) $B/files
+	@rm -f $@
+	$(AR) rcs $@ $(OBJ)
+$B/tests/test_%: $B/tests/test_%.o $B/plain.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+$B/tests/kcheck: $(KCHECK:%.c=$B/%.o) $B/plain.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+$B/tests/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $B/plain.a
+	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+$B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/plain.a
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
+
+tests: $(PROG) all
+
+deps:
+	@tools/install-deps.sh '$(CC)' '$(RUN)' EDIT=$(EDIT) $(if $(filter check,$(MAKECMDGOALS)),cxx)
+# The second make reads this file again: on a fresh machine there was no compiler to ask the first time.
+demo: deps
+	@$(MAKE) --no-print-directory $B/lar
+	@B='$B' RUN='$(RUN)' tools/demo.sh
+check: deps
+	@$(MAKE) --no-print-directory tests
+	@B='$B' CC='$(CC)' CXX='$(CXX)' RUN='$(RUN)' SAN='$(SAN)' OBJDUMP='$(OBJDUMP)' MAKE='$(MAKE)' EDIT='$(EDIT)' \
+	  tools/check.sh -j$(JOBS) $(if $(ONLY),$(patsubst tests/test_%,$B/tests/test_%,$(ONLY)),$(PROG) $(SCRIPT))
+
+clean:
+	rm -rf $B
+-include $(OBJ:.o=.d) $(APPO:.o=.d) $(wildcard $B/tests/*.d $B/tests/*/*.d)
