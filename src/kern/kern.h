@@ -29,7 +29,8 @@
  *   ACT_F32     float x[k]
  *   ACT_Q8_32   int8 q[k] | float d[k/32]  | int16 s[k/16]     x = d * q, one d per 32; s: sums of 16 q. k % 32 == 0
  *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16]     one d per 256.                            k % 256 == 0
- * d = max|x| / 127, q = round to nearest even of x / d (0 where d is 0), so q is in -127..127. */
+ * d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even, so q is in -127..127 and equal at every level;
+ * a group whose max|x| is below 2^-100 is all zero, d too. x must be finite: else the row is unspecified, but memory-safe. */
 enum kern_act { ACT_F32, ACT_Q8_32, ACT_Q8_256, ACT_COUNT };
 
 static inline size_t kern_up64(size_t n)
