@@ -56,6 +56,7 @@ LAR_API void lar_free(void *p);
 
 struct lar_model_options {
     int threads; /* worker threads for this model, 0: as many as cores were given to the process */
+    int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
 };
 
 /* Opens a .gguf (version 2 or 3; the first part of a split one opens all). The caller closes with lar_model_close. */
@@ -275,6 +276,18 @@ struct lar_tensor {
     int part;
 };
 LAR_API void lar_file_tensor(const struct lar_file *f, size_t i, struct lar_tensor *out);
+
+/* ---- writing results ------------------------------------------------------------------------------------------------ */
+
+struct lar_array {
+    const char *name;
+    const char *type; /* "F32" or "I32" */
+    int ndim;         /* 1..4 */
+    int64_t shape[4]; /* the last one is contiguous */
+    const void *data;
+};
+/* Writes a .safetensors file: beside its place first, then renamed into it, so a crash or a full disk leaves no half of one. */
+LAR_API int lar_write_safetensors(const char *path, const struct lar_array *a, size_t n, struct lar_err *err);
 
 #ifdef __cplusplus
 }
