@@ -60,9 +60,9 @@ struct gguf {
     int npart;
     uint64_t file_bytes;       /* of all parts */
     struct arena a;
-    /* private: name indices */
-    uint32_t *kv_index, *tensor_index;
-    size_t kv_mask, tensor_mask;
+    /* private */
+    uint32_t *kv_index, *tensor_index; /* numbers sorted by name */
+    int borrowed;                      /* the bytes are the caller's: nothing to unmap */
 };
 
 /* Opens path; when it is named ...-0000i-of-0000N.gguf, all N parts beside it. On failure nothing is left open and g is zeroed.
@@ -91,5 +91,9 @@ struct str gguf_str_at(const struct gguf_kv *kv, uint64_t i);
 int64_t gguf_int_at(const struct gguf_kv *kv, uint64_t i);   /* any integer type or BOOL */
 double gguf_num_at(const struct gguf_kv *kv, uint64_t i);    /* any integer or float type */
 int gguf_is_int(enum gguf_type t);                            /* an integer type (not BOOL) */
+
+/* Shared by gguf.c and gguf_get.c: bytes of a value (0: its length stands in the file); the order of the name indices. */
+int gguf_type_bytes(enum gguf_type t);
+int gguf_name_cmp(struct str a, struct str b);
 
 #endif
