@@ -14,6 +14,12 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#define LAR_API __attribute__((visibility("default")))
+#else
+#define LAR_API
+#endif
+
 #define LAR_ERR_MAP(X)                                                 \
     X(EINVAL, -1, "the caller passed something invalid")               \
     X(ENOMEM, -2, "out of memory or over budget")                      \
@@ -36,7 +42,7 @@ struct lar_err {
 };
 
 /* The general meaning of a code; never NULL. */
-const char *lar_code_text(int code);
+LAR_API const char *lar_code_text(int code);
 
 #ifdef __cplusplus
 }

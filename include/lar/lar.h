@@ -35,12 +35,6 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
-#define LAR_API __attribute__((visibility("default")))
-#else
-#define LAR_API
-#endif
-
 struct lar_model;
 struct lar_session;
 struct lar_file;

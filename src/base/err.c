@@ -9,18 +9,6 @@
 
 #include "base/utf8.h"
 
-const char *lar_code_text(int code)
-{
-    switch (code) {
-    case LAR_OK: return "no error";
-#define X(name, value, text) \
-    case LAR_##name: return text;
-        LAR_ERR_MAP(X)
-#undef X
-    default: return "unknown error code";
-    }
-}
-
 /* A message may quote names from a hostile file: no control characters, no broken UTF-8. */
 static void clean(char *s)
 {
