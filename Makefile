@@ -49,7 +49,7 @@ APPO  := $(APP:%.c=$B/%.o)
 BASEO := $(filter $B/src/base/%,$(OBJ))
 KCHECK := $(sort $(wildcard tests/kcheck.c tests/kcheck/*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-PROG  := $(patsubst %.c,$B/%,$(sort $(wildcard tests/test_*.c))) $(if $(KCHECK),$B/tests/kcheck) \
+PROG  := $(patsubst %.c,$B/%,$(sort $(wildcard tests/test_*.c))) $(if $(KCHECK),$B/kcheck) \
          $(if $(wildcard tests/fuzz/replay.c),$(FUZZ:%=$B/tests/%))
 SCRIPT := $(sort $(wildcard tests/*.t))
 
@@ -119,7 +119,7 @@ $B/plain.a: $(OBJ) $B/files
 	$(AR) rcs $@ $(OBJ)
 $B/tests/test_%: $B/tests/test_%.o $B/plain.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
-$B/tests/kcheck: $(KCHECK:%.c=$B/%.o) $B/plain.a
+$B/kcheck: $(KCHECK:%.c=$B/%.o) $B/plain.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $B/tests/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $B/plain.a
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@

@@ -8,13 +8,13 @@
 # Comments and strings are taken out before code is judged. Exits 1 when anything was found.
 
 BEGIN {
-    never = "sprintf vsprintf strcpy strcat strncat gets atoi atol atof strtok rand srand random system popen signal " \
+    never = "sprintf vsprintf strcpy strcat strncat gets atoi atol atof strtok rand srand random system popen " \
             "alloca tmpnam mktemp setjmp longjmp gmtime localtime asctime ctime"
     heap = "malloc calloc realloc free aligned_alloc posix_memalign strdup strndup asprintf"
-    loud = "printf vprintf puts putchar perror fprintf vfprintf fputs fputc exit _exit abort quick_exit"
+    loud = "signal sigaction printf vprintf puts putchar perror fprintf vfprintf fputs fputc exit _exit abort quick_exit"
     n = split(never, word, " "); for (i = 1; i <= n; i++) ban[word[i]] = "is banned everywhere (STYLE.md)"
     n = split(heap, word, " ");  for (i = 1; i <= n; i++) ban_heap[word[i]] = "memory comes through base/mem.h"
-    n = split(loud, word, " ");  for (i = 1; i <= n; i++) ban_loud[word[i]] = "the library never prints or exits"
+    n = split(loud, word, " ");  for (i = 1; i <= n; i++) ban_loud[word[i]] = "the library never prints or exits, and takes no signals"
 }
 
 FNR == 1 {
