@@ -10,6 +10,7 @@ RUN     ?=
 SAN     ?=
 WERROR  ?=
 FLOORS  ?= *
+FUZZ_SECONDS ?= 10
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -51,6 +52,8 @@ KCHECK := $(sort $(wildcard tests/kcheck.c tests/kcheck/*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROG  := $(patsubst %.c,$B/%,$(sort $(wildcard tests/test_*.c))) $(if $(KCHECK),$B/kcheck) \
          $(if $(wildcard tests/fuzz/replay.c),$(FUZZ:%=$B/tests/%))
+MAN   := $(wildcard doc/*.1)
+ROOT  := $(DESTDIR)$(PREFIX)
 SCRIPT := $(sort $(wildcard tests/*.t))
 
 .PHONY: all help demo check bench accuracy fuzz fuzz-run install uninstall format deps tests clean FORCE
@@ -64,7 +67,7 @@ help:
 	@echo 'make check       installs what is missing, builds, runs every test; ONLY="tests/test_json tests/cli.t" runs some'
 	@echo 'make bench       kernels against the scalar reference, on this machine'
 	@echo 'make accuracy    the model in models/ over its test set, beside the figures of its card'
-	@echo 'make fuzz        SECONDS=10 of libFuzzer for each target in tests/fuzz (needs clang)'
+	@echo 'make fuzz        FUZZ_SECONDS=10 of libFuzzer for each target in tests/fuzz (needs clang)'
 	@echo 'make install     PREFIX=/usr/local DESTDIR=: program, library, headers, pkg-config file, manual'
 	@echo 'make format      clang-format over the sources'
 	@echo
@@ -138,6 +141,35 @@ check: deps
 	@$(MAKE) --no-print-directory tests
 	@B='$B' CC='$(CC)' CXX='$(CXX)' RUN='$(RUN)' SAN='$(SAN)' OBJDUMP='$(OBJDUMP)' MAKE='$(MAKE)' EDIT='$(EDIT)' \
 	  tools/check.sh -j$(JOBS) $(if $(ONLY),$(patsubst tests/test_%,$B/tests/test_%,$(ONLY)),$(PROG) $(SCRIPT))
+
+bench: $B/kcheck
+	$(RUN) $B/kcheck --bench
+accuracy: $B/tests/test_demo_model
+	$(RUN) $B/tests/test_demo_model --table
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang B='$B/fuzz' SAN=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZ:%=$B/%)
+	@set -e; for t in $(FUZZ); do echo "== $$t"; mkdir -p $B/found/$$t; name=$${t#fuzz_}; \
+	  $B/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$B/found/ $B/found/$$t \
+	    $$(ls -d tests/fuzz/corpus/$$name ../shared/data/fuzz/*/$$name 2>/dev/null); done
+
+# ---- the rest ----------------------------------------------------------------------------------------------------
+format:
+	clang-format -i $$(find include src app tests -name '*.[ch]')
+
+install: all
+	install -d $(ROOT)/bin $(ROOT)/lib/pkgconfig $(ROOT)/include/lar $(ROOT)/share/man/man1
+	install -m755 $B/lar $(ROOT)/bin
+	install -m644 include/lar/*.h $(ROOT)/include/lar
+	install -m644 $B/liblar.a $(ROOT)/lib
+	install -m755 $B/liblar.so $(ROOT)/lib/liblar.so.$(VERSION)
+	ln -sf liblar.so.$(VERSION) $(ROOT)/lib/liblar.so.0
+	ln -sf liblar.so.0 $(ROOT)/lib/liblar.so
+	$(if $(MAN),install -m644 $(MAN) $(ROOT)/share/man/man1)
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS) -pthread|' tools/lar.pc.in > $(ROOT)/lib/pkgconfig/lar.pc
+uninstall:
+	rm -f $(ROOT)/bin/lar $(ROOT)/lib/liblar.* $(ROOT)/lib/pkgconfig/lar.pc $(MAN:doc/%=$(ROOT)/share/man/man1/%)
+	rm -rf $(ROOT)/include/lar
 
 clean:
 	rm -rf $B

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/install.t: `make install` puts everything where it belongs, and a stranger's program (tests/example/answer.c) compiles
+# against what lies there, by pkg-config alone, with the shared library and with the static one, and answers.
+. tests/sh.inc
+: "${CC:=gcc}" "${CXX:=g++}" "${MAKE:=make}"
+model=models/lar-demo-q8_0.gguf
+root=$TMP/root
+at=$root/opt/lar
+san=${SAN:+-fsanitize=$SAN}
+
+try "make install" $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" ${EDIT:+EDIT="$EDIT"} WERROR="${WERROR-}" \
+    DESTDIR="$root" PREFIX=/opt/lar install
+for f in bin/lar lib/liblar.a lib/liblar.so.0 lib/liblar.so lib/pkgconfig/lar.pc include/lar/lar.h include/lar/err.h share/man/man1/lar.1; do
+    ok "$f is there" test -s "$at/$f"
+done
+strangers() { ! find "$root" -type f | sed "s|^$at/||" | grep -Ev '^(bin/lar|lib/liblar\.(a|so\.[0-9.]+)|lib/pkgconfig/lar\.pc|include/lar/[a-z]+\.h|share/man/man1/lar[a-z-]*\.1)$'; }
+ok "and nothing else" strangers
+
+if ! command -v pkg-config >/dev/null; then
+    skip "no pkg-config here"
+    tap_done
+fi
+pc() { PKG_CONFIG_PATH=$at/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root pkg-config "$@" lar; }
+ok "pkg-config finds the library" pc --exists
+try "and knows its version" pc --modversion
+ok "which is the one that the library gives itself" grep -qx "$(sed -n 's/^VERSION *:= *//p' Makefile)" "$TMP/out"
+
+warn='-Wall -Wextra -Wpedantic -Werror'
+compile() # NAME COMPILER FLAGS...: with the flags that pkg-config gives, outside the project's folder
+{
+    name=$1 compiler=$2
+    shift 2
+    $compiler $warn $san tests/example/answer.c $(pc --cflags) "$@" -o "$TMP/$name"
+}
+answers() # NAME: the example says what the program itself says
+{
+    ${RUN-} "$TMP/$1" $model "$message" > "$TMP/answer" || return 1
+    echo "# $(cat "$TMP/answer")"
+    cmp "$TMP/answer" "$TMP/wanted"
+}
+message='Where is my parcel? Order number 4711-A, please hurry.'
+try "the program answers" $LAR run $model --temp 0 "$message"
+cp "$TMP/out" "$TMP/wanted"
+ok "with a JSON object" grep -q '^{"intent":"[a-z_]*",.*}$' "$TMP/wanted"
+ok "the example compiles with the shared library" compile shared "$CC" -std=c11 $(pc --libs) "-Wl,-rpath,$at/lib"
+ok "and answers the same" answers shared
+ok "the example compiles with the static library" compile static "$CC" -std=c11 "$at/lib/liblar.a" $(pc --static --libs-only-other) -lm
+ok "and answers the same" answers static
+ok "a program of its own names is no clash: model_open, buf_add, kv_fork" sh -c "
+    printf 'int model_open = 1, buf_add = 2, mem_alloc = 3, json_parse = 4, lar_fail = 5;\n' > '$TMP/names.c' &&
+    $CC $san -c '$TMP/names.c' -o '$TMP/names.o'"
+ok "not even in the static library" compile clash "$CC" -std=c11 "$TMP/names.o" "$at/lib/liblar.a" -lm -pthread
+ok "and answers the same" answers clash
+try_status 1 "without a model it fails" ${RUN-} "$TMP/shared" /nonexistent.gguf hello
+ok "and says which file" grep -q '/nonexistent.gguf' "$TMP/err"
+try "make uninstall" $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" ${EDIT:+EDIT="$EDIT"} DESTDIR="$root" PREFIX=/opt/lar uninstall
+ok "leaves no file" eval '[ -z "$(find "$root" ! -type d)" ]'
+tap_done
