@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dev/cpu/cpu.c: the CPU device: opening, work space, and the operations that go row by row. Matrix products are in matmul.c, attention in attn.c.
+ */
+#include "dev/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/mem.h"
+
+void cpu_rows(struct cpu_dev *c, size_t n, size_t work, pool_fn *fn, void *ctx)
+{
+    /* Under about 16k elements the hand-over costs more than it saves. */
+    size_t grain = work ? 8192 / work + 1 : n;
+    if (n * work < 16384) grain = n;
+    pool_for(c->dev.pool, n, grain, fn, ctx);
+}
+
+struct row_job {
+    struct cpu_dev *c;
+    struct dev_rows x, y, out;
+    size_t heads, width;
+    const float *w, *b;
+    float f;
+    int kind;
+    const struct dev_matrix *m;
+    const int32_t *ids;
+    struct dev_angles a;
+};
+
+static void gather_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->c->kern.type[j->m->type].dequant(
+            j->m->k, (const uint8_t *)j->m->data + (size_t)j->ids[i] * j->m->stride,
+            j->out.p + i * j->out.stride);
+}
+
+static void cpu_gather(struct dev *d, const struct dev_matrix *w, const int32_t *ids, size_t n,
+                       struct dev_rows out)
+{
+    struct row_job j = {.c = cpu_of(d), .m = w, .ids = ids, .out = out};
+    cpu_rows(j.c, n, w->k, gather_rows, &j);
+}
+
+static void rms_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        for (size_t h = 0; h < j->heads; h++)
+            j->c->kern.rms(j->width, j->x.p + i * j->x.stride + h * j->width, j->w, j->f,
+                           j->out.p + i * j->out.stride + h * j->width);
+}
+
+static void cpu_rms(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w,
+                    float eps, struct dev_rows out)
+{
+    struct row_job j = {.c = cpu_of(d), .x = x, .out = out, .heads = heads, .width = width, .w = w, .f = eps};
+    cpu_rows(j.c, n, heads * width, rms_rows, &j);
+}
+
+static void norm_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        for (size_t h = 0; h < j->heads; h++)
+            j->c->kern.norm(j->width, j->x.p + i * j->x.stride + h * j->width, j->w, j->b, j->f,
+                            j->out.p + i * j->out.stride + h * j->width);
+}
+
+static void cpu_norm(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w,
+                     const float *b, float eps, struct dev_rows out)
+{
+    struct row_job j = {.c = cpu_of(d), .x = x, .out = out, .heads = heads, .width = width, .w = w, .b = b, .f = eps};
+    cpu_rows(j.c, n, heads * width, norm_rows, &j);
+}
+
+static void rope_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    kern_rope_fn *fn = j->a.neox ? j->c->kern.rope_neox : j->c->kern.rope_norm;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        const float *cs = j->a.p + i * j->a.rot;
+        for (size_t h = 0; h < j->heads; h++)
+            fn(j->a.rot, cs, cs + j->a.rot / 2, j->x.p + i * j->x.stride + h * j->width);
+    }
+}
+
+static void cpu_rope(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd, struct dev_angles a)
+{
+    struct row_job j = {.c = cpu_of(d), .x = x, .heads = heads, .width = hd, .a = a};
+    cpu_rows(j.c, n, heads * hd, rope_rows, &j);
+}
+
+static void gate_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    const struct kern *k = &j->c->kern;
+    kern_gate_fn *fn = j->kind == GATE_SILU ? k->silu_mul : j->kind == GATE_GELU ? k->gelu_mul : k->gelu_tanh_mul;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        fn(j->width, j->x.p + i * j->x.stride, j->y.p ? j->y.p + i * j->y.stride : NULL,
+           j->out.p + i * j->out.stride);
+}
+
+static void cpu_gate(struct dev *d, enum dev_gate kind, struct dev_rows g, struct dev_rows u, size_t n,
+                     size_t width, struct dev_rows out)
+{
+    struct row_job j = {.c = cpu_of(d), .x = g, .y = u, .out = out, .width = width, .kind = (int)kind};
+    cpu_rows(j.c, n, width * 4, gate_rows, &j);
+}
+
+static void add_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        j->c->kern.axpy(j->width, j->f, j->x.p + i * j->x.stride, j->y.p + i * j->y.stride);
+}
+
+static void cpu_add(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale, struct dev_rows y)
+{
+    struct row_job j = {.c = cpu_of(d), .x = x, .y = y, .width = width, .f = scale};
+    cpu_rows(j.c, n, width, add_rows, &j);
+}
+
+static void cpu_bias(struct dev *d, const float *b, size_t n, size_t width, struct dev_rows y)
+{
+    struct cpu_dev *c = cpu_of(d);
+    for (size_t i = 0; i < n; i++) c->kern.axpy(width, 1, b, y.p + i * y.stride);
+}
+
+static void cpu_scale(struct dev *d, float a, size_t n, size_t width, struct dev_rows y)
+{
+    (void)d;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < width; k++) y.p[i * y.stride + k] *= a;
+}
+
+static void softcap_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct row_job *j = ctx;
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        for (size_t k = 0; k < j->width; k++) {
+            float *v = &j->y.p[i * j->y.stride + k];
+            *v = j->f * tanhf(*v / j->f);
+        }
+}
+
+static void cpu_softcap(struct dev *d, float cap, size_t n, size_t width, struct dev_rows y)
+{
+    struct row_job j = {.c = cpu_of(d), .y = y, .width = width, .f = cap};
+    cpu_rows(j.c, n, width * 8, softcap_rows, &j);
+}
+
+static void cpu_close(struct dev *d)
+{
+    struct cpu_dev *c = cpu_of(d);
+    pool_close(d->pool);
+    for (int i = 0; i < ACT_COUNT; i++) mem_free(c->act[i]);
+    mem_free(c->scratch);
+    mem_free(c);
+}
+
+static const struct dev_ops cpu_ops = {
+    .matmul = cpu_matmul, .gather = cpu_gather, .rms = cpu_rms,         .norm = cpu_norm,
+    .rope = cpu_rope,     .gate = cpu_gate,     .add = cpu_add,         .bias = cpu_bias,
+    .scale = cpu_scale,   .softcap = cpu_softcap, .kv_write = cpu_kv_write, .attend = cpu_attend,
+    .close = cpu_close,
+};
+
+int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
+{
+    unsigned flags;
+    *out = NULL;
+    int rc = cpu_flags(&flags, err);
+    if (rc < 0) return rc;
+    struct cpu_dev *c = mem_alloc_aligned(sizeof *c);
+    if (!c) return lar_fail(err, LAR_ENOMEM, "CPU device: out of memory");
+    memset(c, 0, sizeof *c);
+    kern_init(&c->kern, flags);
+    c->dev = (struct dev){&cpu_ops, cpu_level_name(c->kern.flags), threads, NULL, &c->kern};
+    rc = pool_open(&c->dev.pool, threads, err);
+    if (rc < 0) {
+        mem_free(c);
+        return rc;
+    }
+    *out = &c->dev;
+    return 0;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Query rows of an attention tile: enough that keys converted once serve many, few enough that a tile stays in the cache. */
+static size_t tile_for(const struct dev_need *need)
+{
+    size_t tile = 64 / (need->group_max ? need->group_max : 1);
+    return tile < 8 ? 8 : tile;
+}
+
+static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
+{
+    size_t bytes = cpu_attn_scratch(need, tile_for(need));
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        if (c->kern.type[t].panel_bytes) bytes = max_size(bytes, c->kern.type[t].panel_bytes(need->k_max));
+    return kern_up64(bytes) + 64;
+}
+
+static size_t act_for(const struct dev_need *need, int kind)
+{
+    size_t k = (need->k_max + 255) & ~(size_t)255;
+    return need->batch * act_bytes((enum kern_act)kind, k);
+}
+
+size_t dev_cpu_reserve_bytes(const struct dev *d, const struct dev_need *need)
+{
+    const struct cpu_dev *c = (const struct cpu_dev *)(const void *)d;
+    size_t n = scratch_for(c, need) * (size_t)d->threads;
+    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) n += act_for(need, i);
+    return n;
+}
+
+int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *err)
+{
+    struct cpu_dev *c = cpu_of(d);
+    struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
+                         max_size(need->width_max, c->need.width_max), max_size(need->hd_max, c->need.hd_max),
+                         max_size(need->group_max, c->need.group_max)};
+    uint8_t *act[ACT_COUNT] = {0}, *scratch;
+    size_t bytes = scratch_for(c, &n);
+    int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;
+    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
+    if (!ok) {
+        mem_free(scratch);
+        for (int i = 0; i < ACT_COUNT; i++) mem_free(act[i]);
+        return lar_fail(err, LAR_ENOMEM, "work space for %zu rows of %zu: out of memory", n.batch, n.k_max);
+    }
+    dev_lock(d);
+    mem_free(c->scratch);
+    c->scratch = scratch;
+    c->scratch_bytes = bytes;
+    c->tile = tile_for(&n);
+    for (int i = 0; i < ACT_COUNT; i++) {
+        mem_free(c->act[i]);
+        c->act[i] = act[i];
+    }
+    c->need = n;
+    dev_unlock(d);
+    return 0;
+}
+
+void dev_close(struct dev *d)
+{
+    if (d) d->ops->close(d);
+}
+
+int dev_can(const struct dev *d, enum dtype t)
+{
+    return (unsigned)t < DTYPE_COUNT && d->kern->type[t].mul != NULL;
+}
+
+void dev_lock(struct dev *d)
+{
+    pool_lock(d->pool);
+}
+
+void dev_unlock(struct dev *d)
+{
+    pool_unlock(d->pool);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * dev/cpu/cpu.h: what the files of the CPU device share. */
+#ifndef DEV_CPU_CPU_H
+#define DEV_CPU_CPU_H
+
+#include "base/pool.h"
+#include "dev/dev.h"
+
+struct cpu_dev {
+    struct dev dev; /* first: a struct dev * is a struct cpu_dev * */
+    struct kern kern;
+    struct dev_need need;    /* reserved so far */
+    uint8_t *act[ACT_COUNT]; /* [batch][act_bytes(k_max)], quantised activations; [ACT_F32] unused */
+    uint8_t *scratch;        /* [threads][scratch_bytes], 64-byte aligned */
+    size_t scratch_bytes;
+    size_t tile; /* query tokens of an attention tile */
+};
+
+static inline struct cpu_dev *cpu_of(struct dev *d)
+{
+    return (struct cpu_dev *)d;
+}
+
+/* n rows of about `work` elements each: in parallel when that pays. */
+void cpu_rows(struct cpu_dev *c, size_t n, size_t work, pool_fn *fn, void *ctx);
+
+size_t cpu_attn_scratch(const struct dev_need *need, size_t tile);
+void cpu_kv_write(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a,
+                  const struct dev_seq *seq, size_t nseq, struct dev_rows k, struct dev_rows v);
+void cpu_attend(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a,
+                const struct dev_seq *seq, size_t nseq, struct dev_rows q, struct dev_rows out);
+void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n,
+                const struct dev_rows *out);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model/bind.c: from tensor names to struct layer, every shape checked against the model's numbers.
+ *
+ * A tensor that no part of the model reads is an error, not a shrug: a file with a bias or a norm that Lar did not know of would
+ * load and answer wrongly.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/model.h"
+
+enum { NAME_MAX_ = 96 };
+
+struct binder {
+    struct model *m;
+    struct lar_err *err;
+    size_t layer; /* SIZE_MAX: names stand alone */
+};
+
+static const char *name_of(const struct binder *b, const char *part, const char *tail, char out[NAME_MAX_])
+{
+    if (b->layer == SIZE_MAX) snprintf(out, NAME_MAX_, "%s.%s", part, tail);
+    else snprintf(out, NAME_MAX_, "blk.%zu.%s.%s", b->layer, part, tail);
+    return out;
+}
+
+static const struct gguf_tensor *find(struct binder *b, const char *part, const char *tail, char name[NAME_MAX_])
+{
+    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, name_of(b, part, tail, name));
+    if (t) b->m->bound[t - b->m->gguf.tensor] = 1;
+    return t;
+}
+
+/* 1 bound, 0 not in the file, or an error. rows 0: any number (taken from the tensor). */
+static int matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
+{
+    char name[NAME_MAX_];
+    const struct gguf_tensor *t = find(b, part, "weight", name);
+    if (!t) return 0;
+    if (t->ndim > 2 || (size_t)t->dim[0] != k || (rows && (size_t)t->dim[1] != rows))
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld; %zu x %zu is expected from the file's numbers",
+                        name, (long long)t->dim[0], (long long)t->dim[1], k, rows ? rows : (size_t)t->dim[1]);
+    if (!dev_can(b->m->dev, t->type))
+        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+                        dtype_info(t->type).name);
+    *out = (struct dev_matrix){t->data, t->type, k, (size_t)t->dim[1], (size_t)(t->bytes / (uint64_t)t->dim[1])};
+    return 1;
+}
+
+static int need_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
+{
+    char name[NAME_MAX_];
+    int rc = matrix(b, part, k, rows, out);
+    if (rc == 0)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+                        name_of(b, part, "weight", name), b->m->arch->name);
+    return rc;
+}
+
+/* n values as F32: in place when the file has F32, else converted. */
+static int vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
+{
+    char name[NAME_MAX_];
+    const struct gguf_tensor *t = find(b, part, tail, name);
+    if (!t) return 0;
+    if ((size_t)t->dim[0] != n || t->dim[1] != 1 || t->dim[2] != 1 || t->dim[3] != 1)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s has %lld x %lld values; %zu are expected", name,
+                        (long long)t->dim[0], (long long)t->dim[1], n);
+    if (!dev_can(b->m->dev, t->type))
+        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+                        dtype_info(t->type).name);
+    if (t->type == DT_F32) {
+        *out = (const float *)(const void *)t->data;
+        return 1;
+    }
+    float *f = arena_array(&b->m->a, n, sizeof *f);
+    if (!f) return lar_fail(b->err, LAR_ENOMEM, "tensor %s: out of memory", name);
+    b->m->dev->kern->type[t->type].dequant(n, t->data, f);
+    *out = f;
+    return 1;
+}
+
+static int norm(struct binder *b, const char *part, size_t width, struct norm *out)
+{
+    int rc = vector(b, part, "weight", width, &out->w);
+    if (rc <= 0) return rc;
+    out->width = width;
+    return vector(b, part, "bias", width, &out->b) < 0 ? LAR_EFORMAT : 1;
+}
+
+static int need_norm(struct binder *b, const char *part, size_t width, struct norm *out)
+{
+    char name[NAME_MAX_];
+    int rc = norm(b, part, width, out);
+    return rc ? rc
+              : lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+                         name_of(b, part, "weight", name), b->m->arch->name);
+}
+
+/* A norm of queries or keys: of each head, or of the whole row, as the tensor's length says. */
+static int head_norm(struct binder *b, const char *part, size_t hd, size_t heads, struct norm *out)
+{
+    char name[NAME_MAX_];
+    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, name_of(b, part, "weight", name));
+    return t ? norm(b, part, (size_t)t->dim[0] == hd * heads ? hd * heads : hd, out) : 0;
+}
+
+static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise, int64_t max, size_t *out)
+{
+    int64_t v = otherwise;
+    int rc = model_key_layer(b->m, tail, i, &v, b->err);
+    if (rc < 0) return rc;
+    if (v < 1 || v > max)
+        return lar_fail(b->err, LAR_EFORMAT, "%s.%s is %lld%s; expected 1 to %lld", b->m->arch->name, tail,
+                        (long long)v, rc ? "" : " (missing)", (long long)max);
+    *out = (size_t)v;
+    return 0;
+}
+
+static int layer_shape(struct binder *b, struct layer *l)
+{
+    const struct hparams *h = &b->m->h;
+    struct dev_attn *a = &l->attn;
+    int rc;
+    if ((rc = count(b, "attention.head_count", b->layer, 0, 4096, &a->nhead)) < 0) return rc;
+    if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0) return rc;
+    int64_t hd = (int64_t)(h->width / a->nhead);
+    if ((rc = count(b, "attention.key_length", b->layer, hd, 4096, &a->hd)) < 0) return rc;
+    if ((rc = count(b, "attention.value_length", b->layer, hd, 4096, &a->hdv)) < 0) return rc;
+    if ((rc = count(b, "feed_forward_length", b->layer, 0, 1 << 22, &l->nff)) < 0) return rc;
+    if (a->nhead % a->nkv)
+        return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu query heads do not divide among %zu key heads", b->layer,
+                        a->nhead, a->nkv);
+    a->scale = h->attn_scale > 0 ? h->attn_scale : (float)(1 / sqrt((double)a->hd));
+    a->softcap = h->attn_softcap;
+    const struct arch *f = b->m->arch;
+    int windowed = !f->window_period || (int)(b->layer % (size_t)f->window_period) != f->global_at;
+    a->window = windowed ? h->window : 0;
+    l->rope = f->nope_period && (b->layer + 1) % (size_t)f->nope_period == 0 ? -1 : 0;
+    return 0;
+}
+
+static int bind_attention(struct binder *b, struct layer *l)
+{
+    const struct dev_attn *a = &l->attn;
+    size_t width = b->m->h.width, nq = a->nhead * a->hd, nk = a->nkv * a->hd, nv = a->nkv * a->hdv;
+    int rc;
+    if ((rc = norm(b, "attn_norm", width, &l->attn_norm)) < 0) return rc;
+    if ((rc = matrix(b, "attn_qkv", width, nq + nk + nv, &l->wqkv)) < 0) return rc;
+    if (rc == 1) {
+        if ((rc = vector(b, "attn_qkv", "bias", nq + nk + nv, &l->bqkv)) < 0) return rc;
+    } else {
+        if ((rc = need_matrix(b, "attn_q", width, nq, &l->wq)) < 0) return rc;
+        if ((rc = need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
+        if ((rc = need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
+        if ((rc = vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
+        if ((rc = vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
+        if ((rc = vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
+    }
+    if ((rc = head_norm(b, "attn_q_norm", a->hd, a->nhead, &l->q_norm)) < 0) return rc;
+    if ((rc = head_norm(b, "attn_k_norm", a->hd, a->nkv, &l->k_norm)) < 0) return rc;
+    if ((rc = need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
+    if ((rc = vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
+    if ((rc = norm(b, "post_attention_norm", width, &l->attn_post)) < 0) return rc;
+    return 0;
+}
+
+static int bind_ffn(struct binder *b, struct layer *l)
+{
+    size_t width = b->m->h.width;
+    int rc;
+    const char *fn = b->m->arch->ffn_norm_name ? b->m->arch->ffn_norm_name : "ffn_norm";
+    if ((rc = norm(b, fn, width, &l->ffn_norm)) < 0) return rc;
+    if ((rc = matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
+    if ((rc = need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
+    l->fused = !l->gate.data && l->up.rows == 2 * l->nff;
+    if (!l->fused && l->up.rows != l->nff)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor blk.%zu.ffn_up.weight has %zu rows; %zu are expected", b->layer,
+                        l->up.rows, l->nff);
+    if ((rc = need_matrix(b, "ffn_down", l->nff, width, &l->down)) < 0) return rc;
+    if ((rc = vector(b, "ffn_gate", "bias", l->nff, &l->bgate)) < 0) return rc;
+    if ((rc = vector(b, "ffn_up", "bias", l->up.rows, &l->bup)) < 0) return rc;
+    if ((rc = vector(b, "ffn_down", "bias", width, &l->bdown)) < 0) return rc;
+    if ((rc = norm(b, "post_ffw_norm", width, &l->ffn_post)) < 0) return rc;
+    return 0;
+}
+
+static int bind_layer(struct binder *b, struct layer *l)
+{
+    int rc;
+    struct model *m = b->m;
+    if ((rc = layer_shape(b, l)) < 0) return rc;
+    if ((rc = bind_attention(b, l)) < 0) return rc;
+    if ((rc = bind_ffn(b, l)) < 0) return rc;
+    const struct dev_attn *a = &l->attn;
+    size_t q = a->nhead * a->hd, k = a->nkv * a->hd, v = a->nkv * a->hdv, att = a->nhead * a->hdv;
+    if (q > m->q_max) m->q_max = q;
+    if (k > m->k_max) m->k_max = k;
+    if (v > m->v_max) m->v_max = v;
+    if (att > m->att_max) m->att_max = att;
+    if (l->wqkv.data && l->wqkv.rows > m->qkv_max) m->qkv_max = l->wqkv.rows;
+    size_t ff = l->fused ? 2 * l->nff : l->nff;
+    if (ff > m->ff_max) m->ff_max = ff;
+    return 0;
+}
+
+static int bind_rope(struct binder *b)
+{
+    struct model *m = b->m;
+    size_t rot = m->layer[0].attn.hd;
+    uint32_t dim = 0;
+    float base = 10000;
+    const float *factors = NULL;
+    int rc;
+    if ((rc = model_key_u32(m, "rope.dimension_count", &dim, b->err)) < 0) return rc;
+    if (rc == 1) rot = dim;
+    if ((rc = model_key_f32(m, "rope.freq_base", &base, b->err)) < 0) return rc;
+    for (size_t i = 0; i < m->h.nlayer; i++)
+        if (rot > m->layer[i].attn.hd)
+            return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
+                            m->layer[i].attn.hd);
+    b->layer = SIZE_MAX;
+    if ((rc = vector(b, "rope_freqs", "weight", rot / 2, &factors)) < 0) return rc;
+    rc = rope_add(m, rot, (double)base, factors, b->err);
+    return rc < 0 ? rc : 0;
+}
+
+static int refuse_unread(const struct model *m, struct lar_err *err)
+{
+    for (size_t i = 0; i < m->gguf.ntensor; i++)
+        if (!m->bound[i])
+            return lar_fail(err, LAR_EUNSUPPORTED,
+                            "tensor %.*s is no part of a %s model that Lar knows; running without it would answer wrongly",
+                            STR_ARG(m->gguf.tensor[i].name), m->arch->name);
+    return 0;
+}
+
+int model_bind(struct model *m, struct lar_err *err)
+{
+    struct binder b = {m, err, SIZE_MAX};
+    struct hparams *h = &m->h;
+    int rc;
+    m->bound = arena_array(&m->a, m->gguf.ntensor, 1);
+    m->layer = arena_array(&m->a, h->nlayer, sizeof *m->layer);
+    if (!m->bound || !m->layer) return lar_fail(err, LAR_ENOMEM, "%zu layers: out of memory", h->nlayer);
+    if ((rc = need_matrix(&b, "token_embd", h->width, 0, &m->embed)) < 0) return rc;
+    h->vocab = m->embed.rows;
+    if (h->vocab > INT32_MAX) return lar_fail(err, LAR_EFORMAT, "token_embd.weight has %zu rows", h->vocab);
+    if ((rc = matrix(&b, "output", h->width, h->vocab, &m->output)) < 0) return rc;
+    if (rc == 0) m->output = m->embed; /* tied */
+    if ((rc = vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
+    if ((rc = need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
+    if ((rc = norm(&b, "token_embd_norm", h->width, &m->embed_norm)) < 0) return rc;
+    for (size_t i = 0; i < h->nlayer; i++) {
+        b.layer = i;
+        if ((rc = bind_layer(&b, &m->layer[i])) < 0) return rc;
+    }
+    if ((rc = bind_rope(&b)) < 0) return rc;
+    if ((rc = refuse_unread(m, err)) < 0) return rc;
+    for (size_t i = 0; i < m->gguf.ntensor; i++) {
+        const struct gguf_tensor *t = &m->gguf.tensor[i];
+        m->parameters += t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
+        m->weight_bytes += t->bytes;
+    }
+    return 0;
+}

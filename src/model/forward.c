@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model/forward.c: the forward pass of a decoder, written once; what differs between families is read from struct layer.
+ *
+ *     x = embed[token]
+ *     for each layer:   x += post(Wo attend(rope(norm(Wq h)), rope(norm(Wk h)), Wv h))      h = norm(x)
+ *                       x += post(Wdown (act(Wgate h) * Wup h))                              h = norm(x)
+ *     logits = Wout norm(x)
+ *
+ * n rows go through together; shapes stand beside each step. In the last layer only rows whose logits are wanted go on after
+ * their keys and values are written.
+ */
+#include <string.h>
+
+#include "model/model.h"
+
+/* The state of one pass: rows 0..n-1 are at work. */
+struct pass {
+    const struct model *m;
+    struct dev *d;
+    struct work *w;
+    const struct batch *b;
+    size_t n;
+};
+
+static void apply_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
+                       struct dev_rows out)
+{
+    if (!nm->w) { /* no norm here: the block reads x itself */
+        if (out.p != x.p)
+            for (size_t i = 0; i < p->n; i++) memcpy(out.p + i * out.stride, x.p + i * x.stride, width * sizeof(float));
+        return;
+    }
+    size_t heads = width / nm->width;
+    if (p->m->arch->norm == NORM_LAYER)
+        p->d->ops->norm(p->d, x, p->n, heads, nm->width, nm->w, nm->b, p->m->h.eps, out);
+    else
+        p->d->ops->rms(p->d, x, p->n, heads, nm->width, nm->w, p->m->h.eps, out);
+}
+
+static void bias(const struct pass *p, const float *b, size_t width, struct dev_rows y)
+{
+    if (b) p->d->ops->bias(p->d, b, p->n, width, y);
+}
+
+static void linear(const struct pass *p, const struct dev_matrix *w, const float *b, struct dev_rows x,
+                   struct dev_rows out)
+{
+    p->d->ops->matmul(p->d, 1, &w, x, p->n, &out);
+    bias(p, b, w->rows, out);
+}
+
+/* h [n][width] -> q [n][nhead hd], k [n][nkv hd], v [n][nkv hdv] */
+static void project_qkv(const struct pass *p, const struct layer *l, struct dev_rows *q, struct dev_rows *k,
+                        struct dev_rows *v)
+{
+    struct work *w = p->w;
+    if (l->wqkv.data) {
+        linear(p, &l->wqkv, l->bqkv, w->h, w->qkv);
+        *q = w->qkv;
+        *k = (struct dev_rows){w->qkv.p + l->attn.nhead * l->attn.hd, w->qkv.stride};
+        *v = (struct dev_rows){k->p + l->attn.nkv * l->attn.hd, w->qkv.stride};
+        return;
+    }
+    const struct dev_matrix *ws[3] = {&l->wq, &l->wk, &l->wv};
+    struct dev_rows out[3] = {w->q, w->k, w->v};
+    p->d->ops->matmul(p->d, 3, ws, w->h, p->n, out);
+    bias(p, l->bq, l->wq.rows, w->q);
+    bias(p, l->bk, l->wk.rows, w->k);
+    bias(p, l->bv, l->wv.rows, w->v);
+    *q = w->q, *k = w->k, *v = w->v;
+}
+
+/* Moves the rows whose logits are wanted to the front and forgets the others. */
+static void keep_wanted(struct pass *p, struct dev_rows q, size_t qwidth)
+{
+    size_t to = 0;
+    for (size_t s = 0; s < p->b->nseq; s++) {
+        struct dev_seq *seq = &p->b->seq[s];
+        size_t keep = p->b->keep[s], from = seq->first + seq->n - keep;
+        for (size_t i = 0; i < keep && from != to; i++) {
+            memmove(p->w->x.p + (to + i) * p->w->x.stride, p->w->x.p + (from + i) * p->w->x.stride,
+                    p->m->h.width * sizeof(float));
+            memmove(p->w->h.p + (to + i) * p->w->h.stride, p->w->h.p + (from + i) * p->w->h.stride,
+                    p->m->h.width * sizeof(float));
+            memmove(q.p + (to + i) * q.stride, q.p + (from + i) * q.stride, qwidth * sizeof(float));
+        }
+        seq->pos += (int64_t)(seq->n - keep);
+        seq->first = to;
+        seq->n = keep;
+        to += keep;
+    }
+    p->n = to;
+}
+
+static void attention(struct pass *p, size_t li)
+{
+    const struct layer *l = &p->m->layer[li];
+    const struct dev_attn *a = &l->attn;
+    struct work *w = p->w;
+    struct dev_rows q, k, v;
+    project_qkv(p, l, &q, &k, &v);
+    if (l->q_norm.w) apply_norm(p, &l->q_norm, q, a->nhead * a->hd, q);
+    if (l->k_norm.w) apply_norm(p, &l->k_norm, k, a->nkv * a->hd, k);
+    if (l->rope >= 0) {
+        const struct rope *r = &p->m->rope[l->rope];
+        struct dev_angles angles = {w->angles[l->rope], r->rot, r->neox};
+        p->d->ops->rope(p->d, q, p->n, a->nhead, a->hd, angles);
+        p->d->ops->rope(p->d, k, p->n, a->nkv, a->hd, angles);
+    }
+    const struct dev_kv_layer *kv = &p->b->layout[li];
+    p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
+    if (li + 1 == p->m->h.nlayer) keep_wanted(p, q, a->nhead * a->hd);
+    if (p->n == 0) return;
+    p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
+    linear(p, &l->wo, l->bo, w->att, w->o);                           /* o [n][width] */
+    if (l->attn_post.w) apply_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
+}
+
+/* h [n][width] -> o [n][width] */
+static void feed_forward(const struct pass *p, const struct layer *l)
+{
+    struct work *w = p->w;
+    struct dev_rows none = {0};
+    enum dev_gate gate = p->m->arch->gate;
+    if (l->gate.data) {
+        const struct dev_matrix *ws[2] = {&l->gate, &l->up};
+        struct dev_rows out[2] = {w->gate, w->up}; /* [n][nff] */
+        p->d->ops->matmul(p->d, 2, ws, w->h, p->n, out);
+        bias(p, l->bgate, l->nff, w->gate);
+        bias(p, l->bup, l->nff, w->up);
+        p->d->ops->gate(p->d, gate, w->gate, w->up, p->n, l->nff, w->gate);
+    } else {
+        linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
+        struct dev_rows up = {w->gate.p + l->nff, w->gate.stride};
+        p->d->ops->gate(p->d, gate, w->gate, l->fused ? up : none, p->n, l->nff, w->gate);
+    }
+    linear(p, &l->down, l->bdown, w->gate, w->o);
+    if (l->ffn_post.w) apply_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
+}
+
+static void add_block(const struct pass *p)
+{
+    p->d->ops->add(p->d, p->w->o, p->n, p->m->h.width, p->m->h.residual_scale, p->w->x); /* x += o */
+}
+
+static void run_layer(struct pass *p, size_t li)
+{
+    const struct layer *l = &p->m->layer[li];
+    struct work *w = p->w;
+    apply_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
+    attention(p, li);
+    if (p->n == 0) return;
+    if (p->m->arch->parallel) { /* both read the layer's input */
+        struct dev_rows h = w->h;
+        if (l->ffn_norm.w) {
+            apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, h);
+        }
+        add_block(p);
+        feed_forward(p, l);
+        add_block(p);
+        return;
+    }
+    add_block(p);
+    apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
+    feed_forward(p, l);
+    add_block(p);
+}
+
+static int cancelled(const struct batch *b)
+{
+    return b->cancel && atomic_load_explicit(b->cancel, memory_order_relaxed);
+}
+
+int model_forward(const struct model *m, struct work *w, const struct batch *b, struct lar_err *err)
+{
+    struct pass p = {m, m->dev, w, b, b->n};
+    const struct hparams *h = &m->h;
+    dev_lock(p.d);
+    p.d->ops->gather(p.d, &m->embed, b->tokens, b->n, w->x); /* x [n][width] */
+    if (h->embed_scale != 1) p.d->ops->scale(p.d, h->embed_scale, b->n, h->width, w->x);
+    if (m->embed_norm.w) apply_norm(&p, &m->embed_norm, w->x, h->width, w->x);
+    for (int r = 0; r < m->nrope; r++)
+        for (size_t s = 0; s < b->nseq; s++)
+            rope_angles(&m->rope[r], b->seq[s].pos, b->seq[s].n, w->angles[r] + b->seq[s].first * m->rope[r].rot);
+
+    for (size_t li = 0; li < h->nlayer && p.n; li++) {
+        if (cancelled(b)) {
+            dev_unlock(p.d);
+            return lar_fail(err, LAR_ECANCEL, "stopped");
+        }
+        run_layer(&p, li);
+    }
+    if (p.n) {
+        apply_norm(&p, &m->output_norm, w->x, h->width, w->h);
+        linear(&p, &m->output, m->output_bias, w->h, w->logits); /* logits [n][vocab] */
+        if (h->logit_scale != 1) p.d->ops->scale(p.d, h->logit_scale, p.n, h->vocab, w->logits);
+        if (h->final_softcap > 0) p.d->ops->softcap(p.d, h->final_softcap, p.n, h->vocab, w->logits);
+    }
+    dev_unlock(p.d);
+    return 0;
+}

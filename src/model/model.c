@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model/model.c: opening a model, the layout of its keys and values, and the work space of a forward pass.
+ */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int open_on(struct model *m, const char *path, int threads, struct lar_err *err)
+{
+    struct str name;
+    char known[160];
+    int rc;
+    if ((rc = gguf_open(&m->gguf, path, err)) < 0) return rc;
+    if ((rc = gguf_str(&m->gguf, "general.architecture", &name, err)) < 0) return rc;
+    if (rc == 0)
+        return lar_fail(err, LAR_EFORMAT, "%s has no general.architecture: it is no model", path);
+    m->arch = arch_find(name);
+    if (!m->arch) {
+        arch_names(known, sizeof known);
+        return lar_fail(err, LAR_EUNSUPPORTED, "architecture \"%.*s\" is not known; known: %s", STR_ARG(name), known);
+    }
+    if ((rc = dev_cpu_open(&m->dev, threads, err)) < 0) return rc;
+    if ((rc = model_hparams(m, err)) < 0) return rc;
+    return model_bind(m, err);
+}
+
+int model_open(struct model **out, const char *path, int threads, struct lar_err *err)
+{
+    *out = NULL;
+    struct model *m = mem_zalloc(sizeof *m);
+    if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    atomic_init(&m->refs, 1);
+    arena_init(&m->a, 0);
+    int rc = open_on(m, path, threads, err);
+    if (rc < 0) {
+        model_close(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+struct model *model_ref(struct model *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void model_close(struct model *m)
+{
+    if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
+    dev_close(m->dev);
+    gguf_close(&m->gguf);
+    arena_done(&m->a);
+    mem_free(m);
+}
+
+int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout, size_t *block_bytes,
+                    struct lar_err *err)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < m->h.nlayer; i++) {
+        const struct dev_attn *a = &m->layer[i].attn;
+        if (type == KV_Q8_0 && (a->hd % 32 || a->hdv % 32))
+            return lar_fail(err, LAR_EUNSUPPORTED,
+                            "keys of %zu elements cannot be kept as Q8_0 (a multiple of 32 is needed): use f16", a->hd);
+        struct dev_kv_layer *l = &layout[i];
+        l->type = type;
+        l->k_row = kern_kv_row_bytes(type, a->hd);
+        l->v_row = kern_kv_row_bytes(type, a->hdv);
+        l->k_at = at;
+        at = kern_up64(at + a->nkv * DEV_KV_BLOCK * l->k_row);
+        l->v_at = at;
+        at = kern_up64(at + a->nkv * DEV_KV_BLOCK * l->v_row);
+    }
+    *block_bytes = at;
+    return 0;
+}
+
+/* Lays the buffers out from p (NULL: only counts). Each row and each buffer starts 64-byte aligned. */
+static size_t work_lay(struct work *w, const struct model *m, size_t batch, size_t nlogit, uint8_t *p)
+{
+    struct {
+        struct dev_rows *r;
+        size_t width, n;
+    } part[] = {
+        {&w->x, m->h.width, batch},  {&w->h, m->h.width, batch}, {&w->q, m->q_max, batch},
+        {&w->k, m->k_max, batch},    {&w->v, m->v_max, batch},   {&w->qkv, m->qkv_max, batch},
+        {&w->att, m->att_max, batch}, {&w->o, m->h.width, batch}, {&w->gate, m->ff_max, batch},
+        {&w->up, m->ff_max, batch},  {&w->logits, m->h.vocab, nlogit},
+    };
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        size_t stride = kern_up64(part[i].width * 4) / 4;
+        if (p) *part[i].r = (struct dev_rows){(float *)(void *)(p + at), stride};
+        at += stride * 4 * part[i].n;
+    }
+    for (int i = 0; i < m->nrope; i++) {
+        if (p) w->angles[i] = (float *)(void *)(p + at);
+        at += kern_up64(batch * m->rope[i].rot * 4);
+    }
+    return at;
+}
+
+size_t work_bytes(const struct model *m, size_t batch, size_t nlogit)
+{
+    struct work w;
+    return work_lay(&w, m, batch, nlogit, NULL);
+}
+
+int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit, struct lar_err *err)
+{
+    *w = (struct work){.batch = batch, .nlogit = nlogit, .bytes = work_bytes(m, batch, nlogit)};
+    w->memory = mem_alloc_aligned(w->bytes);
+    if (!w->memory)
+        return lar_fail(err, LAR_ENOMEM, "work space for %zu tokens at once: %zu bytes are not to be had", batch, w->bytes);
+    work_lay(w, m, batch, nlogit, w->memory);
+    return 0;
+}
+
+void work_close(struct work *w)
+{
+    mem_free(w->memory);
+    *w = (struct work){0};
+}

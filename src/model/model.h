@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model/model.h: what a model file means: its numbers, its layers, and the one forward pass.
+ *
+ * An architecture is data. A family (arch_*.c) names its constants in a struct arch and, where the file's keys do not say it all, a
+ * small setup function; binding turns the file's tensors into struct layer, and the forward pass reads only that. A new family of
+ * known parts is one small file; a new part is a new field here and a line in forward.c.
+ *
+ * Immutable after model_open. Shapes are written [rows][columns], the last contiguous.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "dev/dev.h"
+#include "io/gguf.h"
+
+enum norm_kind { NORM_RMS, NORM_LAYER };
+
+struct norm {
+    const float *w, *b; /* [width]; w NULL: no norm here */
+    size_t width;
+};
+
+/* Rotary embedding: angle of position p and pair i is p * inv[i]; cosines and sines are multiplied by mscale. */
+struct rope {
+    size_t rot;        /* elements that turn, even; 0: none */
+    int neox;          /* pairs (i, i + rot/2); else (2i, 2i+1) */
+    const double *inv; /* [rot/2] */
+    double mscale;
+};
+
+struct layer {
+    /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
+    struct norm attn_norm, q_norm, k_norm, attn_post;
+    struct dev_matrix wq, wk, wv, wqkv, wo; /* either wqkv or the three */
+    const float *bq, *bk, *bv, *bqkv, *bo;  /* NULL: none */
+    struct dev_attn attn;
+    int rope; /* index in model.rope, -1: none */
+    struct dev_kv_layer kv; /* filled by model_kv_layout for a kind of memory */
+
+    /* feed-forward: gate [nff][width], up [nff][width], down [width][nff] */
+    struct norm ffn_norm, ffn_post;
+    struct dev_matrix gate, up, down; /* gate absent: down(act(up)); fused: up holds gate then up */
+    const float *bgate, *bup, *bdown;
+    size_t nff;
+    int fused; /* up has 2 nff rows: gate, then up */
+};
+
+struct hparams {
+    size_t width, nlayer, nhead, vocab, ctx_train;
+    float eps;
+    float embed_scale;    /* of the token's vector; 1 */
+    float residual_scale; /* of what a block adds; 1 */
+    float logit_scale;    /* of the logits; 1 */
+    float attn_scale;     /* of q . k; 0: 1 / sqrt(hd) */
+    float attn_softcap, final_softcap; /* 0: none */
+    int64_t window;       /* 0: none */
+};
+
+struct arch;
+
+#define MODEL_ROPES 3
+
+struct model {
+    atomic_int refs;
+    const struct arch *arch;
+    struct hparams h;
+    struct gguf gguf;
+    struct dev *dev;
+    struct arena a;
+    struct dev_matrix embed, output; /* [vocab][width] */
+    const float *output_bias;
+    struct norm embed_norm, output_norm;
+    struct layer *layer; /* [h.nlayer] */
+    struct rope rope[MODEL_ROPES];
+    int nrope;
+    size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
+    int64_t parameters;
+    uint64_t weight_bytes;
+    /* while binding */
+    uint8_t *bound; /* [gguf.ntensor] */
+};
+
+struct arch {
+    const char *name; /* general.architecture */
+    enum norm_kind norm;
+    int neox;
+    enum dev_gate gate;
+    int parallel;      /* attention and feed-forward read the same input and both are added */
+    float embed_scale; /* 0: 1; -1: sqrt(width) */
+    /* Which layers see only the window: layer i does when window_period > 0 and i % period != global_at. 0: all when there is a window. */
+    int window_period, global_at;
+    int nope_period;   /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
+    const char *ffn_norm_name;  /* NULL: "ffn_norm" */
+    /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */
+    int (*setup)(struct model *m, struct lar_err *err);
+};
+
+/* The family called name, or NULL; names of all into err messages. */
+const struct arch *arch_find(struct str name);
+void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
+
+/* Opens on a device that the model then owns. */
+int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
+struct model *model_ref(struct model *m);
+void model_close(struct model *m);
+
+/* hparams.c: the keys "<architecture>.<tail>", of which %s in messages is the whole. As gguf_u32 and friends. */
+int model_key_u32(const struct model *m, const char *tail, uint32_t *out, struct lar_err *err);
+int model_key_f32(const struct model *m, const char *tail, float *out, struct lar_err *err);
+/* Value for layer i of a key that may be a scalar or one value a layer: 1, 0 (missing) or an error. */
+int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *out, struct lar_err *err);
+int model_hparams(struct model *m, struct lar_err *err);
+
+/* bind.c */
+int model_bind(struct model *m, struct lar_err *err);
+
+/* rope.c: adds a rope to m->rope and gives its index or an error. factors [rot/2] divide the frequencies, NULL: none. */
+int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err);
+/* out [n][rot]: cosines then sines of positions pos .. pos + n - 1. */
+void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out);
+
+/* Where a layer's keys and values lie in a block of DEV_KV_BLOCK positions, for one kind of memory; layout [h.nlayer]. Gives
+ * the bytes of a block. LAR_EUNSUPPORTED when the kind cannot hold this model's heads. */
+int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout, size_t *block_bytes,
+                    struct lar_err *err);
+
+/* What a forward pass of up to `batch` rows works in; one allocation. */
+struct work {
+    size_t batch;
+    struct dev_rows x, h, q, k, v, qkv, att, o, gate, up, logits; /* logits [nlogit][vocab] */
+    float *angles[MODEL_ROPES]; /* [batch][rot] */
+    size_t nlogit;
+    void *memory;
+    size_t bytes;
+};
+size_t work_bytes(const struct model *m, size_t batch, size_t nlogit);
+int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit, struct lar_err *err);
+void work_close(struct work *w);
+
+/* One step: n tokens of nseq timelines. The positions' blocks must exist. Of timeline i the last keep[i] rows (<= w->nlogit in all) get
+ * logits, in order, in w->logits. Keys and values of all rows are written. LAR_ECANCEL when *cancel becomes non-zero meanwhile. */
+struct batch {
+    const int32_t *tokens; /* [n] */
+    size_t n;
+    struct dev_seq *seq; /* their rows follow one another and cover 0 .. n - 1; changed by the call */
+    size_t *keep;        /* [nseq] */
+    size_t nseq;
+    const struct dev_kv_layer *layout; /* [h.nlayer] */
+    const atomic_int *cancel;          /* may be NULL */
+};
+int model_forward(const struct model *m, struct work *w, const struct batch *b, struct lar_err *err);
+
+#endif

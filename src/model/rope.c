@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * model/rope.c: rotary position embedding (Su et al. 2021) and its stretchings.
+ *
+ *   inv[i] = base^(-2i/rot) / factor[i]          Llama 3's and LongRoPE's factors are in the file, ready made
+ *   linear: inv / s                              (Chen et al. 2023)
+ *   yarn:   inv * ((1 - m) / s + m)              (Peng et al. 2023): m falls from 1 to 0 between the pairs that turn beta_fast and
+ *           beta_slow times in the original context; cosines and sines are multiplied by 0.1 ln s + 1
+ * Angles are computed in double: at position 100,000 single precision would be wrong in the third digit.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "model/model.h"
+
+/* The pair that turns `turns` times within orig positions, as a real number. */
+static double yarn_pair(double rot, double base, double orig, double turns)
+{
+    return rot * log(orig / (turns * 2 * M_PI)) / (2 * log(base));
+}
+
+static int yarn(const struct model *m, size_t rot, double base, double s, double *inv, double *mscale,
+                struct lar_err *err)
+{
+    float fast = 32, slow = 1, attn = 0;
+    uint32_t orig = (uint32_t)m->h.ctx_train;
+    int rc;
+    if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_fast", &fast, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_slow", &slow, err)) < 0) return rc;
+    if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
+    if (!(fast > 0) || !(slow > 0) || orig == 0 || !(base > 1))
+        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling: betas, base and original context must be positive",
+                        m->arch->name);
+    double low = fmax(0, floor(yarn_pair((double)rot, base, orig, (double)fast)));
+    double high = fmin((double)rot - 1, ceil(yarn_pair((double)rot, base, orig, (double)slow)));
+    if (high <= low) high = low + 0.001;
+    for (size_t i = 0; i < rot / 2; i++) {
+        double ramp = fmin(1, fmax(0, ((double)i - low) / (high - low)));
+        inv[i] *= ramp / s + (1 - ramp);
+    }
+    *mscale = s > 1 ? 0.1 * log(s) + 1 : 1;
+    if (attn > 0) *mscale *= (double)attn;
+    return 0;
+}
+
+int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
+{
+    struct str kind = STR("none");
+    float s = 1;
+    char key[128];
+    int rc;
+    if (m->nrope == MODEL_ROPES) return lar_fail(err, LAR_ELIMIT, "more than %d kinds of rotation", MODEL_ROPES);
+    if (rot % 2 || rot < 2 || !(base > 0))
+        return lar_fail(err, LAR_EFORMAT, "%s.rope: dimension %zu must be even and base %g positive", m->arch->name,
+                        rot, base);
+    double *inv = arena_array(&m->a, rot / 2, sizeof *inv);
+    if (!inv) return lar_fail(err, LAR_ENOMEM, "rotary table: out of memory");
+    for (size_t i = 0; i < rot / 2; i++) {
+        inv[i] = pow(base, -2.0 * (double)i / (double)rot);
+        if (factors) {
+            if (!(fabsf(factors[i]) > 0)) return lar_fail(err, LAR_EFORMAT, "rope_freqs: factor %zu is zero or no number", i);
+            inv[i] /= (double)factors[i];
+        }
+    }
+    struct rope *r = &m->rope[m->nrope];
+    *r = (struct rope){rot, m->arch->neox, inv, 1};
+
+    snprintf(key, sizeof key, "%s.rope.scaling.type", m->arch->name);
+    if ((rc = gguf_str(&m->gguf, key, &kind, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.factor", &s, err)) < 0) return rc;
+    if (rc == 0) { /* files from before 2024 */
+        float old = 0;
+        if ((rc = model_key_f32(m, "rope.scale_linear", &old, err)) < 0) return rc;
+        if (rc == 1 && old > 0) s = old, kind = STR("linear");
+    }
+    if (!(s > 0)) return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor must be positive", m->arch->name);
+    if (str_is(kind, "linear")) {
+        for (size_t i = 0; i < rot / 2; i++) inv[i] /= (double)s;
+    } else if (str_is(kind, "yarn")) {
+        if ((rc = yarn(m, rot, base, (double)s, inv, &r->mscale, err)) < 0) return rc;
+    } else if (!str_is(kind, "none") && !str_is(kind, "longrope")) {
+        return lar_fail(err, LAR_EUNSUPPORTED, "%s is \"%.*s\"; known: none, linear, yarn, longrope", key,
+                        STR_ARG(kind));
+    }
+    return m->nrope++;
+}
+
+void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out)
+{
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < r->rot / 2; i++) {
+            double a = (double)(pos + (int64_t)t) * r->inv[i];
+            out[t * r->rot + i] = (float)(cos(a) * r->mscale);
+            out[t * r->rot + r->rot / 2 + i] = (float)(sin(a) * r->mscale);
+        }
+}

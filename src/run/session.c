@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * run/session.c: see session.h. A prompt goes through in batches; only the last row of the last one gets logits. */
+#include "run/session.h"
+
+#include <string.h>
+
+int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
+                 struct lar_err *err)
+{
+    size_t block_bytes;
+    int rc;
+    *s = (struct session){.ctx = ctx, .batch = batch};
+    s->model = model_ref(m);
+    s->layout = mem_zalloc(m->h.nlayer * sizeof *s->layout);
+    s->tokens = mem_zalloc(ctx * sizeof *s->tokens);
+    if (!s->layout || !s->tokens) {
+        session_close(s);
+        return lar_fail(err, LAR_ENOMEM, "session of %zu tokens: out of memory", ctx);
+    }
+    struct dev_need need = {batch, 0, 0, 0, 0};
+    for (size_t i = 0; i < m->h.nlayer; i++) {
+        const struct dev_attn *a = &m->layer[i].attn;
+        size_t hd = a->hd > a->hdv ? a->hd : a->hdv;
+        if (hd > need.hd_max) need.hd_max = hd;
+        if (a->nhead / a->nkv > need.group_max) need.group_max = a->nhead / a->nkv;
+    }
+    need.k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
+    if (m->att_max > need.k_max) need.k_max = m->att_max;
+    if ((rc = model_kv_layout(m, type, s->layout, &block_bytes, err)) < 0 ||
+        (rc = dev_cpu_reserve(m->dev, &need, err)) < 0 ||
+        (rc = work_open(&s->work, m, batch, 1, err)) < 0 ||
+        (rc = kv_open(&s->kv, pool, ctx, err)) < 0)
+        session_close(s);
+    return rc;
+}
+
+void session_close(struct session *s)
+{
+    kv_close(&s->kv);
+    work_close(&s->work);
+    mem_free(s->layout);
+    mem_free(s->tokens);
+    model_close(s->model);
+    *s = (struct session){0};
+}
+
+static int check_tokens(const struct session *s, const int32_t *tokens, size_t n, struct lar_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (size_t)tokens[i] >= s->model->h.vocab)
+            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %zu", i, tokens[i],
+                            s->model->h.vocab - 1);
+    return 0;
+}
+
+int session_extend(struct session *s, const int32_t *tokens, size_t n, float *all,
+                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err)
+{
+    size_t vocab = s->model->h.vocab;
+    int rc = check_tokens(s, tokens, n, err);
+    if (rc < 0) return rc;
+    if (n > s->ctx - s->n)
+        return lar_fail(err, LAR_ELIMIT, "%zu tokens do not fit: the context has room for %zu, %zu are used",
+                        n, s->ctx, s->n);
+    for (size_t done = 0; done < n;) {
+        size_t take = n - done < s->batch ? n - done : s->batch;
+        size_t keep = all ? take : done + take == n;
+        struct dev_seq seq = {s->kv.block, (int64_t)s->n, 0, take};
+        struct batch b = {tokens + done, take, &seq, &keep, 1, s->layout, &s->cancel};
+        kv_grow(&s->kv, s->n, s->n + take);
+        s->has_logits = 0;
+        struct work w = s->work;
+        if (all) w.logits = (struct dev_rows){all + done * vocab, vocab}; /* straight to the caller */
+        if ((rc = model_forward(s->model, &w, &b, err)) < 0) {
+            kv_cut(&s->kv, s->n);
+            return rc;
+        }
+        if (all) memcpy(s->work.logits.p, all + (done + take - 1) * vocab, vocab * sizeof *all);
+        memcpy(s->tokens + s->n, tokens + done, take * sizeof *tokens);
+        s->n += take;
+        done += take;
+        s->has_logits = done == n;
+        if (progress) progress(ctx, done, n);
+        if (atomic_load_explicit(&s->cancel, memory_order_relaxed) && done < n)
+            return lar_fail(err, LAR_ECANCEL, "stopped after %zu of %zu tokens", done, n);
+    }
+    return 0;
+}
+
+void session_cut(struct session *s, size_t n)
+{
+    if (n >= s->n) return;
+    s->n = n;
+    s->has_logits = 0;
+    kv_cut(&s->kv, n);
+}
+
+int session_sync(struct session *s, const int32_t *tokens, size_t n,
+                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err)
+{
+    size_t same = 0;
+    int rc = check_tokens(s, tokens, n, err);
+    if (rc < 0) return rc;
+    if (n > s->ctx)
+        return lar_fail(err, LAR_ELIMIT, "%zu tokens do not fit in a context of %zu", n, s->ctx);
+    while (same < n && same < s->n && s->tokens[same] == tokens[same]) same++;
+    if (same == n && s->n == n && s->has_logits) return 0;
+    if (same == n && n) same--; /* its logits are wanted: evaluate the last token again */
+    session_cut(s, same);
+    rc = session_extend(s, tokens + same, n - same, NULL, progress, ctx, err);
+    return rc < 0 ? rc : (int)(n - same);
+}
+
+const float *session_logits(const struct session *s)
+{
+    return s->has_logits ? s->work.logits.p : NULL;
+}

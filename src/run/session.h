@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run/session.h: one timeline of tokens and its keys and values.
+ *
+ * The caller says what the timeline shall be (session_sync); the session finds out what it can keep. Everything that evaluating needs is
+ * taken at opening. One thread at a time, except session_cancel.
+ */
+#ifndef RUN_SESSION_H
+#define RUN_SESSION_H
+
+#include <stdatomic.h>
+
+#include "model/model.h"
+#include "run/kv.h"
+
+struct session {
+    struct model *model; /* a reference of its own */
+    struct kv kv;
+    struct dev_kv_layer *layout; /* [nlayer] */
+    struct work work;
+    int32_t *tokens; /* [ctx] */
+    size_t n, ctx;
+    size_t batch;
+    int has_logits; /* of the last token, in work.logits */
+    atomic_int cancel;
+};
+
+/* pool must be of the model's block size for this kind of memory (model_kv_layout). */
+int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
+                 struct lar_err *err);
+void session_close(struct session *s);
+
+/* Appends n tokens; all (may be NULL) gets [n][vocab] logits. progress (may be NULL) is called after each batch. On LAR_ECANCEL what was
+ * evaluated stays. */
+int session_extend(struct session *s, const int32_t *tokens, size_t n, float *all,
+                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err);
+/* Makes the timeline these tokens; gives how many were evaluated (at least 1 when n > 0: the last one's logits are wanted). */
+int session_sync(struct session *s, const int32_t *tokens, size_t n,
+                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err);
+/* Forgets the tokens from position n on. */
+void session_cut(struct session *s, size_t n);
+const float *session_logits(const struct session *s);
+
+#endif
