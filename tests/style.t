@@ -66,7 +66,7 @@ subjects() # what a reader of the history sees first; the last 200 of them
 {
     git log -200 --no-merges --format=%s | awk '
         length($0) > 60 { print "longer than 60: " $0; bad = 1 }
-        !/^[a-z0-9_.\/-]+: [^ ]/ { print "no area: " $0; bad = 1 }
+        !/^[a-z0-9_.\/-]+(, [a-z0-9_.\/-]+)*: [^ ]/ { print "no area: " $0; bad = 1 }
         /\.$/ { print "ends with a full stop: " $0; bad = 1 }
         END { exit bad }'
 }
