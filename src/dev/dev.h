@@ -102,7 +102,6 @@ struct dev {
 struct dev_need {
     size_t batch;     /* rows at once */
     size_t k_max;     /* longest row of a matrix */
-    size_t width_max; /* longest row of all */
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
 };
 

@@ -26,20 +26,30 @@ static int open_on(struct model *m, const char *path, int threads, struct lar_er
     return model_bind(m, err);
 }
 
-int model_open(struct model **out, const char *path, int threads, struct lar_err *err)
+static int open_model(struct model **out, const char *path, int threads, struct lar_err *err)
 {
     *out = NULL;
     struct model *m = mem_zalloc(sizeof *m);
     if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     atomic_init(&m->refs, 1);
     arena_init(&m->a, 0);
-    int rc = open_on(m, path, threads, err);
+    int rc = threads ? open_on(m, path, threads, err) : gguf_open(&m->gguf, path, err);
     if (rc < 0) {
         model_close(m);
         return rc;
     }
     *out = m;
     return 0;
+}
+
+int model_open(struct model **out, const char *path, int threads, struct lar_err *err)
+{
+    return open_model(out, path, threads, err);
+}
+
+int model_open_file(struct model **out, const char *path, struct lar_err *err)
+{
+    return open_model(out, path, 0, err);
 }
 
 struct model *model_ref(struct model *m)

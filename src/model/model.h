@@ -108,6 +108,8 @@ void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
 
 /* Opens on a device that the model then owns. */
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
+/* Only the file, for its vocabulary: no architecture, no device. */
+int model_open_file(struct model **out, const char *path, struct lar_err *err);
 struct model *model_ref(struct model *m);
 void model_close(struct model *m);
 

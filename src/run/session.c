@@ -4,6 +4,19 @@
 
 #include <string.h>
 
+void session_need(const struct model *m, size_t batch, struct dev_need *need)
+{
+    *need = (struct dev_need){.batch = batch};
+    for (size_t i = 0; i < m->h.nlayer; i++) {
+        const struct dev_attn *a = &m->layer[i].attn;
+        size_t hd = a->hd > a->hdv ? a->hd : a->hdv;
+        if (hd > need->hd_max) need->hd_max = hd;
+        if (a->nhead / a->nkv > need->group_max) need->group_max = a->nhead / a->nkv;
+    }
+    need->k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
+    if (m->att_max > need->k_max) need->k_max = m->att_max;
+}
+
 int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
                  struct lar_err *err)
 {
@@ -17,15 +30,8 @@ int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum 
         session_close(s);
         return lar_fail(err, LAR_ENOMEM, "session of %zu tokens: out of memory", ctx);
     }
-    struct dev_need need = {batch, 0, 0, 0, 0};
-    for (size_t i = 0; i < m->h.nlayer; i++) {
-        const struct dev_attn *a = &m->layer[i].attn;
-        size_t hd = a->hd > a->hdv ? a->hd : a->hdv;
-        if (hd > need.hd_max) need.hd_max = hd;
-        if (a->nhead / a->nkv > need.group_max) need.group_max = a->nhead / a->nkv;
-    }
-    need.k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
-    if (m->att_max > need.k_max) need.k_max = m->att_max;
+    struct dev_need need;
+    session_need(m, batch, &need);
     if ((rc = model_kv_layout(m, type, s->layout, &block_bytes, err)) < 0 ||
         (rc = dev_cpu_reserve(m->dev, &need, err)) < 0 ||
         (rc = work_open(&s->work, m, batch, 1, err)) < 0 ||

@@ -25,6 +25,8 @@ struct session {
     atomic_int cancel;
 };
 
+/* What the device must hold for steps of up to `batch` rows. */
+void session_need(const struct model *m, size_t batch, struct dev_need *need);
 /* pool must be of the model's block size for this kind of memory (model_kv_layout). */
 int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
                  struct lar_err *err);

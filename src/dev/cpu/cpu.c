@@ -235,8 +235,7 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
 {
     struct cpu_dev *c = cpu_of(d);
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
-                         max_size(need->width_max, c->need.width_max), max_size(need->hd_max, c->need.hd_max),
-                         max_size(need->group_max, c->need.group_max)};
+                         max_size(need->hd_max, c->need.hd_max), max_size(need->group_max, c->need.group_max)};
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
     size_t bytes = scratch_for(c, &n);
     int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;

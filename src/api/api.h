@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/api.h: what stands behind the opaque names of lar/lar.h. */
+#ifndef API_API_H
+#define API_API_H
+
+#include <lar/lar.h>
+#include <pthread.h>
+
+#include "model/model.h"
+#include "run/answer.h"
+#include "run/kv.h"
+#include "run/session.h"
+#include "text/template.h"
+#include "text/vocab.h"
+
+struct lar_model {
+    atomic_int refs; /* the caller's one, and one a session */
+    struct model *model;
+    struct vocab *vocab;
+    struct str template_source; /* in the file; terminated copy below */
+    char *template_text;
+    struct template *template; /* NULL: none, or it does not compile (template_err) */
+    struct lar_err template_err;
+    struct answer_marks marks;
+    char *name;
+    pthread_mutex_t lock; /* of pool */
+    struct kv_pool *pool[KV_COUNT];
+};
+
+struct lar_session {
+    struct lar_model *m;
+    struct session s;
+};
+
+/* Frees when this was the last reference. */
+void api_model_unref(struct lar_model *m);
+/* The prompt's text for messages; appends to out. */
+int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg, enum lar_think think,
+                    struct buf *out, struct lar_err *err);
+/* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */
+int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err);
+
+#endif

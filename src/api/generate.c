@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * api/generate.c: a prompt in, an answer out: tokenise, bring the session up to date, then pick, decode, evaluate until something ends it.
+ *
+ * The pieces live elsewhere: the timeline in run/session, the draw in run/sampler, what is thinking and where to stop in run/answer.
+ */
+#include <time.h>
+
+#include "api/api.h"
+#include "base/time.h"
+#include "run/sampler.h"
+
+const char *lar_stop_name(enum lar_stop s)
+{
+    static const char *const name[] = {"end", "string", "length", "context", "cancel"};
+    return (unsigned)s < sizeof name / sizeof *name ? name[s] : "";
+}
+
+void lar_result_free(struct lar_result *r)
+{
+    if (!r) return;
+    mem_free(r->text);
+    mem_free(r->thinking);
+    mem_free(r->tokens);
+    *r = (struct lar_result){0};
+}
+
+struct run {
+    struct lar_session *s;
+    const struct lar_request *req;
+    struct ids prompt, out;
+    struct buf prompt_text, piece;
+    struct sampler *sampler;
+    struct answer answer;
+    struct vocab_decoder decoder;
+    struct lar_result *res;
+};
+
+static int on_text(void *ctx, enum answer_kind kind, const char *text, size_t n)
+{
+    const struct lar_request *req = ctx;
+    return req->on_text(req->ctx, kind == ANSWER_THINKING ? LAR_TEXT_THINKING : LAR_TEXT_ANSWER, text, n);
+}
+
+static void on_prompt(void *ctx, size_t done, size_t total)
+{
+    const struct lar_request *req = ctx;
+    req->on_prompt(req->ctx, done, total);
+}
+
+static int check(const struct lar_request *q, struct lar_err *err)
+{
+    if ((q->messages != NULL) + (q->text != NULL) + (q->tokens != NULL) != 1)
+        return lar_fail(err, LAR_EINVAL, "a request needs one of messages, text and tokens");
+    if (q->max_tokens < 0) return lar_fail(err, LAR_EINVAL, "max_tokens %d is negative", q->max_tokens);
+    for (size_t i = 0; i < q->nmessage; i++)
+        if (!q->messages[i].role || !q->messages[i].content)
+            return lar_fail(err, LAR_EINVAL, "message %zu lacks role or content", i);
+    for (size_t i = 0; i < q->nstop; i++)
+        if (!q->stop[i] || !*q->stop[i]) return lar_fail(err, LAR_EINVAL, "stop string %zu is empty", i);
+    return 0;
+}
+
+static int make_prompt(struct run *r, struct lar_err *err)
+{
+    const struct lar_request *q = r->req;
+    const struct lar_model *m = r->s->m;
+    int rc = 0;
+    if (q->messages) {
+        rc = api_chat_format(m, q->messages, q->nmessage, q->think, &r->prompt_text, err);
+        if (rc == 0) rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL, &r->prompt, err);
+    } else if (q->text) {
+        buf_puts(&r->prompt_text, q->text);
+        rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL | VOCAB_ADD_SPECIAL, &r->prompt, err);
+    } else {
+        for (size_t i = 0; i < q->ntoken && rc == 0; i++) rc = ids_add(&r->prompt, q->tokens[i]);
+        if (rc < 0) lar_fail(err, LAR_ENOMEM, "%zu tokens: out of memory", q->ntoken);
+    }
+    if (rc < 0) return rc;
+    if (r->prompt_text.failed) return lar_fail(err, LAR_ENOMEM, "prompt: out of memory");
+    if (r->prompt.n == 0) return lar_fail(err, LAR_EINVAL, "the prompt is empty: there is nothing to continue");
+    if (r->prompt.n >= r->s->s.ctx)
+        return lar_fail(err, LAR_ELIMIT,
+                        "the prompt has %zu tokens and the context room for %zu: shorten it or ask for a larger context",
+                        r->prompt.n, r->s->s.ctx);
+    return 0;
+}
+
+static int64_t seed_from_system(void)
+{
+    struct timespec t;
+    uint64_t x;
+    clock_gettime(CLOCK_REALTIME, &t);
+    x = (uint64_t)t.tv_sec * 1000000007u ^ (uint64_t)t.tv_nsec << 20 ^ (uint64_t)(uintptr_t)&t;
+    return (int64_t)(x >> 1);
+}
+
+static int make_sampler(struct run *r, struct lar_err *err)
+{
+    struct lar_sampling p;
+    if (r->req->sampling) p = *r->req->sampling;
+    else lar_sampling_default(&p, r->s->m);
+    if (p.seed < 0) p.seed = seed_from_system();
+    /* DRY does not carry a repetition across these: the customary breakers. */
+    static const char *const breaker[] = {"\n", ":", "\"", "*"};
+    struct ids ids = {0};
+    int rc = 0;
+    for (size_t i = 0; p.dry_multiplier > 0 && i < sizeof breaker / sizeof *breaker && rc == 0; i++)
+        rc = vocab_encode(r->s->m->vocab, str_of(breaker[i]), 0, &ids, err);
+    if (rc == 0)
+        rc = sampler_open(&r->sampler, (int32_t)r->s->s.model->h.vocab, &p, (int)r->s->s.ctx, ids.id, ids.n, err);
+    ids_done(&ids);
+    for (size_t i = 0; rc == 0 && i < r->prompt.n; i++) sampler_accept(r->sampler, r->prompt.id[i]);
+    return rc;
+}
+
+static void give_text(struct run *r, int32_t id, int last)
+{
+    const struct vocab *v = r->s->m->vocab;
+    const struct answer_marks *k = &r->answer.marks;
+    struct str piece = vocab_piece(v, id);
+    /* Marks of thinking may be control tokens, which are not text. */
+    int mark = k->open.n && (str_eq(piece, k->open) || str_eq(piece, k->close));
+    buf_clear(&r->piece);
+    if (!last || !vocab_is_end(v, id)) vocab_decode(v, &r->decoder, id, mark, &r->piece);
+    if (last) vocab_decode_end(&r->decoder, &r->piece);
+    answer_add(&r->answer, buf_view(&r->piece));
+}
+
+static int decode_loop(struct run *r, int64_t start, struct lar_err *err)
+{
+    struct session *s = &r->s->s;
+    const struct lar_request *q = r->req;
+    struct lar_result *res = r->res;
+    int64_t first = 0;
+    for (;;) {
+        int32_t id = sampler_pick(r->sampler, session_logits(s));
+        if (!first) {
+            first = time_ns();
+            res->first_token_ms = time_ms_since(start);
+        }
+        sampler_accept(r->sampler, id);
+        if (ids_add(&r->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
+        int ends = vocab_is_end(r->s->m->vocab, id);
+        int full = s->n == s->ctx, length = q->max_tokens && r->out.n >= (size_t)q->max_tokens;
+        give_text(r, id, ends || full || length);
+        res->stop = LAR_STOP_END;
+        if (ends) break;
+        res->stop = LAR_STOP_STRING;
+        if (r->answer.stopped) break;
+        res->stop = LAR_STOP_CANCEL;
+        if (r->answer.refused || atomic_load(&s->cancel)) break;
+        res->stop = LAR_STOP_LENGTH;
+        if (length) break;
+        res->stop = LAR_STOP_FULL;
+        if (full) break;
+        int rc = session_extend(s, &id, 1, NULL, NULL, NULL, err);
+        if (rc == LAR_ECANCEL) {
+            res->stop = LAR_STOP_CANCEL;
+            break;
+        }
+        if (rc < 0) return rc;
+    }
+    answer_end(&r->answer);
+    if (r->answer.stopped) res->stop = LAR_STOP_STRING;
+    res->generate_ms = time_ms_since(first);
+    return 0;
+}
+
+/* The texts and ids become the caller's. */
+static int give_result(struct run *r, struct lar_err *err)
+{
+    struct lar_result *res = r->res;
+    int rc = api_give(&r->answer.text[ANSWER_TEXT], &res->text, &res->text_n, err);
+    if (rc == 0) rc = api_give(&r->answer.text[ANSWER_THINKING], &res->thinking, &res->thinking_n, err);
+    res->tokens = r->out.id;
+    res->ntoken = r->out.n;
+    r->out = (struct ids){0};
+    res->prompt_tokens = r->prompt.n;
+    return rc;
+}
+
+static int generate(struct run *r, struct lar_err *err)
+{
+    const struct lar_request *q = r->req;
+    int64_t start = time_ns();
+    int rc;
+    if ((rc = make_prompt(r, err)) < 0 || (rc = make_sampler(r, err)) < 0) return rc;
+    /* Room for the whole answer now, so that decoding need not ask for memory. */
+    size_t most = r->s->s.ctx - r->prompt.n + 1;
+    if (q->max_tokens && (size_t)q->max_tokens < most) most = (size_t)q->max_tokens;
+    r->out.id = mem_alloc(most * sizeof *r->out.id);
+    r->out.cap = r->out.id ? most : 0;
+    buf_room(&r->answer.text[ANSWER_TEXT], most * 8);
+    buf_room(&r->answer.text[ANSWER_THINKING], r->s->m->marks.open.n ? most * 8 : 1);
+    buf_room(&r->answer.hold, 4096);
+    buf_room(&r->piece, 4096);
+
+    r->answer.marks = r->s->m->marks;
+    r->answer.stop = q->stop;
+    r->answer.nstop = q->nstop;
+    if (q->on_text) r->answer.on_text = on_text;
+    r->answer.ctx = (void *)(uintptr_t)q; /* on_text only reads it */
+    answer_begin(&r->answer, buf_view(&r->prompt_text));
+
+    int64_t t = time_ns();
+    rc = session_sync(&r->s->s, r->prompt.id, r->prompt.n, q->on_prompt ? on_prompt : NULL, (void *)(uintptr_t)q, err);
+    if (rc < 0) return rc;
+    r->res->prompt_reused = r->prompt.n - (size_t)rc;
+    r->res->prompt_ms = time_ms_since(t);
+    rc = decode_loop(r, start, err);
+    return rc < 0 ? rc : give_result(r, err);
+}
+
+int lar_generate(struct lar_session *s, const struct lar_request *req, struct lar_result *out, struct lar_err *err)
+{
+    if (!s || !req || !out) return lar_fail(err, LAR_EINVAL, "lar_generate: session, request and out are needed");
+    *out = (struct lar_result){0};
+    int rc = check(req, err);
+    if (rc < 0) return rc;
+    atomic_store(&s->s.cancel, 0);
+    struct run r = {.s = s, .req = req, .res = out};
+    rc = generate(&r, err);
+    ids_done(&r.prompt);
+    ids_done(&r.out);
+    buf_done(&r.prompt_text);
+    buf_done(&r.piece);
+    answer_done(&r.answer);
+    sampler_close(r.sampler);
+    if (rc < 0) lar_result_free(out);
+    return rc;
+}

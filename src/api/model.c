@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/model.c: lar.h's models and tokens: argument checks, then one call down. */
+#include "api/api.h"
+#include "base/cpu.h"
+
+#ifndef LAR_VERSION
+#define LAR_VERSION "0.0.0"
+#endif
+
+const char *lar_version(void)
+{
+    return LAR_VERSION;
+}
+
+const char *lar_cpu_level(void)
+{
+    unsigned flags = 0;
+    struct kern k;
+    if (cpu_flags(&flags, NULL) < 0) return "c";
+    kern_init(&k, flags);
+    return cpu_level_name(k.flags);
+}
+
+void lar_free(void *p)
+{
+    mem_free(p);
+}
+
+int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err)
+{
+    *out = b->failed ? NULL : mem_alloc(b->n + 1);
+    if (!*out) return lar_fail(err, LAR_ENOMEM, "text of %zu bytes: out of memory", b->n);
+    memcpy(*out, buf_z(b), b->n);
+    (*out)[b->n] = 0;
+    if (n) *n = b->n;
+    return 0;
+}
+
+static int load_text(struct lar_model *m, int vocab_only, struct lar_err *err)
+{
+    struct str name = STR("");
+    struct gguf *g = &m->model->gguf;
+    int rc;
+    if ((rc = vocab_open(&m->vocab, g, err)) < 0) return rc;
+    if (!vocab_only && (size_t)vocab_size(m->vocab) > m->model->h.vocab)
+        return lar_fail(err, LAR_EFORMAT, "the tokenizer has %d tokens, but token_embd.weight has only %zu rows",
+                        vocab_size(m->vocab), m->model->h.vocab);
+    if ((rc = gguf_str(g, "tokenizer.chat_template", &m->template_source, err)) < 0) return rc;
+    if ((rc = gguf_str(g, "general.name", &name, err)) < 0) return rc;
+    m->name = arena_copy(&m->model->a, name.p, name.n);
+    m->template_text = arena_copy(&m->model->a, m->template_source.p, m->template_source.n);
+    if (!m->name || !m->template_text) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    if (m->template_source.n) m->template = template_compile(m->template_source, &m->template_err);
+    m->marks = answer_marks_of((struct str){m->template_text, m->template_source.n});
+    return 0;
+}
+
+int lar_model_open(struct lar_model **out, const char *path, const struct lar_model_options *opt,
+                   struct lar_err *err)
+{
+    struct lar_model_options o = opt ? *opt : (struct lar_model_options){0};
+    if (!out || !path) return lar_fail(err, LAR_EINVAL, "lar_model_open: out and path are needed");
+    *out = NULL;
+    if (o.threads < 0 || o.threads > 256)
+        return lar_fail(err, LAR_EINVAL, "%d threads: use 1 to 256, or 0 for all cores", o.threads);
+    struct lar_model *m = mem_zalloc(sizeof *m);
+    if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    atomic_init(&m->refs, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    int rc = o.vocab_only ? model_open_file(&m->model, path, err)
+                          : model_open(&m->model, path, o.threads ? o.threads : cpu_count(), err);
+    if (rc == 0) rc = load_text(m, o.vocab_only, err);
+    if (rc < 0) {
+        api_model_unref(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+void api_model_unref(struct lar_model *m)
+{
+    if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
+    for (int i = 0; i < KV_COUNT; i++) kv_pool_close(m->pool[i]);
+    vocab_close(m->vocab);
+    template_free(m->template);
+    model_close(m->model);
+    pthread_mutex_destroy(&m->lock);
+    mem_free(m);
+}
+
+void lar_model_close(struct lar_model *m)
+{
+    api_model_unref(m);
+}
+
+void lar_model_info(const struct lar_model *m, struct lar_model_info *out)
+{
+    const struct model *d = m->model;
+    *out = (struct lar_model_info){.architecture = d->arch ? d->arch->name : "",
+                                   .name = m->name,
+                                   .ctx_train = (int)d->h.ctx_train,
+                                   .vocab = d->arch ? (int)d->h.vocab : vocab_size(m->vocab),
+                                   .layers = (int)d->h.nlayer,
+                                   .width = (int)d->h.width,
+                                   .threads = d->dev ? d->dev->threads : 0,
+                                   .has_template = m->template_source.n > 0,
+                                   .can_think = m->marks.open.n > 0,
+                                   .parameters = d->parameters,
+                                   .weight_bytes = d->weight_bytes};
+}
+
+const char *lar_model_template(const struct lar_model *m)
+{
+    return m->template_text;
+}
+
+int64_t lar_tokenize(const struct lar_model *m, const char *text, size_t n, unsigned flags, int32_t *out,
+                     size_t cap, struct lar_err *err)
+{
+    struct ids ids = {0};
+    if (!m || (!text && n) || (!out && cap))
+        return lar_fail(err, LAR_EINVAL, "lar_tokenize: model, text and out are needed");
+    unsigned f = (flags & LAR_TOKENIZE_SPECIAL ? VOCAB_PARSE_SPECIAL : 0u) |
+                 (flags & LAR_TOKENIZE_BOS ? VOCAB_ADD_SPECIAL : 0u);
+    int64_t rc = vocab_encode(m->vocab, (struct str){text ? text : "", n}, f, &ids, err);
+    if (rc >= 0) {
+        rc = (int64_t)ids.n;
+        if (cap) memcpy(out, ids.id, (ids.n < cap ? ids.n : cap) * sizeof *out);
+    }
+    ids_done(&ids);
+    return rc;
+}
+
+const char *lar_token_bytes(const struct lar_model *m, int32_t id, size_t *n)
+{
+    struct str s = vocab_bytes(m->vocab, id);
+    if (n) *n = s.n;
+    return s.p;
+}
+
+const char *lar_token_piece(const struct lar_model *m, int32_t id, size_t *n)
+{
+    struct str s = vocab_piece(m->vocab, id);
+    if (n) *n = s.n;
+    return s.p;
+}
+
+int lar_token_type(const struct lar_model *m, int32_t id)
+{
+    return (int)vocab_type(m->vocab, id);
+}
+
+int lar_token_ends(const struct lar_model *m, int32_t id)
+{
+    return vocab_is_end(m->vocab, id);
+}
+
+int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special, char **out,
+                   size_t *n, struct lar_err *err)
+{
+    struct buf b = {0};
+    struct vocab_decoder d = {0};
+    if (!m || !out || (!ids && nid)) return lar_fail(err, LAR_EINVAL, "lar_detokenize: model, ids and out are needed");
+    for (size_t i = 0; i < nid; i++) {
+        if (!vocab_type(m->vocab, ids[i])) {
+            buf_done(&b);
+            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %d", i, ids[i],
+                            vocab_size(m->vocab) - 1);
+        }
+        vocab_decode(m->vocab, &d, ids[i], special, &b);
+    }
+    vocab_decode_end(&d, &b);
+    int rc = api_give(&b, out, n, err);
+    buf_done(&b);
+    return rc;
+}
