@@ -106,14 +106,15 @@ static void product_is_of_the_values(enum dtype t, uint64_t seed)
     CHECK(act_bytes(kind, K) <= sizeof act);
     k.quant[kind](K, x, act);
     const int8_t *q = (const int8_t *)act;
-    const float *d = (const float *)(const void *)(act + act_scale_at(K));
+    const float *d = (const float *)(const void *)(act + act_scale_at(kind, K));
     for (int i = 0; i < ROWS; i++) {
         float got;
         double want = 0, size = 0;
         k.type[t].mul(K, w[i], row, 1, act, sizeof act, 1, &got, 1);
         k.type[t].dequant(K, w[i], value);
         for (int j = 0; j < K; j++) {
-            double a = (double)q[j] * (double)d[kind == ACT_Q8_32 ? j / 32 : j / 256];
+            double a = (double)q[act_at(kind, (size_t)j)] *
+                       (double)d[kind == ACT_Q8_32 ? j / 32 : j / 256];
             want += a * (double)value[j];
             size += fabs(a * (double)value[j]);
             CHECK_NEAR(a, x[j], 0.5 / 127 / 2 * 1.001);
@@ -132,15 +133,15 @@ static void every_product_is_of_the_exact_values(void)
 static void tiny_activations_become_zero_and_huge_ones_do_not_overflow(void)
 {
     static float x[32];
-    static _Alignas(64) uint8_t act[256];
+    static _Alignas(64) uint8_t act[512];
     const int8_t *q = (const int8_t *)act;
-    const float *d = (const float *)(const void *)(act + act_scale_at(32));
+    const float *d = (const float *)(const void *)(act + act_scale_at(ACT_Q8_32, 32));
     x[3] = -1e-39f;
     k.quant[ACT_Q8_32](32, x, act);
-    CHECK(q[3] == 0 && *d == 0);
+    CHECK(q[act_at(ACT_Q8_32, 3)] == 0 && *d == 0);
     x[4] = 3.4e38f;
     k.quant[ACT_Q8_32](32, x, act);
-    CHECK(q[3] == 0 && q[4] == 127 && isfinite(*d));
+    CHECK(q[act_at(ACT_Q8_32, 3)] == 0 && q[act_at(ACT_Q8_32, 4)] == 127 && isfinite(*d));
 }
 
 int main(void)

@@ -25,10 +25,11 @@
 
 #include "io/dtype.h"
 
-/* The forms of an activation row of k elements. All planes start 64-byte aligned when the row does; strides are act_bytes().
+/* The forms of an activation row of k elements; its planes lie one after another, each 64-byte aligned when the row is.
  *   ACT_F32     float x[k]
- *   ACT_Q8_32   int8 q[k] | float d[k/32]  | int16 s[k/16]     x = d * q, one d per 32; s: sums of 16 q. k % 32 == 0
- *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16]     one d per 256.                            k % 256 == 0
+ *   ACT_Q8_32   int8 q[kp] | float d[kp/32] | int32 c[kp/32]   x = d * q, one d per 32; c: -128 * (the sum of 32 q)
+ *               k % 32 == 0; kp = k up to a multiple of 128, what is past k being zero. q is not in order: see act_at.
+ *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16]     one d per 256; s: sums of 16 q.            k % 256 == 0
  * d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even, so q is in -127..127 and equal at every level;
  * a group whose max|x| is below 2^-100 is all zero, d too. x must be finite: else the row is unspecified, but memory-safe. */
 enum kern_act { ACT_F32, ACT_Q8_32, ACT_Q8_256, ACT_COUNT };
@@ -37,17 +38,32 @@ static inline size_t kern_up64(size_t n)
 {
     return (n + 63) & ~(size_t)63;
 }
-static inline size_t act_scale_at(size_t k)
+static inline size_t act_padded(enum kern_act kind, size_t k)
 {
-    return kern_up64(k);
+    return kind == ACT_Q8_32 ? (k + 127) & ~(size_t)127 : k;
 }
+static inline size_t act_scale_at(enum kern_act kind, size_t k)
+{
+    return kern_up64(act_padded(kind, k));
+}
+/* Of c or s. */
 static inline size_t act_sum_at(enum kern_act kind, size_t k)
 {
-    return kern_up64(k) + kern_up64(4 * (kind == ACT_Q8_32 ? k / 32 : k / 256));
+    return act_scale_at(kind, k) + kern_up64(4 * (kind == ACT_Q8_32 ? act_padded(kind, k) / 32 : k / 256));
 }
 static inline size_t act_bytes(enum kern_act kind, size_t k)
 {
-    return kind == ACT_F32 ? kern_up64(4 * k) : act_sum_at(kind, k) + kern_up64(2 * (k / 16));
+    return kind == ACT_F32     ? kern_up64(4 * k)
+           : kind == ACT_Q8_32 ? act_sum_at(kind, k) + kern_up64(4 * (act_padded(kind, k) / 32))
+                               : act_sum_at(kind, k) + kern_up64(2 * (k / 16));
+}
+/* Where element i is in the plane q. ACT_Q8_32: four blocks of 32 at a time, as the nibbles of a 4-bit block lie: first the first
+ * halves of all four, then the second halves; in each half the blocks take turns every 4 bytes, so that 4-byte word w of it
+ * belongs to block w % 4. */
+static inline size_t act_at(enum kern_act kind, size_t i)
+{
+    if (kind != ACT_Q8_32) return i;
+    return (i & ~(size_t)127) | (i & 16) << 2 | (i & 12) << 2 | (i >> 3 & 12) | (i & 3);
 }
 
 typedef void kern_quant_fn(size_t k, const float *x, void *row);

@@ -61,28 +61,35 @@ static float quant_group(size_t n, const float *x, int8_t *q)
     return max / 127;
 }
 
-static void quant_row(enum kern_act kind, size_t k, const float *x, void *row)
+static int sum_of(size_t n, const int8_t *q)
 {
-    size_t group = kind == ACT_Q8_32 ? 32 : 256;
-    int8_t *q = row;
-    float *d = (float *)(void *)(q + act_scale_at(k));
-    int16_t *s = (int16_t *)(void *)(q + act_sum_at(kind, k));
-    for (size_t i = 0; i < k; i += group) d[i / group] = quant_group(group, x + i, q + i);
-    for (size_t i = 0; i < k; i += 16) {
-        int sum = 0;
-        for (size_t j = 0; j < 16; j++) sum += q[i + j];
-        s[i / 16] = (int16_t)sum;
-    }
+    int sum = 0;
+    for (size_t i = 0; i < n; i++) sum += q[i];
+    return sum;
 }
 
 static void quant_f32_ref(size_t k, const float *x, void *row) { memcpy(row, x, 4 * k); }
+
 static void quant_q8_32_ref(size_t k, const float *x, void *row)
 {
-    quant_row(ACT_Q8_32, k, x, row);
+    int8_t *q = row, group[32];
+    float *d = (float *)(void *)(q + act_scale_at(ACT_Q8_32, k));
+    int32_t *c = (int32_t *)(void *)(q + act_sum_at(ACT_Q8_32, k));
+    memset(row, 0, act_bytes(ACT_Q8_32, k));
+    for (size_t i = 0; i < k; i += 32) {
+        d[i / 32] = quant_group(32, x + i, group);
+        c[i / 32] = -128 * sum_of(32, group);
+        for (size_t j = 0; j < 32; j++) q[act_at(ACT_Q8_32, i + j)] = group[j];
+    }
 }
+
 static void quant_q8_256_ref(size_t k, const float *x, void *row)
 {
-    quant_row(ACT_Q8_256, k, x, row);
+    int8_t *q = row;
+    float *d = (float *)(void *)(q + act_scale_at(ACT_Q8_256, k));
+    int16_t *s = (int16_t *)(void *)(q + act_sum_at(ACT_Q8_256, k));
+    for (size_t i = 0; i < k; i += 256) d[i / 256] = quant_group(256, x + i, q + i);
+    for (size_t i = 0; i < k; i += 16) s[i / 16] = (int16_t)sum_of(16, q + i);
 }
 
 static void dequant_row(struct quant_form f, size_t k, const uint8_t *w, float *out)
@@ -97,18 +104,21 @@ static void dequant_row(struct quant_form f, size_t k, const uint8_t *w, float *
     }
 }
 
-/* The product of the block at element i with one activation row: exact integer sums per group, then
- * floats. */
+/* The product of the block at element i with one activation row: exact integer sums per group,
+ * then floats. */
 static double dot_block(struct quant_form f, const struct quant_block *b, size_t k, size_t i,
                         const int8_t *a)
 {
-    const float *d = (const float *)(const void *)(a + act_scale_at(k));
-    const int16_t *s = (const int16_t *)(const void *)(a + act_sum_at(f.act, k));
+    const float *d = (const float *)(const void *)(a + act_scale_at(f.act, k));
+    int8_t x[QUANT_BLOCK_MAX];
     double sum = 0;
+    for (size_t j = 0; j < f.block; j++) x[j] = a[act_at(f.act, i + j)];
     for (size_t j = 0; j < f.block; j += f.group) {
         int product = 0, total = 0;
-        for (size_t l = j; l < j + f.group; l++) product += b->q[l] * a[i + l];
-        for (size_t l = 0; l < f.group; l += 16) total += s[(i + j + l) / 16];
+        for (size_t l = j; l < j + f.group; l++) {
+            product += b->q[l] * x[l];
+            total += x[l];
+        }
         double v = (double)b->scale[j / f.group] * product;
         if (f.has_min) v -= (double)b->min[j / f.group] * total;
         sum += v * (double)d[(i + j) / (f.act == ACT_Q8_32 ? 32 : 256)];
