@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/chat.c: the conversation at the terminal. Each turn gives the library all messages; the session finds by itself
+ * that it knows their beginning and evaluates only what is new. What does not fit is refused and said, and the
+ * conversation stays as it was: nothing is ever cut in silence. */
+#include "cli/chat.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "cli/interrupt.h"
+#include "cli/out.h"
+#include "cli/stream.h"
+
+static const char fence[] = "\"\"\"";
+
+/* Where the text of a message in fences begins: at the start of a line, or behind "/set system ". */
+static const char *fenced(const char *line)
+{
+    static const char set[] = "/set system ";
+    if (strncmp(line, set, sizeof set - 1) == 0) line += sizeof set - 1;
+    return strncmp(line, fence, 3) == 0 ? line : NULL;
+}
+
+/* The rest of a message whose fence opens at text->p + at. An empty rest of the opening line and an empty beginning
+ * of the closing one are not lines of the message. */
+static enum line_end read_fenced(struct chat *c, struct buf *text, size_t at)
+{
+    struct buf line = {0};
+    enum line_end end = LINE_TEXT;
+    int opening = 1, lines = 0;
+    buf_puts(&line, text->p + at + sizeof fence - 1);
+    text->n = at;
+    text->p[at] = 0;
+    while (end == LINE_TEXT) {
+        const char *close = strstr(buf_z(&line), fence);
+        size_t n = close ? (size_t)(close - line.p) : line.n;
+        if (n || !(opening || close)) {
+            if (lines++) buf_putc(text, '\n');
+            buf_add(text, line.p, n);
+        }
+        opening = 0;
+        if (close || line.failed || text->failed) break;
+        end = line_read(c->line, "... ", &line);
+    }
+    text->failed |= line.failed;
+    buf_done(&line);
+    return end;
+}
+
+/* A message: a line, or several between """ and """. */
+static enum line_end read_message(struct chat *c, struct buf *text)
+{
+    enum line_end end = line_read(c->line, ">>> ", text);
+    const char *open = end == LINE_TEXT && text->n ? fenced(text->p) : NULL;
+    return open ? read_fenced(c, text, (size_t)(open - text->p)) : end;
+}
+
+/* The request of this turn: all messages, or without a template the line alone. */
+static int generate(struct chat *c, const char *text, struct lar_result *res, int *interrupted,
+                    struct lar_err *err)
+{
+    struct runner *r = c->r;
+    struct lar_sampling sampling;
+    struct lar_request req;
+    struct stream stream;
+    int e = runner_session(r, err);
+    if (e < 0) return e;
+    runner_request(r, &sampling, &req);
+    stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
+    req.on_text = stream_text;
+    req.ctx = &stream;
+    if (r->raw)
+        req.text = text;
+    else
+        req.messages = c->talk.msg, req.nmessage = c->talk.n;
+    interrupt_begin(r->s, 0);
+    e = lar_generate(r->s, &req, res, err);
+    *interrupted = interrupt_end();
+    if (e == 0 || stream.now != STREAM_NOTHING) stream_end(&stream);
+    return e;
+}
+
+static void tell_full(struct chat *c, const struct lar_err *err)
+{
+    int ctx = lar_session_ctx(c->r->s);
+    say("%s", err->msg);
+    fprintf(
+        stderr,
+        "Your message was not sent, and nothing was cut. /set parameter ctx %d makes more room, /save FILE keeps\n"
+        "the conversation, /clear begins a new one.\n",
+        ctx * 2);
+}
+
+static void turn(struct chat *c, const struct buf *text)
+{
+    struct lar_result res;
+    struct lar_err err;
+    int interrupted = 0, e;
+    struct str none = {0};
+    if ((e = talk_add(&c->talk, "user", buf_view(text), none, &err)) < 0) {
+        say_err(&err);
+        return;
+    }
+    e = generate(c, text->p, &res, &interrupted, &err);
+    if (e == 0) {
+        if (res.text_n && !c->r->raw)
+            e = talk_add(&c->talk, "assistant", (struct str){res.text, res.text_n},
+                         (struct str){res.thinking, res.thinking_n}, &err);
+        else
+            talk_drop_last(&c->talk); /* nothing was answered: as if nothing had been asked */
+        if (e < 0) say_err(&err);
+        runner_tell(c->r, &res);
+        lar_result_free(&res);
+        return;
+    }
+    talk_drop_last(&c->talk);
+    if (e == LAR_ELIMIT && c->r->s)
+        tell_full(c, &err);
+    else if (e != LAR_ECANCEL || !interrupted)
+        say_err(&err);
+}
+
+static void greet(const struct chat *c)
+{
+    const struct lar_model_info *i = &c->r->info;
+    struct buf b = {0};
+    buf_puts(&b, *i->name ? i->name : i->architecture);
+    buf_printf(&b, ", context %d tokens. /? tells the commands, Ctrl-D leaves.\n",
+               lar_session_ctx(c->r->s));
+    struct buf clean = {0};
+    out_text_to(&clean, 1, buf_z(&b), b.n);
+    fputs(buf_z(&clean), stderr);
+    buf_done(&clean);
+    buf_done(&b);
+}
+
+static int is_blank(const struct buf *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->p[i] != ' ' && b->p[i] != '\t') return 0;
+    return 1;
+}
+
+static void talk_on(struct chat *c)
+{
+    struct buf text = {0};
+    while (!c->leaving && out_flush() == 0) {
+        enum line_end end = read_message(c, &text);
+        if (end == LINE_END) break;
+        if (text.failed)
+            say("out of memory for the message");
+        else if (end == LINE_INTERRUPTED)
+            fputs("(Ctrl-D or /bye leaves)\n", stderr);
+        else if (text.n && text.p[0] == '/')
+            chat_command(c, text.p);
+        else if (!is_blank(&text))
+            turn(c, &text);
+    }
+    buf_done(&text);
+}
+
+int chat(struct runner *r)
+{
+    struct chat c = {.r = r, .line = line_open()};
+    struct lar_err err;
+    int code = EXIT_DONE;
+    arena_init(&c.kept, 0);
+    if (!c.line) {
+        say("out of memory for the line editor");
+        code = EXIT_FAILED;
+    } else if ((r->o.system && talk_set_system(&c.talk, r->o.system, &err) < 0) ||
+               (getenv("LAR_HISTORY") && *getenv("LAR_HISTORY") && chat_history(&c, 1, &err) < 0)) {
+        code = say_err(&err);
+    } else {
+        greet(&c);
+        talk_on(&c);
+    }
+    line_close(c.line);
+    talk_done(&c.talk);
+    arena_done(&c.kept);
+    return code;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/chat_command.c: the lines of a chat that begin with a slash. What they print is for the person, so it goes
+ * to standard error; standard output holds the answers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "cli/chat.h"
+#include "cli/out.h"
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
+
+/* Cuts the first word off *text; "" when there is none. */
+static struct str word(const char **text)
+{
+    while (**text == ' ') ++*text;
+    struct str w = {*text, strcspn(*text, " ")};
+    *text += w.n;
+    while (**text == ' ') ++*text;
+    return w;
+}
+
+static void show(const struct buf *b)
+{
+    struct buf clean = {0};
+    out_text_to(&clean, isatty(STDERR_FILENO), buf_z(b), b->n);
+    fwrite(buf_z(&clean), 1, clean.n, stderr);
+    buf_done(&clean);
+}
+
+/* ---- /set ---------------------------------------------------------------------------------------------------------- */
+
+/* The names that other programs' users bring along. */
+static const char *our_name(const char *name)
+{
+    static const char *const known[][2] = {{"temperature", "temp"},
+                                           {"typical_p", "typical"},
+                                           {"num_ctx", "ctx"},
+                                           {"num_predict", "max-tokens"},
+                                           {"mirostat_mode", "mirostat"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i][0]) == 0) return known[i][1];
+    return name;
+}
+
+static int unknown_parameter(const char *name, struct lar_err *err)
+{
+    const char *all[40];
+    size_t n = 0;
+    for (const struct opt *o = generation_options; o->kind != OPT_END; o++) all[n++] = o->name;
+    for (const struct opt *o = sampling_options; o->kind != OPT_END && n < 39; o++)
+        all[n++] = o->name;
+    all[n] = NULL;
+    const char *near = options_nearest(name, all);
+    return near ? lar_fail(err, LAR_EINVAL, "no parameter is called '%s'; did you mean '%s'?", name,
+                           near)
+                : lar_fail(err, LAR_EINVAL,
+                           "no parameter is called '%s' (/show parameters lists them)", name);
+}
+
+static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)
+{
+    struct run_options *o = &c->r->o, old = *o;
+    struct str w = word(&rest);
+    char *given = arena_copy(&c->kept, w.p, w.n), *value = arena_copy(&c->kept, rest, strlen(rest));
+    if (!given || !value) return lar_fail(err, LAR_ENOMEM, "out of memory");
+    if (!w.n)
+        return lar_fail(err, LAR_EINVAL, "/set parameter NAME VALUE (/show parameters lists them)");
+    const char *name = our_name(given);
+    void *base = o, *sampling = &o->sampling;
+    const struct opt *opt = options_find(generation_options, name, &base);
+    if (!opt && (opt = options_find(sampling_options, name, &sampling))) base = sampling;
+    if (!opt) return unknown_parameter(name, err);
+    if (opt->kind == OPT_LIST && !*value) {
+        o->stop.n = 0;
+        return 0;
+    }
+    if (!*value)
+        return lar_fail(err, LAR_EINVAL, "/set parameter %s needs a value (%s)", name, opt->arg);
+    int e = options_store(opt, base, opt->name, value, err);
+    if (e < 0) {
+        *o = old;
+        return e;
+    }
+    if (o->ctx != old.ctx ||
+        o->kv != old.kv) { /* another memory; it is filled again in the next turn */
+        lar_session_close(c->r->s);
+        c->r->s = NULL;
+        if ((e = runner_session(c->r, err)) < 0) {
+            struct lar_err second;
+            *o = old;
+            (void)runner_session(c->r,
+                                 &second); /* what fitted before; if not, the next turn says so */
+        }
+    }
+    return e;
+}
+
+static int set_system(struct chat *c, const char *rest, struct lar_err *err)
+{
+    if (c->r->raw)
+        return lar_fail(err, LAR_EINVAL,
+                        "there is no chat template, so a system message has no place");
+    return talk_set_system(&c->talk, rest, err);
+}
+
+static int set_thinking(struct chat *c, int think, struct lar_err *err)
+{
+    if (think == LAR_THINK_ON && (c->r->raw || !c->r->info.can_think))
+        return lar_fail(err, LAR_EINVAL, "the chat template of this model knows no thinking");
+    c->r->o.think = think;
+    return 0;
+}
+
+static int default_history(struct buf *path, struct lar_err *err)
+{
+    const char *home = getenv("HOME");
+    if (!home || !*home)
+        return lar_fail(err, LAR_EINVAL,
+                        "no history: HOME is not set; LAR_HISTORY=FILE names a file");
+    buf_printf(path, "%s/.lar", home);
+    if (mkdir(buf_z(path), 0700) && errno != EEXIST)
+        return lar_fail_errno(err, "cannot create %s", buf_z(path));
+    buf_puts(path, "/history");
+    return path->failed ? lar_fail(err, LAR_ENOMEM, "out of memory") : 0;
+}
+
+int chat_history(struct chat *c, int on, struct lar_err *err)
+{
+    const char *env = getenv("LAR_HISTORY");
+    struct buf path = {0};
+    int e = 0;
+    if (!on) return line_history(c->line, NULL, err);
+    if (env && *env)
+        buf_puts(&path, env);
+    else
+        e = default_history(&path, err);
+    if (e == 0) e = line_history(c->line, buf_z(&path), err);
+    buf_done(&path);
+    return e;
+}
+
+/* clang-format off */
+static const char set_help[] =
+    "/set system TEXT            the system message; nothing takes it away\n"
+    "/set parameter NAME VALUE   as the option of lar run: temp, top-k, ctx, max-tokens, stop, seed, ...\n"
+    "/set think | nothink        the model shall think first, or answer at once\n"
+    "/set hidethinking | showthinking\n"
+    "/set verbose | quiet        timings after each answer\n"
+    "/set history on | off       keep the history of lines in a file\n";
+/* clang-format on */
+
+static int set(struct chat *c, const char *rest, struct lar_err *err)
+{
+    static const char *const names[] = {
+        "system",       "parameter",    "think", "nothink", "verbose",
+        "hidethinking", "showthinking", "quiet", "history", NULL};
+    struct str w = word(&rest);
+    if (!w.n) return fputs(set_help, stderr), 0;
+    if (str_is(w, "system")) return set_system(c, rest, err);
+    if (str_is(w, "parameter")) return set_parameter(c, rest, err);
+    if (str_is(w, "think")) return set_thinking(c, LAR_THINK_ON, err);
+    if (str_is(w, "nothink")) return set_thinking(c, LAR_THINK_OFF, err);
+    if (str_is(w, "verbose") || str_is(w, "quiet"))
+        return c->r->o.verbose = str_is(w, "verbose"), 0;
+    if (str_is(w, "hidethinking") || str_is(w, "showthinking"))
+        return c->r->o.hide_thinking = str_is(w, "hidethinking"), 0;
+    if (str_is(w, "history")) {
+        if (strcmp(rest, "on") && strcmp(rest, "off"))
+            return lar_fail(err, LAR_EINVAL, "/set history on, or off");
+        return chat_history(c, strcmp(rest, "on") == 0, err);
+    }
+    char *asked = arena_copy(&c->kept, w.p, w.n);
+    const char *near = asked ? options_nearest(asked, names) : NULL;
+    if (near)
+        return lar_fail(err, LAR_EINVAL, "/set knows no '%s'; did you mean '%s'?", asked, near);
+    return lar_fail(err, LAR_EINVAL, "/set knows no '%.*s' (/set alone lists what it knows)",
+                    STR_ARG(w));
+}
+
+/* ---- /show --------------------------------------------------------------------------------------------------------- */
+
+static void show_info(const struct chat *c, struct buf *b)
+{
+    const struct lar_model_info *i = &c->r->info;
+    size_t used = 0;
+    if (c->r->s) lar_session_tokens(c->r->s, &used);
+    buf_printf(
+        b,
+        "  file         %s\n  name         %s\n  architecture %s, %d layers, width %d, %d token ids\n",
+        c->r->path, i->name, i->architecture, i->layers, i->width, i->vocab);
+    buf_printf(b, "  weights      %.1f million, ", (double)i->parameters * 1e-6);
+    buf_bytes(b, i->weight_bytes);
+    buf_printf(
+        b,
+        "\n  context      %d tokens, %zu in use; trained with %d\n  threads      %d\n  chat         %s%s\n",
+        c->r->s ? lar_session_ctx(c->r->s) : 0, used, i->ctx_train, i->threads,
+        i->has_template ? "template in the file" : "no template",
+        i->can_think ? ", can think" : "");
+}
+
+static void show_parameters(const struct chat *c, struct buf *b)
+{
+    const struct run_options *o = &c->r->o;
+    struct lar_sampling p;
+    static const char *const kv[] = {"f16", "f32", "q8_0"};
+    buf_printf(b, "  %-20s %d\n  %-20s %s\n  %-20s %d\n", "ctx",
+               c->r->s ? lar_session_ctx(c->r->s) : o->ctx, "kv", kv[o->kv], "max-tokens",
+               o->max_tokens);
+    for (size_t i = 0; i < o->stop.n; i++) {
+        buf_printf(b, "  %-20s ", "stop");
+        buf_json_str(b, str_of(o->stop.v[i]));
+        buf_putc(b, '\n');
+    }
+    sampling_merge(&o->sampling, c->r->m, &p);
+    sampling_list(&p, b);
+}
+
+static void show_messages(const struct chat *c, struct buf *b)
+{
+    for (size_t i = 0; i < c->talk.n; i++)
+        buf_printf(b, "%s: %s\n", c->talk.msg[i].role, c->talk.msg[i].content);
+    if (!c->talk.n) buf_puts(b, "no messages yet\n");
+}
+
+static int show_what(struct chat *c, const char *rest, struct lar_err *err)
+{
+    struct buf b = {0};
+    struct str w = word(&rest);
+    if (!w.n)
+        buf_puts(&b, "/show info | parameters | system | template | messages\n");
+    else if (str_is(w, "info"))
+        show_info(c, &b);
+    else if (str_is(w, "parameters"))
+        show_parameters(c, &b);
+    else if (str_is(w, "messages"))
+        show_messages(c, &b);
+    else if (str_is(w, "system"))
+        buf_printf(&b, "%s\n", talk_system(&c->talk) ? talk_system(&c->talk) : "no system message");
+    else if (str_is(w, "template"))
+        buf_printf(&b, "%s\n",
+                   c->r->info.has_template ? lar_model_template(c->r->m) : "no template");
+    else
+        return lar_fail(
+            err, LAR_EINVAL,
+            "/show knows no '%.*s'; it knows info, parameters, system, template, messages",
+            STR_ARG(w));
+    show(&b);
+    buf_done(&b);
+    return 0;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------------ */
+
+static int save(struct chat *c, const char *rest, struct lar_err *err)
+{
+    if (!*rest) return lar_fail(err, LAR_EINVAL, "/save FILE");
+    int e = talk_save(&c->talk, c->r->path, rest, err);
+    if (e == 0) fprintf(stderr, "%zu messages saved\n", c->talk.n);
+    return e;
+}
+
+static int load(struct chat *c, const char *rest, struct lar_err *err)
+{
+    if (!*rest) return lar_fail(err, LAR_EINVAL, "/load FILE");
+    if (c->r->raw)
+        return lar_fail(err, LAR_EINVAL,
+                        "there is no chat template, so no conversation to continue");
+    int e = talk_load(&c->talk, rest, err);
+    if (e == 0) fprintf(stderr, "%zu messages loaded\n", c->talk.n);
+    return e;
+}
+
+static int clear(struct chat *c, const char *rest, struct lar_err *err)
+{
+    (void)rest, (void)err;
+    talk_clear(&c->talk);
+    fputs("a new conversation begins\n", stderr);
+    return 0;
+}
+
+static int bye(struct chat *c, const char *rest, struct lar_err *err)
+{
+    (void)rest, (void)err;
+    c->leaving = 1;
+    return 0;
+}
+
+static int help(struct chat *c, const char *rest, struct lar_err *err);
+
+static const struct command {
+    const char *name, *arg, *what;
+    int (*run)(struct chat *c, const char *rest, struct lar_err *err);
+} commands[] = {
+    {"/set", "WHAT ...", "changes how the model answers; alone: what can be set", set},
+    {"/show", "WHAT", "info, parameters, system, template, messages", show_what},
+    {"/save", "FILE", "writes the conversation as JSON", save},
+    {"/load", "FILE", "continues a saved conversation", load},
+    {"/clear", "", "forgets the conversation, but not the system message", clear},
+    {"/bye", "", "leaves, as Ctrl-D does", bye},
+    {"/help", "", "this; so does /?", help},
+};
+enum { NCOMMAND = sizeof commands / sizeof *commands };
+
+static int help(struct chat *c, const char *rest, struct lar_err *err)
+{
+    (void)c, (void)rest, (void)err;
+    for (int i = 0; i < NCOMMAND; i++)
+        fprintf(stderr, "%-6s %-9s  %s\n", commands[i].name, commands[i].arg, commands[i].what);
+    fputs("\"\"\" begins and ends a message of several lines. Ctrl-C stops an answer.\n"
+          "A message that shall begin with / is written with a space before it.\n",
+          stderr);
+    return 0;
+}
+
+void chat_command(struct chat *c, const char *text)
+{
+    const char *names[NCOMMAND + 1] = {NULL}, *rest = text;
+    struct lar_err err;
+    struct str w = word(&rest);
+    if (str_is(w, "/?")) w = STR("/help");
+    if (str_is(w, "/exit") || str_is(w, "/quit")) w = STR("/bye");
+    for (int i = 0; i < NCOMMAND; i++) {
+        names[i] = commands[i].name;
+        if (!str_is(w, names[i])) continue;
+        if (commands[i].run(c, rest, &err) < 0) say_err(&err);
+        return;
+    }
+    char *asked = arena_copy(&c->kept, w.p, w.n);
+    const char *near = asked ? options_nearest(asked, names) : NULL;
+    if (near)
+        say("no command is called '%s'; did you mean '%s'?", asked, near);
+    else
+        say("no command is called '%.*s' (/? tells the commands; with a space before it, it is text)",
+            STR_ARG(w));
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/in.c: see in.h. */
+#include "cli/in.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+enum { CHUNK = 1 << 16 };
+
+/* Bytes read, 0 at the end, negative on failure. */
+static int read_some(int fd, const char *name, struct buf *b, struct lar_err *err)
+{
+    char *room = buf_room(b, CHUNK);
+    if (!room) {
+        return b->limit && b->n + CHUNK > b->limit
+                   ? lar_fail(err, LAR_ELIMIT, "%s: more than %zu MiB", name, b->limit >> 20)
+                   : lar_fail(err, LAR_ENOMEM, "%s: out of memory after %zu bytes", name, b->n);
+    }
+    for (;;) {
+        ssize_t k = read(fd, room, CHUNK);
+        if (k >= 0) {
+            b->n += (size_t)k;
+            b->p[b->n] = 0;
+            return (int)k;
+        }
+        if (errno != EINTR) return lar_fail_errno(err, "cannot read %s", name);
+    }
+}
+
+int in_all(const char *path, struct buf *b, struct lar_err *err)
+{
+    int is_stdin = strcmp(path, "-") == 0, k;
+    const char *name = is_stdin ? "standard input" : path;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return lar_fail_errno(err, "cannot open %s", name);
+    b->limit = IN_BYTES_MAX;
+    while ((k = read_some(fd, name, b, err)) > 0) continue;
+    if (!is_stdin) close(fd);
+    return k;
+}
+
+static const char *newline(const struct in *r, size_t from)
+{
+    return r->b.n > from ? memchr(r->b.p + from, '\n', r->b.n - from) : NULL;
+}
+
+int in_line(struct in *r, struct str *line, struct lar_err *err)
+{
+    const char *nl;
+    r->b.limit = IN_BYTES_MAX;
+    while (!(nl = newline(r, r->looked)) && !r->ended) {
+        r->looked = r->b.n;
+        if (r->at) { /* keep only the unread part */
+            memmove(r->b.p, r->b.p + r->at, r->b.n - r->at);
+            r->b.n -= r->at;
+            r->looked -= r->at;
+            r->at = 0;
+        }
+        int k = read_some(STDIN_FILENO, "standard input", &r->b, err);
+        if (k < 0) return k;
+        r->ended = k == 0;
+    }
+    size_t end = nl ? (size_t)(nl - r->b.p) : r->b.n;
+    if (!nl && end == r->at) return 0;
+    *line = (struct str){r->b.p + r->at, end - r->at};
+    r->at = r->looked = nl ? end + 1 : end;
+    return 1;
+}
+
+int in_ready(const struct in *r) { return newline(r, r->at) != NULL; }
+
+void in_done(struct in *r) { buf_done(&r->b); }
+
+enum in_kind in_kind(void)
+{
+    struct stat st;
+    if (isatty(STDIN_FILENO)) return IN_TERMINAL;
+    if (fstat(STDIN_FILENO, &st)) return IN_OTHER;
+    return S_ISREG(st.st_mode) ? IN_FILE : S_ISFIFO(st.st_mode) ? IN_PIPE : IN_OTHER;
+}

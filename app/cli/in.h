@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/in.h: reading standard input and small files whole or by line, with a wall (IN_BYTES_MAX). */
+#ifndef CLI_IN_H
+#define CLI_IN_H
+
+#include <lar/err.h>
+
+#include "base/buf.h"
+
+#define IN_BYTES_MAX ((size_t)1 << 30)
+
+/* All of a file, or of standard input when path is "-". Appends to b; its limit is set. */
+int in_all(const char *path, struct buf *b, struct lar_err *err);
+
+/* Lines of standard input. A zeroed struct is a fresh one; free with in_done. */
+struct in {
+    struct buf b;
+    size_t at, looked; /* start of the unread part; where the search for a newline goes on */
+    int ended;
+};
+/* 1 and *line without its newline (valid until the next call), 0 at the end, negative on failure. */
+int in_line(struct in *r, struct str *line, struct lar_err *err);
+/* True when another whole line is here already, so that nobody waits for an answer. */
+int in_ready(const struct in *r);
+void in_done(struct in *r);
+
+/* What standard input is, for a verb that takes its text from there when it is not a terminal. */
+enum in_kind { IN_TERMINAL, IN_FILE, IN_PIPE, IN_OTHER };
+enum in_kind in_kind(void);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/main.c: from argv to a verb. Each verb is a file of this folder with a table of its options; this one
+ * only finds it, has its options parsed, and runs it. The program sees the library through <lar/...> alone. */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/help.h"
+#include "cli/out.h"
+#include "cli/verbs.h"
+
+const struct verb *const verbs[] = {
+    &verb_run,   &verb_show, &verb_tokenize, &verb_template, &verb_logits,
+    &verb_bench, &verb_help, &verb_version,  NULL,
+};
+
+/* A program started without one of its three standard descriptors would get it for the next file it opens.
+ * In its place goes one that can only be used the wrong way round, so that using it is an error. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static int no_such_verb(const char *name)
+{
+    const char *near = verb_nearest(name);
+    if (near)
+        say("no verb is called '%s'; did you mean 'lar %s'?", name, near);
+    else
+        say("no verb is called '%s' (lar help lists them)", name);
+    return EXIT_MISUSE;
+}
+
+static int run_verb(const struct verb *v, int argc, char **argv)
+{
+    struct lar_err err;
+    void *values = mem_zalloc(v->size ? v->size : 1);
+    char **arg = mem_zalloc(sizeof *arg * (size_t)(argc + 1));
+    int code;
+    if (!values || !arg) {
+        say("out of memory");
+        code = EXIT_FAILED;
+    } else {
+        if (v->init) v->init(values);
+        int n = options_parse(v, argc, argv, values, arg, &err);
+        if (n == OPTIONS_HELP) {
+            help_verb(out(), v);
+            code = out_done(EXIT_DONE);
+        } else if (n < 0) {
+            code = say_err(&err);
+        } else {
+            code = v->run(values, arg, n);
+        }
+    }
+    mem_free(arg);
+    mem_free(values);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    hold_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, handled where we write */
+    if (argc < 2) {
+        help_overview(out());
+        struct buf *b = out();
+        (void)!write(STDERR_FILENO, buf_z(b), b->n);
+        return EXIT_MISUSE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) name = "version";
+    const struct verb *v = verb_find(name);
+    return v ? run_verb(v, argc - 2, argv + 2) : no_such_verb(name);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/run.c: `lar run`: one answer to one prompt, for people and for scripts. Without a prompt on a terminal
+ * it hands over to the chat (chat.c). */
+#include "cli/run.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "cli/in.h"
+#include "cli/interrupt.h"
+#include "cli/out.h"
+#include "cli/stream.h"
+#include "cli/verbs.h"
+
+_Static_assert(LAR_KV_F16 == 0 && LAR_KV_F32 == 1 && LAR_KV_Q8_0 == 2, "as the words of --kv");
+
+/* ---- the prompt ---------------------------------------------------------------------------------------------- */
+
+enum { PIPE_PATIENCE_MS = 3000 };
+
+/* Standard input without its last newline, which whoever wrote it did not mean. */
+static int read_stdin(struct buf *b, struct lar_err *err)
+{
+    int e = in_all("-", b, err);
+    if (e == 0 && b->n && b->p[b->n - 1] == '\n') b->n--;
+    if (e == 0 && b->n && b->p[b->n - 1] == '\r') b->n--;
+    if (b->p) b->p[b->n] = 0;
+    return e;
+}
+
+/* A prompt in argv and a pipe or file behind it belong together. A pipe that says nothing may be one that
+ * somebody left open: say what is being waited for. */
+static int add_stdin(struct buf *b, struct lar_err *err)
+{
+    struct buf more = {0};
+    struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+    enum in_kind kind = in_kind();
+    if (kind != IN_PIPE && kind != IN_FILE) return 0;
+    if (kind == IN_PIPE && poll(&p, 1, PIPE_PATIENCE_MS) == 0)
+        say("waiting for the rest of the prompt: standard input is a pipe that is still open (</dev/null ends it)");
+    int e = read_stdin(&more, err);
+    if (e == 0 && more.n) {
+        buf_puts(b, "\n\n");
+        buf_str(b, buf_view(&more));
+    }
+    buf_done(&more);
+    return e;
+}
+
+/* 1 with the prompt in b, 0 when there is none and a person sits at the terminal, negative on failure. */
+static int read_prompt(struct buf *b, char **arg, int narg, int raw, struct lar_err *err)
+{
+    int e;
+    if (narg > 1 && strcmp(arg[1], "-") != 0) {
+        buf_puts(b, arg[1]);
+        e = add_stdin(b, err);
+    } else {
+        if (narg < 2 && in_kind() == IN_TERMINAL) return 0;
+        e = read_stdin(b, err);
+        if (e == 0 && b->n == 0)
+            e = lar_fail(err, LAR_EINVAL,
+                         "run: no prompt: standard input is empty and no terminal to chat at");
+    }
+    if (e < 0) return e;
+    if (b->failed) return lar_fail(err, LAR_ENOMEM, "out of memory for the prompt");
+    if (memchr(buf_z(b), 0, b->n))
+        return lar_fail(err, LAR_EINVAL, "the prompt has a NUL byte at %zu: it is no text",
+                        strlen(b->p));
+    if (b->n == 0 && !raw) return lar_fail(err, LAR_EINVAL, "run: the prompt is empty");
+    return 1;
+}
+
+/* ---- model, session, request ------------------------------------------------------------------------------------ */
+
+static int open_model(struct runner *r, struct lar_err *err)
+{
+    struct lar_model_options mo = {.threads = r->o.threads};
+    int e = lar_model_open(&r->m, r->path, &mo, err);
+    if (e < 0) return e;
+    lar_model_info(r->m, &r->info);
+    r->raw = r->o.raw || !r->info.has_template;
+    const char *why = r->o.raw ? "--raw" : "a model without a chat template";
+    if (r->raw && r->o.system)
+        return lar_fail(err, LAR_EINVAL, "--system: %s has no place for it", why);
+    if (r->raw && r->o.think)
+        return lar_fail(err, LAR_EINVAL, "--think, --no-think: %s knows no thinking", why);
+    if (r->o.think == LAR_THINK_ON && !r->info.can_think)
+        return lar_fail(err, LAR_EINVAL, "--think: the chat template of %s knows no thinking",
+                        r->path);
+    if (r->raw && !r->o.raw)
+        say("%s has no chat template: the prompt is continued as plain text (--raw says so)",
+            r->path);
+    return 0;
+}
+
+int runner_session(struct runner *r, struct lar_err *err)
+{
+    struct lar_session_options so = {.ctx = r->o.ctx, .kv = (enum lar_kv)r->o.kv};
+    return r->s ? 0 : lar_session_open(&r->s, r->m, &so, err);
+}
+
+void runner_request(const struct runner *r, struct lar_sampling *sampling, struct lar_request *req)
+{
+    sampling_merge(&r->o.sampling, r->m, sampling);
+    *req = (struct lar_request){
+        .think = (enum lar_think)r->o.think,
+        .sampling = sampling,
+        .max_tokens = r->o.max_tokens,
+        .stop = r->o.stop.v,
+        .nstop = r->o.stop.n,
+    };
+}
+
+/* ---- what is told after an answer ------------------------------------------------------------------------------- */
+
+/* Tokens a second, negative when there was nothing to time. */
+static double prompt_rate(const struct lar_result *res)
+{
+    return res->prompt_ms > 0
+               ? (double)(res->prompt_tokens - res->prompt_reused) * 1000 / res->prompt_ms
+               : -1;
+}
+
+static double answer_rate(const struct lar_result *res)
+{
+    return res->ntoken > 1 && res->generate_ms > 0
+               ? (double)(res->ntoken - 1) * 1000 / res->generate_ms
+               : -1;
+}
+
+void runner_tell(const struct runner *r, const struct lar_result *res)
+{
+    if (res->stop == LAR_STOP_FULL)
+        say("the answer stops here: the context of %d tokens is full (--ctx N makes more room)",
+            lar_session_ctx(r->s));
+    if (!r->o.verbose) return;
+    double p = prompt_rate(res), a = answer_rate(res);
+    fprintf(stderr, "prompt %zu tokens (%zu reused)", res->prompt_tokens, res->prompt_reused);
+    if (p >= 0) fprintf(stderr, ", %.0f/s", p);
+    fprintf(stderr, "; first token after %.1f ms; answer %zu tokens", res->first_token_ms,
+            res->ntoken);
+    if (a >= 0) fprintf(stderr, ", %.1f/s", a);
+    fprintf(stderr, "; stopped by %s; load %.1f ms\n", lar_stop_name(res->stop), r->load_ms);
+}
+
+static void number_or_null(struct buf *b, const char *key, double v)
+{
+    buf_printf(b, "\"%s\":", key);
+    if (v < 0)
+        buf_puts(b, "null");
+    else
+        buf_json_num(b, v);
+}
+
+static void write_json(const struct runner *r, const struct lar_result *res)
+{
+    struct buf *b = out();
+    buf_puts(b, "{\"text\":");
+    buf_json_str(b, (struct str){res->text, res->text_n});
+    if (res->thinking_n) {
+        buf_puts(b, ",\"thinking\":");
+        buf_json_str(b, (struct str){res->thinking, res->thinking_n});
+    }
+    buf_puts(b, ",\"tokens\":[");
+    for (size_t i = 0; i < res->ntoken; i++) buf_printf(b, "%s%d", i ? "," : "", res->tokens[i]);
+    buf_printf(b, "],\"stop\":\"%s\",\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
+               res->prompt_tokens);
+    number_or_null(b, "load_ms", r->load_ms);
+    buf_putc(b, ',');
+    number_or_null(b, "prompt_tok_s", prompt_rate(res));
+    buf_putc(b, ',');
+    number_or_null(b, "first_token_ms", res->first_token_ms);
+    buf_putc(b, ',');
+    number_or_null(b, "tok_s", answer_rate(res));
+    buf_puts(b, "}}\n");
+}
+
+/* ---- the verb ---------------------------------------------------------------------------------------------------- */
+
+static int answer(struct runner *r, const char *prompt, int *interrupted, struct lar_err *err)
+{
+    struct lar_message msg[2];
+    struct lar_sampling sampling;
+    struct lar_request req;
+    struct lar_result res;
+    struct stream stream;
+    size_t n = 0;
+    runner_request(r, &sampling, &req);
+    stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
+    if (r->o.system) msg[n++] = (struct lar_message){"system", r->o.system};
+    msg[n++] = (struct lar_message){"user", prompt};
+    if (r->raw)
+        req.text = prompt;
+    else
+        req.messages = msg, req.nmessage = n;
+    if (!r->o.json) req.on_text = stream_text, req.ctx = &stream;
+    interrupt_begin(r->s, 1);
+    int e = lar_generate(r->s, &req, &res, err);
+    *interrupted = interrupt_end();
+    if (!r->o.json && (e == 0 || stream.now != STREAM_NOTHING)) stream_end(&stream);
+    if (e < 0) return e;
+    if (r->o.json) write_json(r, &res);
+    runner_tell(r, &res);
+    lar_result_free(&res);
+    return 0;
+}
+
+static int run(const void *values, char **arg, int narg)
+{
+    struct runner r = {.o = *(const struct run_options *)values, .path = arg[0]};
+    struct buf prompt = {0};
+    struct lar_err err;
+    int interrupted = 0, code = EXIT_DONE;
+    int e = read_prompt(&prompt, arg, narg, r.o.raw, &err), has_prompt = e;
+    if (e == 0 && r.o.json)
+        e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
+    int64_t start = time_ns();
+    if (e >= 0 && (e = open_model(&r, &err)) == 0) e = runner_session(&r, &err);
+    r.load_ms = time_ms_since(start);
+    if (e == 0 && has_prompt)
+        e = answer(&r, buf_z(&prompt), &interrupted, &err);
+    else if (e == 0)
+        code = chat(&r);
+    if (e < 0 && !(e == LAR_ECANCEL && interrupted)) code = say_err(&err);
+    buf_done(&prompt);
+    lar_session_close(r.s);
+    lar_model_close(r.m);
+    code = out_done(code);
+    if (interrupted) { /* whoever started us shall see that it was the signal */
+        signal(SIGINT, SIG_DFL);
+        raise(SIGINT);
+    }
+    return code;
+}
+
+#define AT(field) offsetof(struct run_options, field)
+/* clang-format off */
+const struct opt generation_options[] = {
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+     .help = "Tokens of room for prompt and answers; without it the length the model was trained with, at most 4096."},
+    {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
+     .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
+    {.kind = OPT_INT, .name = "max-tokens", .at = AT(max_tokens), .arg = "N", .max = 1 << 30,
+     .help = "Ends the answer after N tokens; 0, the default, is until the context is full."},
+    {.kind = OPT_LIST, .name = "stop", .at = AT(stop), .arg = "TEXT",
+     .help = "Ends the answer before TEXT; may be given more than once."},
+    {.kind = OPT_END},
+};
+
+static const struct opt options[] = {
+    {.kind = OPT_HEAD, .name = "Prompt and answer"},
+    {.kind = OPT_TEXT, .name = "system", .at = AT(system), .arg = "TEXT", .help = "The system message."},
+    {.kind = OPT_FLAG, .name = "raw", .at = AT(raw), .value = 1,
+     .help = "No chat template: the prompt is text to be continued."},
+    {.kind = OPT_FLAG, .name = "think", .at = AT(think), .value = LAR_THINK_ON,
+     .help = "The model shall think first. On a terminal its thinking is shown dim; elsewhere it goes to standard "
+             "error, and only with this option."},
+    {.kind = OPT_FLAG, .name = "no-think", .at = AT(think), .value = LAR_THINK_OFF,
+     .help = "The model shall answer at once."},
+    {.kind = OPT_FLAG, .name = "hide-thinking", .at = AT(hide_thinking), .value = 1,
+     .help = "Thinking is not shown."},
+    {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
+     .help = "One object at the end: text, thinking (when there was any), tokens, stop, prompt_tokens, timings."},
+    {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
+     .help = "Timings on standard error."},
+    {.kind = OPT_GROUP, .group = generation_options},
+    {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 1024,
+     .help = "Worker threads; without it as many as there are cores."},
+    {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},
+    {.kind = OPT_GROUP, .group = sampling_options, .at = AT(sampling)},
+    {.kind = OPT_END},
+};
+
+const struct verb verb_run = {
+    .name = "run",
+    .synopsis = "MODEL [PROMPT]",
+    .summary = "answers PROMPT, or chats",
+    .about =
+        "Answers PROMPT: the answer goes to standard output as it is made, with one newline at its end. PROMPT - reads "
+        "it from standard input, as does a pipe when there is no PROMPT; with both, the text from the pipe or file "
+        "follows PROMPT after an empty line. The last newline of standard input does not count.\n"
+        "\n"
+        "Without a prompt, on a terminal, it is a chat: \"\"\" begins and ends a message of several lines, Ctrl-C stops "
+        "an answer, Ctrl-D or /bye leaves, /? tells the commands. Nothing that is typed is written to disk "
+        "unless LAR_HISTORY names a file or /set history on is given.\n"
+        "\n"
+        "Examples:\n"
+        "  lar run models/lar-demo-q8_0.gguf \"Where is my order A-1234? It is late!\"\n"
+        "  lar run model.gguf \"Summarise this:\" < letter.txt\n"
+        "  lar run model.gguf --raw --temp 0 --max-tokens 50 \"Once upon a time\"\n",
+    .opts = options,
+    .size = sizeof(struct run_options),
+    .min_args = 1,
+    .max_args = 2,
+    .run = run,
+};
+/* clang-format on */

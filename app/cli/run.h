@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/run.h: what `lar run` with a prompt and the chat have in common. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include <lar/lar.h>
+
+#include "cli/sampling.h"
+
+struct run_options {
+    const char *system;
+    struct opt_list stop;
+    int ctx, kv, max_tokens, threads;
+    int raw, think, hide_thinking, json, verbose;
+    struct sampling_given sampling;
+};
+/* Those of the options that the chat's /set parameter also takes, beside sampling_options. */
+extern const struct opt generation_options[];
+
+struct runner {
+    struct run_options o; /* the chat changes them */
+    const char *path;
+    struct lar_model *m;
+    struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
+    struct lar_model_info info;
+    int raw; /* no template, by --raw or because there is none */
+    double load_ms;
+};
+
+/* Opens the session unless it is open. */
+int runner_session(struct runner *r, struct lar_err *err);
+/* The part of a request that comes from the options; sampling must live as long as the request. */
+void runner_request(const struct runner *r, struct lar_sampling *sampling, struct lar_request *req);
+/* One line of timings, and the reason of an end that is no end, on stderr. */
+void runner_tell(const struct runner *r, const struct lar_result *res);
+
+/* Talks until the person leaves. Gives the exit code. */
+int chat(struct runner *r);
+
+#endif

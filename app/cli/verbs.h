@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/verbs.h: the verbs, each the table at the end of the file that bears its name. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "cli/options.h"
+
+extern const struct verb verb_run, verb_show, verb_tokenize, verb_template, verb_logits, verb_bench,
+    verb_help, verb_version;
+
+#endif
