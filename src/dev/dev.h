@@ -54,7 +54,9 @@ struct dev_attn {
     const float *sinks;     /* [nhead] or NULL: a score that takes part in the sum and has no value */
 };
 
-enum dev_gate { GATE_SILU, GATE_GELU, GATE_GELU_TANH };
+/* GATE_RELU2: max(g, 0)^2. GATE_XIELU (Huang and Schlag 2024), par = alpha_p, alpha_n, beta, eps: g > 0: alpha_p g^2 + beta g; else
+ * alpha_n (expm1(min(g, eps)) - g) + beta g. */
+enum dev_gate { GATE_SILU, GATE_GELU, GATE_GELU_TANH, GATE_RELU2, GATE_XIELU };
 
 /* Angles of a batch: row i has rot/2 cosines then rot/2 sines. */
 struct dev_angles {
@@ -77,8 +79,8 @@ struct dev_ops {
     void (*norm)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w, const float *b,
                  float eps, struct dev_rows out);
     void (*rope)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd, struct dev_angles a);
-    void (*gate)(struct dev *d, enum dev_gate kind, struct dev_rows g, struct dev_rows u, size_t n, size_t width,
-                 struct dev_rows out); /* u.p NULL: ones */
+    void (*gate)(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g, struct dev_rows u, size_t n,
+                 size_t width, struct dev_rows out); /* u.p NULL: ones */
     void (*add)(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale, struct dev_rows y); /* y += scale x */
     void (*bias)(struct dev *d, const float *b, size_t n, size_t width, struct dev_rows y);                /* y += b */
     void (*scale)(struct dev *d, float a, size_t n, size_t width, struct dev_rows y);                      /* y *= a */

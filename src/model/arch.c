@@ -3,16 +3,85 @@
  * model/arch.c: the families Lar runs. Each is a handful of constants that its files do not carry; the file's own keys say the rest.
  * Sources: the reference implementations in transformers and the table in ggml's conversion script, checked against golden logits.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/model.h"
 
+/* Granite's four multipliers. The logits are divided by theirs. */
+static int granite_setup(struct model *m, struct lar_err *err)
+{
+    float logit = 1;
+    int rc;
+    if ((rc = model_key_f32(m, "attention.scale", &m->h.attn_scale, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "embedding_scale", &m->h.embed_scale, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "residual_scale", &m->h.residual_scale, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "logit_scale", &logit, err)) < 0) return rc;
+    if (logit == 0) return lar_fail(err, LAR_EFORMAT, "%s.logit_scale is 0", m->arch->name);
+    m->h.logit_scale = 1 / logit;
+    return 0;
+}
+
+/* Gemma 2 27B scales queries by width / heads, which no key says; it is the one with 46 layers. */
+static int gemma2_setup(struct model *m, struct lar_err *err)
+{
+    uint32_t heads = 0;
+    int rc = model_key_u32(m, "attention.head_count", &heads, err);
+    if (rc < 0) return rc;
+    if (m->h.nlayer == 46 && heads) m->h.attn_scale = 1 / sqrtf((float)m->h.width / (float)heads);
+    return 0;
+}
+
+/* The same of Gemma 3 27B, with 62 layers. */
+static int gemma3_setup(struct model *m, struct lar_err *err)
+{
+    uint32_t heads = 0;
+    int rc = model_key_u32(m, "attention.head_count", &heads, err);
+    if (rc < 0) return rc;
+    if (m->h.nlayer == 62 && heads) m->h.attn_scale = 1 / sqrtf((float)m->h.width / (float)heads);
+    return 0;
+}
+
+static int mistral3_setup(struct model *m, struct lar_err *err)
+{
+    int rc;
+    if ((rc = model_key_f32(m, "attention.temperature_scale", &m->h.temp_scale, err)) < 0) return rc;
+    if (m->h.temp_scale == 0) return 0;
+    if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &m->h.temp_period, err)) < 0) return rc;
+    if (m->h.temp_period == 0)
+        return lar_fail(err, LAR_EFORMAT, "mistral3.rope.scaling.original_context_length is missing or 0");
+    return 0;
+}
+
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
-    {.name = "llama", .norm = NORM_RMS, .neox = 0, .gate = GATE_SILU},
-    /* Qwen3 dense: per-head norms of queries and keys (bound where the file has them). */
+    {.name = "llama", .norm = NORM_RMS, .gate = GATE_SILU},
+    {.name = "mistral3", .norm = NORM_RMS, .gate = GATE_SILU, .setup = mistral3_setup},
+    /* Qwen: biases of q, k, v in 2; per-head norms of q and k in 3. Both are bound where the file has them. */
+    {.name = "qwen2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "qwen3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    /* Gemma's converter has added the 1 to the norms' weights. */
+    {.name = "gemma", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1},
+    {.name = "gemma2", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 2,
+     .setup = gemma2_setup},
+    {.name = "gemma3", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 6,
+     .rope_base_window = 10000, .setup = gemma3_setup},
+    {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1},
+    {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},
+    {.name = "granite", .norm = NORM_RMS, .gate = GATE_SILU, .setup = granite_setup},
+    /* OLMo 2 and 3 norm what a block gives, not what it reads, and whole rows of queries and keys. */
+    {.name = "olmo2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4},
+    {.name = "exaone4", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4, .nope_global = 1},
+    {.name = "seed_oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .ffn_norm_name = "post_attention_norm"},
+    {.name = "hunyuan-dense", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1},
+    {.name = "ernie4_5", .norm = NORM_RMS, .gate = GATE_SILU},
+    {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
+    {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},
+    {.name = "gptneox", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .parallel = 1},
+    {.name = "starcoder2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH},
+    {.name = "stablelm", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU},
 };
 
 enum { NFAMILY = sizeof families / sizeof *families };

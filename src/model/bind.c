@@ -119,6 +119,25 @@ static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise
     return 0;
 }
 
+/* 1 when the layer sees only the window. */
+static int is_windowed(struct binder *b)
+{
+    const struct model *m = b->m;
+    char key[128];
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", m->arch->name);
+    const struct gguf_kv *kv = gguf_find(&m->gguf, key);
+    int64_t period = m->arch->window_period, v = 0;
+    if (m->h.window == 0) return 0;
+    if (kv) {
+        int rc = model_key_layer(m, "attention.sliding_window_pattern", b->layer, &v, b->err);
+        if (rc < 0) return rc;
+        if (kv->type == GGUF_ARRAY) return v != 0;
+        period = v;
+    }
+    if (period < 0) return lar_fail(b->err, LAR_EFORMAT, "%s is negative", key);
+    return period == 0 || (int64_t)b->layer % period != period - 1;
+}
+
 static int layer_shape(struct binder *b, struct layer *l)
 {
     const struct hparams *h = &b->m->h;
@@ -136,9 +155,11 @@ static int layer_shape(struct binder *b, struct layer *l)
     a->scale = h->attn_scale > 0 ? h->attn_scale : (float)(1 / sqrt((double)a->hd));
     a->softcap = h->attn_softcap;
     const struct arch *f = b->m->arch;
-    int windowed = !f->window_period || (int)(b->layer % (size_t)f->window_period) != f->global_at;
+    int windowed = is_windowed(b);
+    if (windowed < 0) return windowed;
     a->window = windowed ? h->window : 0;
     l->rope = f->nope_period && (b->layer + 1) % (size_t)f->nope_period == 0 ? -1 : 0;
+    if (f->nope_global && h->window && !windowed) l->rope = -1;
     return 0;
 }
 
@@ -163,8 +184,9 @@ static int bind_attention(struct binder *b, struct layer *l)
     if ((rc = head_norm(b, "attn_k_norm", a->hd, a->nkv, &l->k_norm)) < 0) return rc;
     if ((rc = need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
     if ((rc = vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
-    if ((rc = norm(b, "post_attention_norm", width, &l->attn_post)) < 0) return rc;
-    return 0;
+    const char *fn = b->m->arch->ffn_norm_name;
+    if (fn && !strcmp(fn, "post_attention_norm")) return 0; /* some families call the other norm so */
+    return norm(b, "post_attention_norm", width, &l->attn_post) < 0 ? LAR_EFORMAT : 0;
 }
 
 static int bind_ffn(struct binder *b, struct layer *l)
@@ -206,6 +228,26 @@ static int bind_layer(struct binder *b, struct layer *l)
     return 0;
 }
 
+static int no_rope(struct model *m)
+{
+    for (size_t i = 0; i < m->h.nlayer; i++) m->layer[i].rope = -1;
+    return 0;
+}
+
+/* Windowed layers of some families turn at another base, unscaled. */
+static int window_rope(struct binder *b, size_t rot)
+{
+    struct model *m = b->m;
+    float base = m->arch->rope_base_window;
+    int rc, at;
+    if (base <= 0 || m->h.window == 0) return 0;
+    if ((rc = model_key_f32(m, "rope.freq_base_swa", &base, b->err)) < 0) return rc;
+    if ((at = rope_add_plain(m, rot, (double)base, b->err)) < 0) return at;
+    for (size_t i = 0; i < m->h.nlayer; i++)
+        if (m->layer[i].attn.window && m->layer[i].rope >= 0) m->layer[i].rope = at;
+    return 0;
+}
+
 static int bind_rope(struct binder *b)
 {
     struct model *m = b->m;
@@ -221,10 +263,21 @@ static int bind_rope(struct binder *b)
         if (rot > m->layer[i].attn.hd)
             return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
                             m->layer[i].attn.hd);
+    if (rot == 0 || m->arch->no_rope) return no_rope(m);
     b->layer = SIZE_MAX;
+    const float *longer = NULL;
     if ((rc = vector(b, "rope_freqs", "weight", rot / 2, &factors)) < 0) return rc;
-    rc = rope_add(m, rot, (double)base, factors, b->err);
-    return rc < 0 ? rc : 0;
+    if (rc == 0 && (rc = vector(b, "rope_factors_short", "weight", rot / 2, &factors)) < 0) return rc;
+    if ((rc = vector(b, "rope_factors_long", "weight", rot / 2, &longer)) < 0) return rc;
+    if ((rc = rope_add(m, rot, (double)base, factors, b->err)) < 0) return rc;
+    if (longer) {
+        uint32_t orig = (uint32_t)m->h.ctx_train;
+        if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, b->err)) < 0) return rc;
+        if ((rc = rope_add(m, rot, (double)base, longer, b->err)) < 0) return rc;
+        m->rope_long = rc;
+        m->rope_long_above = orig;
+    }
+    return window_rope(b, rot);
 }
 
 static int refuse_unread(const struct model *m, struct lar_err *err)
@@ -253,6 +306,8 @@ int model_bind(struct model *m, struct lar_err *err)
     if ((rc = vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
     if ((rc = need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
     if ((rc = norm(&b, "token_embd_norm", h->width, &m->embed_norm)) < 0) return rc;
+    if ((rc = matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
+    if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
     for (size_t i = 0; i < h->nlayer; i++) {
         b.layer = i;
         if ((rc = bind_layer(&b, &m->layer[i])) < 0) return rc;

@@ -10,6 +10,7 @@
  * n rows go through together; shapes stand beside each step. In the last layer only rows whose logits are wanted go on after
  * their keys and values are written.
  */
+#include <math.h>
 #include <string.h>
 
 #include "model/model.h"
@@ -93,6 +94,23 @@ static void keep_wanted(struct pass *p, struct dev_rows q, size_t qwidth)
     p->n = to;
 }
 
+static void head_norms(const struct pass *p, const struct layer *l, struct dev_rows q, struct dev_rows k)
+{
+    if (l->q_norm.w) apply_norm(p, &l->q_norm, q, l->attn.nhead * l->attn.hd, q);
+    if (l->k_norm.w) apply_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
+}
+
+/* Attention's temperature falls with the position: see hparams.temp_scale. */
+static void temper(const struct pass *p, struct dev_rows q, size_t width)
+{
+    for (size_t s = 0; s < p->b->nseq; s++)
+        for (size_t i = 0; i < p->b->seq[s].n; i++) {
+            double turns = floor((double)(p->b->seq[s].pos + (int64_t)i) / (double)p->m->h.temp_period);
+            struct dev_rows row = {q.p + (p->b->seq[s].first + i) * q.stride, q.stride};
+            p->d->ops->scale(p->d, (float)(1 + (double)p->m->h.temp_scale * log(1 + turns)), 1, width, row);
+        }
+}
+
 static void attention(struct pass *p, size_t li)
 {
     const struct layer *l = &p->m->layer[li];
@@ -100,14 +118,16 @@ static void attention(struct pass *p, size_t li)
     struct work *w = p->w;
     struct dev_rows q, k, v;
     project_qkv(p, l, &q, &k, &v);
-    if (l->q_norm.w) apply_norm(p, &l->q_norm, q, a->nhead * a->hd, q);
-    if (l->k_norm.w) apply_norm(p, &l->k_norm, k, a->nkv * a->hd, k);
+    if (!p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (l->rope >= 0) {
-        const struct rope *r = &p->m->rope[l->rope];
-        struct dev_angles angles = {w->angles[l->rope], r->rot, r->neox};
+        int at = l->rope == 0 && p->m->rope_long && p->b->ctx > p->m->rope_long_above ? p->m->rope_long : l->rope;
+        const struct rope *r = &p->m->rope[at];
+        struct dev_angles angles = {w->angles[at], r->rot, r->neox};
         p->d->ops->rope(p->d, q, p->n, a->nhead, a->hd, angles);
         p->d->ops->rope(p->d, k, p->n, a->nkv, a->hd, angles);
     }
+    if (p->m->arch->norm_after_rope) head_norms(p, l, q, k);
+    if (p->m->h.temp_scale != 0) temper(p, q, a->nhead * a->hd);
     const struct dev_kv_layer *kv = &p->b->layout[li];
     p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
     if (li + 1 == p->m->h.nlayer) keep_wanted(p, q, a->nhead * a->hd);
@@ -129,11 +149,11 @@ static void feed_forward(const struct pass *p, const struct layer *l)
         p->d->ops->matmul(p->d, 2, ws, w->h, p->n, out);
         bias(p, l->bgate, l->nff, w->gate);
         bias(p, l->bup, l->nff, w->up);
-        p->d->ops->gate(p->d, gate, w->gate, w->up, p->n, l->nff, w->gate);
+        p->d->ops->gate(p->d, gate, l->gate_par, w->gate, w->up, p->n, l->nff, w->gate);
     } else {
         linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
         struct dev_rows up = {w->gate.p + l->nff, w->gate.stride};
-        p->d->ops->gate(p->d, gate, w->gate, l->fused ? up : none, p->n, l->nff, w->gate);
+        p->d->ops->gate(p->d, gate, l->gate_par, w->gate, l->fused ? up : none, p->n, l->nff, w->gate);
     }
     linear(p, &l->down, l->bdown, w->gate, w->o);
     if (l->ffn_post.w) apply_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
@@ -151,11 +171,8 @@ static void run_layer(struct pass *p, size_t li)
     apply_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
     attention(p, li);
     if (p->n == 0) return;
-    if (p->m->arch->parallel) { /* both read the layer's input */
-        struct dev_rows h = w->h;
-        if (l->ffn_norm.w) {
-            apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, h);
-        }
+    if (p->m->parallel) { /* both read the layer's input */
+        if (l->ffn_norm.w) apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
         add_block(p);
         feed_forward(p, l);
         add_block(p);
@@ -165,6 +182,19 @@ static void run_layer(struct pass *p, size_t li)
     apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
     feed_forward(p, l);
     add_block(p);
+}
+
+/* x += pos_embed[position]: rows come through h. */
+static void add_positions(const struct pass *p)
+{
+    struct dev_rows h = p->w->h;
+    for (size_t s = 0; s < p->b->nseq; s++)
+        for (size_t i = 0; i < p->b->seq[s].n; i++) {
+            int32_t pos = (int32_t)(p->b->seq[s].pos + (int64_t)i);
+            size_t row = p->b->seq[s].first + i;
+            p->d->ops->gather(p->d, &p->m->pos_embed, &pos, 1, (struct dev_rows){h.p + row * h.stride, h.stride});
+        }
+    p->d->ops->add(p->d, h, p->n, p->m->h.width, 1, p->w->x);
 }
 
 static int cancelled(const struct batch *b)
@@ -178,6 +208,7 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     const struct hparams *h = &m->h;
     dev_lock(p.d);
     p.d->ops->gather(p.d, &m->embed, b->tokens, b->n, w->x); /* x [n][width] */
+    if (m->pos_embed.data) add_positions(&p);
     if (h->embed_scale != 1) p.d->ops->scale(p.d, h->embed_scale, b->n, h->width, w->x);
     if (m->embed_norm.w) apply_norm(&p, &m->embed_norm, w->x, h->width, w->x);
     for (int r = 0; r < m->nrope; r++)

@@ -86,5 +86,9 @@ int model_hparams(struct model *m, struct lar_err *err)
     if ((rc = model_key_f32(m, "final_logit_softcapping", &h->final_softcap, err)) < 0) return rc;
     if ((rc = model_key_u32(m, "attention.sliding_window", &window, err)) < 0) return rc;
     h->window = window;
+    int parallel = m->arch->parallel;
+    char key[KEY_MAX];
+    if ((rc = gguf_bool(&m->gguf, key_of(m, "use_parallel_residual", key), &parallel, err)) < 0) return rc;
+    m->parallel = parallel;
     return m->arch->setup ? m->arch->setup(m, err) : 0;
 }

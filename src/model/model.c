@@ -10,7 +10,7 @@
 static int open_on(struct model *m, const char *path, int threads, struct lar_err *err)
 {
     struct str name;
-    char known[160];
+    char known[220];
     int rc;
     if ((rc = gguf_open(&m->gguf, path, err)) < 0) return rc;
     if ((rc = gguf_str(&m->gguf, "general.architecture", &name, err)) < 0) return rc;

@@ -31,7 +31,7 @@ struct norm {
 struct rope {
     size_t rot;        /* elements that turn, even; 0: none */
     int neox;          /* pairs (i, i + rot/2); else (2i, 2i+1) */
-    const double *inv; /* [rot/2] */
+    double *inv;       /* [rot/2] */
     double mscale;
 };
 
@@ -48,6 +48,7 @@ struct layer {
     struct norm ffn_norm, ffn_post;
     struct dev_matrix gate, up, down; /* gate absent: down(act(up)); fused: up holds gate then up */
     const float *bgate, *bup, *bdown;
+    const float *gate_par; /* constants of the activation, NULL: none */
     size_t nff;
     int fused; /* up has 2 nff rows: gate, then up */
 };
@@ -61,6 +62,8 @@ struct hparams {
     float attn_scale;     /* of q . k; 0: 1 / sqrt(hd) */
     float attn_softcap, final_softcap; /* 0: none */
     int64_t window;       /* 0: none */
+    float temp_scale;     /* queries at position p are multiplied by 1 + temp_scale log(1 + floor(p / temp_period)); 0: not */
+    uint32_t temp_period;
 };
 
 struct arch;
@@ -70,16 +73,20 @@ struct arch;
 struct model {
     atomic_int refs;
     const struct arch *arch;
+    int parallel; /* as arch.parallel, or as the file says */
     struct hparams h;
     struct gguf gguf;
     struct dev *dev;
     struct arena a;
     struct dev_matrix embed, output; /* [vocab][width] */
+    struct dev_matrix pos_embed;     /* [ctx_train][width], added to the token's vector */
     const float *output_bias;
     struct norm embed_norm, output_norm;
     struct layer *layer; /* [h.nlayer] */
     struct rope rope[MODEL_ROPES];
     int nrope;
+    int rope_long;        /* the rope that takes rope[0]'s place when a session's context is longer than rope_long_above; 0: none */
+    size_t rope_long_above;
     size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
     int64_t parameters;
     uint64_t weight_bytes;
@@ -94,10 +101,15 @@ struct arch {
     enum dev_gate gate;
     int parallel;      /* attention and feed-forward read the same input and both are added */
     float embed_scale; /* 0: 1; -1: sqrt(width) */
-    /* Which layers see only the window: layer i does when window_period > 0 and i % period != global_at. 0: all when there is a window. */
-    int window_period, global_at;
-    int nope_period;   /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
-    const char *ffn_norm_name;  /* NULL: "ffn_norm" */
+    /* When the file has a window: every layer sees only it, or, with a period, all but each period-th (i % period == period - 1). The key
+     * attention.sliding_window_pattern (a period, or one bool a layer) overrides it. */
+    int window_period;
+    int no_rope;            /* positions are learned vectors */
+    int nope_period;        /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
+    int nope_global;        /* where there is a window, layers that see everything do not turn */
+    float rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
+    int norm_after_rope;    /* norms of queries and keys come after the rotation */
+    const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */
     int (*setup)(struct model *m, struct lar_err *err);
 };
@@ -126,6 +138,8 @@ int model_bind(struct model *m, struct lar_err *err);
 /* rope.c: adds a rope to m->rope and gives its index or an error. factors [rot/2] divide the frequencies, NULL: none. */
 int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err);
 /* out [n][rot]: cosines then sines of positions pos .. pos + n - 1. */
+/* The same without the file's scaling (windowed layers of families that scale only the others). */
+int rope_add_plain(struct model *m, size_t rot, double base, struct lar_err *err);
 void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out);
 
 /* Where a layer's keys and values lie in a block of DEV_KV_BLOCK positions, for one kind of memory; layout [h.nlayer]. Gives
@@ -155,6 +169,7 @@ struct batch {
     size_t *keep;        /* [nseq] */
     size_t nseq;
     const struct dev_kv_layer *layout; /* [h.nlayer] */
+    size_t ctx;                        /* room of the sessions: picks rope_long */
     const atomic_int *cancel;          /* may be NULL */
 };
 int model_forward(const struct model *m, struct work *w, const struct batch *b, struct lar_err *err);

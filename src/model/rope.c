@@ -22,13 +22,14 @@ static double yarn_pair(double rot, double base, double orig, double turns)
 static int yarn(const struct model *m, size_t rot, double base, double s, double *inv, double *mscale,
                 struct lar_err *err)
 {
-    float fast = 32, slow = 1, attn = 0;
+    float fast = 32, slow = 1, attn = 0, logmul = 0;
     uint32_t orig = (uint32_t)m->h.ctx_train;
     int rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_fast", &fast, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_slow", &slow, err)) < 0) return rc;
     if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.yarn_log_multiplier", &logmul, err)) < 0) return rc;
     if (!(fast > 0) || !(slow > 0) || orig == 0 || !(base > 1))
         return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling: betas, base and original context must be positive",
                         m->arch->name);
@@ -40,16 +41,13 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
         inv[i] *= ramp / s + (1 - ramp);
     }
     *mscale = s > 1 ? 0.1 * log(s) + 1 : 1;
+    if (s > 1) *mscale /= 0.1 * (double)logmul * log(s) + 1;
     if (attn > 0) *mscale *= (double)attn;
     return 0;
 }
 
-int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
+static int table(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
 {
-    struct str kind = STR("none");
-    float s = 1;
-    char key[128];
-    int rc;
     if (m->nrope == MODEL_ROPES) return lar_fail(err, LAR_ELIMIT, "more than %d kinds of rotation", MODEL_ROPES);
     if (rot % 2 || rot < 2 || !(base > 0))
         return lar_fail(err, LAR_EFORMAT, "%s.rope: dimension %zu must be even and base %g positive", m->arch->name,
@@ -63,9 +61,24 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
             inv[i] /= (double)factors[i];
         }
     }
-    struct rope *r = &m->rope[m->nrope];
-    *r = (struct rope){rot, m->arch->neox, inv, 1};
+    m->rope[m->nrope] = (struct rope){rot, m->arch->neox, inv, 1};
+    return m->nrope++;
+}
 
+int rope_add_plain(struct model *m, size_t rot, double base, struct lar_err *err)
+{
+    return table(m, rot, base, NULL, err);
+}
+
+int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
+{
+    struct str kind = STR("none");
+    float s = 1, attn = 0;
+    char key[128];
+    int rc, at = table(m, rot, base, factors, err);
+    if (at < 0) return at;
+    struct rope *r = &m->rope[at];
+    double *inv = r->inv;
     snprintf(key, sizeof key, "%s.rope.scaling.type", m->arch->name);
     if ((rc = gguf_str(&m->gguf, key, &kind, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.factor", &s, err)) < 0) return rc;
@@ -83,7 +96,11 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
         return lar_fail(err, LAR_EUNSUPPORTED, "%s is \"%.*s\"; known: none, linear, yarn, longrope", key,
                         STR_ARG(kind));
     }
-    return m->nrope++;
+    if (!str_is(kind, "yarn")) { /* LongRoPE's factor; yarn has taken it already */
+        if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
+        if (attn > 0) r->mscale = (double)attn;
+    }
+    return at;
 }
 
 void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out)

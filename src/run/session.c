@@ -72,7 +72,7 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
         struct dev_seq seq = {s->kv.block, (int64_t)s->n, 0, take};
-        struct batch b = {tokens + done, take, &seq, &keep, 1, s->layout, &s->cancel};
+        struct batch b = {tokens + done, take, &seq, &keep, 1, s->layout, s->ctx, &s->cancel};
         kv_grow(&s->kv, s->n, s->n + take);
         s->has_logits = 0;
         struct work w = s->work;

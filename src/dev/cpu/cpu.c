@@ -22,7 +22,7 @@ struct row_job {
     struct cpu_dev *c;
     struct dev_rows x, y, out;
     size_t heads, width;
-    const float *w, *b;
+    const float *w, *b, *par;
     float f;
     int kind;
     const struct dev_matrix *m;
@@ -99,21 +99,36 @@ static void cpu_rope(struct dev *d, struct dev_rows x, size_t n, size_t heads, s
     cpu_rows(j.c, n, heads * hd, rope_rows, &j);
 }
 
+/* The rarer activations, in place of a kernel of their own. */
+static void gate_plain(const struct row_job *j, const float *g, const float *u, float *out)
+{
+    for (size_t i = 0; i < j->width; i++) {
+        float x = g[i], y;
+        if (j->kind == GATE_RELU2) y = x > 0 ? x * x : 0;
+        else if (x > 0) y = j->par[0] * x * x + j->par[2] * x;
+        else y = (expm1f(x < j->par[3] ? x : j->par[3]) - x) * j->par[1] + j->par[2] * x;
+        out[i] = u ? y * u[i] : y;
+    }
+}
+
 static void gate_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct row_job *j = ctx;
     const struct kern *k = &j->c->kern;
     kern_gate_fn *fn = j->kind == GATE_SILU ? k->silu_mul : j->kind == GATE_GELU ? k->gelu_mul : k->gelu_tanh_mul;
     (void)thread;
-    for (size_t i = begin; i < end; i++)
-        fn(j->width, j->x.p + i * j->x.stride, j->y.p ? j->y.p + i * j->y.stride : NULL,
-           j->out.p + i * j->out.stride);
+    for (size_t i = begin; i < end; i++) {
+        const float *g = j->x.p + i * j->x.stride, *u = j->y.p ? j->y.p + i * j->y.stride : NULL;
+        float *out = j->out.p + i * j->out.stride;
+        if (j->kind == GATE_RELU2 || j->kind == GATE_XIELU) gate_plain(j, g, u, out);
+        else fn(j->width, g, u, out);
+    }
 }
 
-static void cpu_gate(struct dev *d, enum dev_gate kind, struct dev_rows g, struct dev_rows u, size_t n,
-                     size_t width, struct dev_rows out)
+static void cpu_gate(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g, struct dev_rows u,
+                     size_t n, size_t width, struct dev_rows out)
 {
-    struct row_job j = {.c = cpu_of(d), .x = g, .y = u, .out = out, .width = width, .kind = (int)kind};
+    struct row_job j = {.c = cpu_of(d), .x = g, .y = u, .out = out, .width = width, .kind = (int)kind, .par = par};
     cpu_rows(j.c, n, width * 4, gate_rows, &j);
 }
 
