@@ -22,6 +22,7 @@ for h in include/lar/*.h; do
         skip "$name as C++: no ${CXX%% *} here"
     fi
 done
-inside() { for h in $(find src -name '*.h' | LC_ALL=C sort); do alone "$CC" c '-std=c11 -D_GNU_SOURCE -Isrc -Iinclude' "${h#src/}" || return 1; done; }
+# Those of src/kern/x86, arm and vec are bodies for files with flags of their own.
+inside() { for h in $(find src -name '*.h' ! -path 'src/kern/*/*' | LC_ALL=C sort); do alone "$CC" c '-std=c11 -D_GNU_SOURCE -Isrc -Iinclude' "${h#src/}" || return 1; done; }
 ok "each header of the inside alone" inside
 tap_done
