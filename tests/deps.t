@@ -45,6 +45,9 @@ world aarch64-linux-gnu-gcc qemu-aarch64
 try "follows CC and RUN" deps aarch64-linux-gnu-gcc 'qemu-aarch64 -L /usr/aarch64-linux-gnu' EDIT=0
 ok "to the cross compiler" said gcc-aarch64-linux-gnu calls
 ok "and the emulator" said qemu-user calls
+world g++ clang
+try "takes several wishes, also for the same thing" deps gcc '' EDIT=0 cxx ci
+ok "and fulfils each once" said 'install -y --no-install-recommends g++ clang' calls
 world clang
 try "does not want a compiler that nobody named" deps gcc '' EDIT=0
 ok "so clang stays away" not said clang calls

@@ -16,7 +16,7 @@ need() # PACKAGE WHY COMMAND...: wanted unless COMMAND succeeds
     package=$1 why=$2
     shift 2
     "$@" >/dev/null 2>&1 && return
-    case " $list " in *" $package "*) return ;; esac
+    case " $list " in *" $package "*) return 0 ;; esac
     echo "install-deps: $package is missing: $why" >&2
     list="$list $package"
 }
