@@ -56,7 +56,8 @@ struct dev_attn {
 
 /* GATE_RELU2: max(g, 0)^2. GATE_XIELU (Huang and Schlag 2024), par = alpha_p, alpha_n, beta, eps: g > 0: alpha_p g^2 + beta g; else
  * alpha_n (expm1(min(g, eps)) - g) + beta g. */
-enum dev_gate { GATE_SILU, GATE_GELU, GATE_GELU_TANH, GATE_RELU2, GATE_XIELU };
+/* GATE_OSS: g' = min(g, 7), u' = min(max(u, -7), 7): g' sigmoid(1.702 g') (u' + 1). */
+enum dev_gate { GATE_SILU, GATE_GELU, GATE_GELU_TANH, GATE_RELU2, GATE_XIELU, GATE_OSS };
 
 /* Angles of a batch: row i has rot/2 cosines then rot/2 sines. */
 struct dev_angles {

@@ -56,11 +56,13 @@ static int mistral3_setup(struct model *m, struct lar_err *err)
 
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
-    {.name = "llama", .norm = NORM_RMS, .gate = GATE_SILU},
+    {.name = "llama", .norm = NORM_RMS, .gate = GATE_SILU, .expert_renorm = 1},
     {.name = "mistral3", .norm = NORM_RMS, .gate = GATE_SILU, .setup = mistral3_setup},
     /* Qwen: biases of q, k, v in 2; per-head norms of q and k in 3. Both are bound where the file has them. */
     {.name = "qwen2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    {.name = "qwen2moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "qwen3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    {.name = "qwen3moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .expert_renorm = 1},
     /* Gemma's converter has added the 1 to the norms' weights. */
     {.name = "gemma", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1},
     {.name = "gemma2", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 2,
@@ -71,6 +73,9 @@ static const struct arch families[] = {
     {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},
     {.name = "granite", .norm = NORM_RMS, .gate = GATE_SILU, .setup = granite_setup},
+    {.name = "granitemoe", .norm = NORM_RMS, .gate = GATE_SILU, .expert_renorm = 1, .setup = granite_setup},
+    {.name = "gpt-oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_OSS, .expert_renorm = 1, .window_period = 2,
+     .yarn_exact = 1, .ffn_norm_name = "post_attention_norm"},
     /* OLMo 2 and 3 norm what a block gives, not what it reads, and whole rows of queries and keys. */
     {.name = "olmo2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4},
     {.name = "exaone4", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4, .nope_global = 1},

@@ -13,16 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/model.h"
-
-/* The state of one pass: rows 0..n-1 are at work. */
-struct pass {
-    const struct model *m;
-    struct dev *d;
-    struct work *w;
-    const struct batch *b;
-    size_t n;
-};
+#include "model/forward.h"
 
 static void apply_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
                        struct dev_rows out)
@@ -138,11 +129,16 @@ static void attention(struct pass *p, size_t li)
 }
 
 /* h [n][width] -> o [n][width] */
-static void feed_forward(const struct pass *p, const struct layer *l)
+static void feed_forward(struct pass *p, const struct layer *l)
 {
     struct work *w = p->w;
     struct dev_rows none = {0};
     enum dev_gate gate = p->m->arch->gate;
+    if (l->moe.nexpert) {
+        moe_forward(p, l);
+        if (l->ffn_post.w) apply_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
+        return;
+    }
     if (l->gate.data) {
         const struct dev_matrix *ws[2] = {&l->gate, &l->up};
         struct dev_rows out[2] = {w->gate, w->up}; /* [n][nff] */

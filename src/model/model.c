@@ -100,6 +100,9 @@ static size_t work_lay(struct work *w, const struct model *m, size_t batch, size
         {&w->k, m->k_max, batch},    {&w->v, m->v_max, batch},   {&w->qkv, m->qkv_max, batch},
         {&w->att, m->att_max, batch}, {&w->o, m->h.width, batch}, {&w->gate, m->ff_max, batch},
         {&w->up, m->ff_max, batch},  {&w->logits, m->h.vocab, nlogit},
+        {&w->score, m->expert_max, batch},
+        {&w->moe_x, m->expert_max ? m->h.width : 0, batch},
+        {&w->moe_y, m->expert_max ? m->h.width : 0, batch},
     };
     size_t at = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
@@ -107,6 +110,13 @@ static size_t work_lay(struct work *w, const struct model *m, size_t batch, size
         if (p) *part[i].r = (struct dev_rows){(float *)(void *)(p + at), stride};
         at += stride * 4 * part[i].n;
     }
+    size_t picks = kern_up64(batch * m->used_max * 4);
+    if (p) {
+        w->pick = (int32_t *)(void *)(p + at);
+        w->slot = (int32_t *)(void *)(p + at + picks);
+        w->weight = (float *)(void *)(p + at + 2 * picks);
+    }
+    at += 3 * picks;
     for (int i = 0; i < m->nrope; i++) {
         if (p) w->angles[i] = (float *)(void *)(p + at);
         at += kern_up64(batch * m->rope[i].rot * 4);

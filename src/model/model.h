@@ -35,6 +35,19 @@ struct rope {
     double mscale;
 };
 
+/* A feed-forward made of experts; see moe.c. nexpert 0: not one. */
+struct moe {
+    size_t nexpert, nused, nff;
+    int sigmoid, renorm;
+    float scale;
+    const float *choice_bias;           /* [nexpert], added for choosing only; NULL: none */
+    struct dev_matrix router;           /* [nexpert][width] */
+    struct dev_matrix gate, up, down;   /* [nexpert * nff][width], the same, [nexpert * width][nff] */
+    const float *brouter, *bgate, *bup, *bdown; /* [nexpert], [nexpert][nff], the same, [nexpert][width]; NULL: none */
+    struct dev_matrix shared_gate, shared_up, shared_down;
+    const float *shared_switch; /* [width]: the shared expert counts sigmoid of this . h; NULL: 1 */
+};
+
 struct layer {
     /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
     struct norm attn_norm, q_norm, k_norm, attn_post;
@@ -48,6 +61,7 @@ struct layer {
     struct norm ffn_norm, ffn_post;
     struct dev_matrix gate, up, down; /* gate absent: down(act(up)); fused: up holds gate then up */
     const float *bgate, *bup, *bdown;
+    struct moe moe;
     const float *gate_par; /* constants of the activation, NULL: none */
     size_t nff;
     int fused; /* up has 2 nff rows: gate, then up */
@@ -88,6 +102,7 @@ struct model {
     int rope_long;        /* the rope that takes rope[0]'s place when a session's context is longer than rope_long_above; 0: none */
     size_t rope_long_above;
     size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
+    size_t expert_max, used_max;                          /* most experts; most at work for a token */
     int64_t parameters;
     uint64_t weight_bytes;
     /* while binding */
@@ -108,6 +123,8 @@ struct arch {
     int nope_period;        /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
     int nope_global;        /* where there is a window, layers that see everything do not turn */
     float rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
+    int expert_renorm;      /* the chosen experts' weights are made to sum to 1 */
+    int yarn_exact;         /* YaRN's correction range is not rounded */
     int norm_after_rope;    /* norms of queries and keys come after the rotation */
     const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */
@@ -151,6 +168,9 @@ int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_laye
 struct work {
     size_t batch;
     struct dev_rows x, h, q, k, v, qkv, att, o, gate, up, logits; /* logits [nlogit][vocab] */
+    struct dev_rows score, moe_x, moe_y; /* experts: [batch][nexpert], [batch][width] twice */
+    int32_t *pick, *slot;                /* [batch][used], [batch] */
+    float *weight;                       /* [batch][used] */
     float *angles[MODEL_ROPES]; /* [batch][rot] */
     size_t nlogit;
     void *memory;

@@ -33,8 +33,10 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     if (!(fast > 0) || !(slow > 0) || orig == 0 || !(base > 1))
         return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling: betas, base and original context must be positive",
                         m->arch->name);
-    double low = fmax(0, floor(yarn_pair((double)rot, base, orig, (double)fast)));
-    double high = fmin((double)rot - 1, ceil(yarn_pair((double)rot, base, orig, (double)slow)));
+    double low = yarn_pair((double)rot, base, orig, (double)fast), high = yarn_pair((double)rot, base, orig, (double)slow);
+    if (!m->arch->yarn_exact) low = floor(low), high = ceil(high);
+    low = fmax(0, low);
+    high = fmin((double)rot - 1, high);
     if (high <= low) high = low + 0.001;
     for (size_t i = 0; i < rot / 2; i++) {
         double ramp = fmin(1, fmax(0, ((double)i - low) / (high - low)));

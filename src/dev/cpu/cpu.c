@@ -104,6 +104,11 @@ static void gate_plain(const struct row_job *j, const float *g, const float *u, 
 {
     for (size_t i = 0; i < j->width; i++) {
         float x = g[i], y;
+        if (j->kind == GATE_OSS) {
+            float c = fminf(x, 7), v = u ? fminf(fmaxf(u[i], -7), 7) : 0;
+            out[i] = c / (1 + expf(-1.702f * c)) * (v + 1);
+            continue;
+        }
         if (j->kind == GATE_RELU2) y = x > 0 ? x * x : 0;
         else if (x > 0) y = j->par[0] * x * x + j->par[2] * x;
         else y = (expm1f(x < j->par[3] ? x : j->par[3]) - x) * j->par[1] + j->par[2] * x;
@@ -120,7 +125,7 @@ static void gate_rows(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin; i < end; i++) {
         const float *g = j->x.p + i * j->x.stride, *u = j->y.p ? j->y.p + i * j->y.stride : NULL;
         float *out = j->out.p + i * j->out.stride;
-        if (j->kind == GATE_RELU2 || j->kind == GATE_XIELU) gate_plain(j, g, u, out);
+        if (j->kind >= GATE_RELU2) gate_plain(j, g, u, out);
         else fn(j->width, g, u, out);
     }
 }
