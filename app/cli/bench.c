@@ -127,8 +127,8 @@ static int run(const void *values, char **arg, int narg)
     }
     e = ids_parse(&threads, str_of(b.o->threads ? b.o->threads : "0"), &err);
     for (size_t i = 0; e == 0 && i < threads.n; i++)
-        if ((b.o->threads && threads.v[i] < 1) || threads.v[i] > 1024)
-            e = lar_fail(&err, LAR_EINVAL, "--threads: %d is out of range (1 to 1024)",
+        if ((b.o->threads && threads.v[i] < 1) || threads.v[i] > 256)
+            e = lar_fail(&err, LAR_EINVAL, "--threads: %d is out of range (1 to 256)",
                          threads.v[i]);
     for (size_t i = 0; e == 0 && i < threads.n; i++)
         e = with_threads(&b, arg[0], threads.v[i], &err);

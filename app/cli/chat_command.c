@@ -145,12 +145,12 @@ int chat_history(struct chat *c, int on, struct lar_err *err)
 
 /* clang-format off */
 static const char set_help[] =
-    "/set system TEXT            the system message; nothing takes it away\n"
-    "/set parameter NAME VALUE   as the option of lar run: temp, top-k, ctx, max-tokens, stop, seed, ...\n"
-    "/set think | nothink        the model shall think first, or answer at once\n"
-    "/set hidethinking | showthinking\n"
-    "/set verbose | quiet        timings after each answer\n"
-    "/set history on | off       keep the history of lines in a file\n";
+    "/set system TEXT           the system message; without TEXT there is none\n"
+    "/set parameter NAME VALUE  an option of lar run: temp, ctx, max-tokens, stop, ...\n"
+    "/set think                 the model shall think first; /set nothink: it shall not\n"
+    "/set hidethinking          its thinking is not shown; /set showthinking: it is\n"
+    "/set verbose               timings after each answer; /set quiet: none\n"
+    "/set history on            keeps the lines typed in a file; /set history off: no more\n";
 /* clang-format on */
 
 static int set(struct chat *c, const char *rest, struct lar_err *err)
@@ -295,7 +295,7 @@ static const struct command {
     const char *name, *arg, *what;
     int (*run)(struct chat *c, const char *rest, struct lar_err *err);
 } commands[] = {
-    {"/set", "WHAT ...", "changes how the model answers; alone: what can be set", set},
+    {"/set", "WHAT", "changes how the model answers", set},
     {"/show", "WHAT", "info, parameters, system, template, messages", show_what},
     {"/save", "FILE", "writes the conversation as JSON", save},
     {"/load", "FILE", "continues a saved conversation", load},
@@ -305,14 +305,25 @@ static const struct command {
 };
 enum { NCOMMAND = sizeof commands / sizeof *commands };
 
+void chat_help(struct buf *b)
+{
+    buf_puts(b, "In the chat:\n");
+    buf_puts(b, set_help);
+    for (int i = 1; i < NCOMMAND; i++) { /* all but /set */
+        char form[24];
+        snprintf(form, sizeof form, "%s %s", commands[i].name, commands[i].arg);
+        buf_printf(b, "%-26s %s\n", form, commands[i].what);
+    }
+    buf_puts(b, "A message that begins with / is typed with a space before it.\n");
+}
+
 static int help(struct chat *c, const char *rest, struct lar_err *err)
 {
+    struct buf b = {0};
     (void)c, (void)rest, (void)err;
-    for (int i = 0; i < NCOMMAND; i++)
-        fprintf(stderr, "%-6s %-9s  %s\n", commands[i].name, commands[i].arg, commands[i].what);
-    fputs("\"\"\" begins and ends a message of several lines. Ctrl-C stops an answer.\n"
-          "A message that shall begin with / is written with a space before it.\n",
-          stderr);
+    chat_help(&b);
+    fputs(buf_z(&b), stderr);
+    buf_done(&b);
     return 0;
 }
 

@@ -86,6 +86,10 @@ void help_verb(struct buf *b, const struct verb *v)
 {
     buf_printf(b, "lar %s %s\n\n", v->name, v->synopsis);
     paragraphs(b, v->about);
+    if (v->more) {
+        buf_putc(b, '\n');
+        v->more(b);
+    }
     if (v->opts->kind != OPT_END && v->opts->kind != OPT_HEAD) buf_puts(b, "\nOptions:\n");
     option_help(b, v->opts);
 }
@@ -140,6 +144,17 @@ static void man_paragraphs(struct buf *b, const char *text)
         text += n + (text[n] == '\n');
     }
     if (kept) buf_puts(b, ".fi\n");
+}
+
+static void man_more(struct buf *b, const struct verb *v)
+{
+    struct buf lines = {0};
+    if (!v->more) return;
+    v->more(&lines);
+    buf_puts(b, ".PP\n.nf\n");
+    roff(b, buf_z(&lines), lines.n);
+    buf_puts(b, ".fi\n");
+    buf_done(&lines);
 }
 
 static void man_options(struct buf *b, const struct opt *o)
@@ -197,6 +212,7 @@ void help_man(struct buf *b)
         roff_z(b, verbs[i]->synopsis);
         buf_puts(b, "\n.PP\n");
         man_paragraphs(b, verbs[i]->about);
+        man_more(b, verbs[i]);
         man_options(b, verbs[i]->opts);
     }
     buf_puts(b, man_rest);

@@ -182,8 +182,8 @@ static const struct opt options[] = {
      .help = "The same from a file that holds a JSON array; - is standard input."},
     {.kind = OPT_TEXT, .name = "prompt", .at = AT(prompt), .arg = "TEXT",
      .help = "The prompt as text, tokenised as by lar tokenize; no template is applied."},
-    {.kind = OPT_TEXT, .name = "output", .letter = 'o', .at = AT(output), .arg = "F.safetensors",
-     .help = "Where the result goes; an old file is replaced in one step, at the end."},
+    {.kind = OPT_TEXT, .name = "output", .letter = 'o', .at = AT(output), .arg = "FILE",
+     .help = "Where the result goes, as .safetensors; an old file is replaced in one step, at the end."},
     {.kind = OPT_FLAG, .name = "all", .at = AT(all), .value = 1,
      .help = "The logits after every token of the prompt, not only after the last."},
     {.kind = OPT_INT, .name = "greedy", .at = AT(greedy), .arg = "N", .max = 1 << 20,
@@ -194,14 +194,14 @@ static const struct opt options[] = {
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
      .help = "Tokens of room; without it what is needed, in whole 256s."},
-    {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 1024,
+    {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
     {.kind = OPT_END},
 };
 
 const struct verb verb_logits = {
     .name = "logits",
-    .synopsis = "MODEL (--prompt TEXT|--tokens 1,2,3|--tokens-file F.json) [--all] [--greedy N] -o F.safetensors",
+    .synopsis = "MODEL (--prompt TEXT|--tokens 1,2,3) -o FILE",
     .summary = "the model's numbers, to a file",
     .about = "Evaluates a prompt and writes the logits: tensor logits, F32 [rows, vocabulary], the row after the last "
              "token or with --all after every one; with --greedy N also tensor greedy, I32 [N].",

@@ -47,9 +47,10 @@ struct opt {
 
 struct verb {
     const char *name;
-    const char *synopsis; /* what stands behind the name */
-    const char *summary;  /* half a line */
-    const char *about;    /* paragraphs; a line that begins with a space is kept as it is */
+    const char *synopsis;        /* what stands behind the name */
+    const char *summary;         /* half a line */
+    const char *about;           /* paragraphs; a line that begins with a space is kept as it is */
+    void (*more)(struct buf *b); /* lines that follow, kept as they are; may be NULL */
     const struct opt *opts;
     size_t size; /* of the struct of values; it starts as zeros, then init */
     void (*init)(void *values);

@@ -269,7 +269,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},
-    {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 1024,
+    {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
     {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},
     {.kind = OPT_GROUP, .group = sampling_options, .at = AT(sampling)},
@@ -281,18 +281,19 @@ const struct verb verb_run = {
     .synopsis = "MODEL [PROMPT]",
     .summary = "answers PROMPT, or chats",
     .about =
-        "Answers PROMPT: the answer goes to standard output as it is made, with one newline at its end. PROMPT - reads "
-        "it from standard input, as does a pipe when there is no PROMPT; with both, the text from the pipe or file "
-        "follows PROMPT after an empty line. The last newline of standard input does not count.\n"
+        "Answers PROMPT: the answer goes to standard output as it is made, with one newline at its end. PROMPT - "
+        "reads it from standard input, as does a pipe when there is no PROMPT; with both, the text from the pipe or "
+        "file follows PROMPT after an empty line. The last newline of standard input does not count.\n"
         "\n"
-        "Without a prompt, on a terminal, it is a chat: \"\"\" begins and ends a message of several lines, Ctrl-C stops "
-        "an answer, Ctrl-D or /bye leaves, /? tells the commands. Nothing that is typed is written to disk "
+        "Without a prompt, on a terminal, it is a chat: \"\"\" begins and ends a message of several lines, Ctrl-C "
+        "stops an answer, Ctrl-D or /bye leaves, /? tells the commands. Nothing that is typed is written to disk "
         "unless LAR_HISTORY names a file or /set history on is given.\n"
         "\n"
         "Examples:\n"
         "  lar run models/lar-demo-q8_0.gguf \"Where is my order A-1234? It is late!\"\n"
         "  lar run model.gguf \"Summarise this:\" < letter.txt\n"
         "  lar run model.gguf --raw --temp 0 --max-tokens 50 \"Once upon a time\"\n",
+    .more = chat_help,
     .opts = options,
     .size = sizeof(struct run_options),
     .min_args = 1,

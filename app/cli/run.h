@@ -36,5 +36,7 @@ void runner_tell(const struct runner *r, const struct lar_result *res);
 
 /* Talks until the person leaves. Gives the exit code. */
 int chat(struct runner *r);
+/* What can be said to the chat beside messages, a line each. */
+void chat_help(struct buf *b);
 
 #endif

@@ -58,6 +58,10 @@ static const char *type_name(enum lar_meta_type t)
 static void short_float(struct buf *b, double v)
 {
     char t[40];
+    if (v > -1e9 && v < 1e9 && v == (double)(int64_t)v) {
+        buf_printf(b, "%lld", (long long)v);
+        return;
+    }
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(t, sizeof t, "%.*g", digits, v);
         if (strtof(t, NULL) == (float)v) break;
@@ -335,8 +339,8 @@ static int run(const void *values, char **arg, int narg)
 /* clang-format off */
 static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
-     .help = "One object with metadata, tensors (name, type, shape, offset, bytes) and memory (null, with "
-             "memory_unknown saying why, for what Lar cannot run)."},
+     .help = "One object with metadata, tensors (name, type, shape, offset from the beginning of its file, bytes) "
+             "and memory (null, with memory_unknown saying why, for what Lar cannot run)."},
     {.kind = OPT_FLAG, .name = "all", .at = AT(all), .value = 1,
      .help = "Long strings and arrays whole; without it the first elements. JSON is always whole."},
     {.kind = OPT_FLAG, .name = "template", .at = AT(template), .value = 1,
