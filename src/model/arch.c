@@ -82,6 +82,7 @@ static const struct arch families[] = {
     {.name = "seed_oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .ffn_norm_name = "post_attention_norm"},
     {.name = "hunyuan-dense", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1},
     {.name = "ernie4_5", .norm = NORM_RMS, .gate = GATE_SILU},
+    {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},
     {.name = "gptneox", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .parallel = 1},

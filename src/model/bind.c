@@ -268,6 +268,26 @@ static int bind_moe(struct binder *b, struct moe *m)
     return bind_shared(b, m);
 }
 
+/* The constants of xIELU; the file has them before their softplus. */
+static int bind_xielu(struct binder *b, struct layer *l)
+{
+    static const char *const key[4] = {"xielu.alpha_p", "xielu.alpha_n", "xielu.beta", "xielu.eps"};
+    float *par = arena_array(&b->m->a, 4, sizeof *par);
+    if (!par) return lar_fail(b->err, LAR_ENOMEM, "layer %zu: out of memory", b->layer);
+    for (int i = 0; i < 4; i++) {
+        const struct gguf_kv *kv = gguf_find(&b->m->gguf, key[i]);
+        enum gguf_type t = kv ? kv->type == GGUF_ARRAY ? kv->etype : kv->type : GGUF_STRING;
+        size_t at = kv && kv->type == GGUF_ARRAY ? b->layer : 0;
+        if (!kv || (t != GGUF_F32 && t != GGUF_F64) || at >= kv->count)
+            return lar_fail(b->err, LAR_EFORMAT, "key %s is missing, too short or no number", key[i]);
+        par[i] = (float)gguf_num_at(kv, at);
+    }
+    par[0] = (float)log1p(exp((double)par[0]));
+    par[1] = (float)((double)par[2] + log1p(exp((double)par[1])));
+    l->gate_par = par;
+    return 0;
+}
+
 static int bind_ffn(struct binder *b, struct layer *l)
 {
     size_t width = b->m->h.width;
@@ -279,6 +299,7 @@ static int bind_ffn(struct binder *b, struct layer *l)
         if ((rc = bind_moe(b, &l->moe)) < 0) return rc;
         return norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
     }
+    if (b->m->arch->gate == GATE_XIELU && (rc = bind_xielu(b, l)) < 0) return rc;
     if ((rc = matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
     if ((rc = need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
     l->fused = !l->gate.data && l->up.rows == 2 * l->nff;

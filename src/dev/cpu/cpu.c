@@ -257,6 +257,7 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max), max_size(need->group_max, c->need.group_max)};
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
+    if (c->scratch && !memcmp(&n, &c->need, sizeof n)) return 0;
     size_t bytes = scratch_for(c, &n);
     int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;
     for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
