@@ -296,7 +296,7 @@ static const struct command {
     int (*run)(struct chat *c, const char *rest, struct lar_err *err);
 } commands[] = {
     {"/set", "WHAT", "changes how the model answers", set},
-    {"/show", "WHAT", "info, parameters, system, template, messages", show_what},
+    {"/show", "WHAT", "shows info, parameters, system, template or messages", show_what},
     {"/save", "FILE", "writes the conversation as JSON", save},
     {"/load", "FILE", "continues a saved conversation", load},
     {"/clear", "", "forgets the conversation, but not the system message", clear},

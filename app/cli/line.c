@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * cli/line.c: see line.h. Prompts go to standard error, so that standard output holds answers only. While a line
- * is edited Ctrl-C is a key, not a signal: the terminal's intr character is off and the key is bound here, because
+ * is edited Ctrl-C is a key, not a signal: the terminal's signals are off and the keys are bound here, because
  * a signal would arrive in the middle of libedit's work.
  *
  * Without libedit (EDIT=0) a line is what the terminal gives, and Ctrl-C a signal that ends its reading. */
@@ -56,6 +56,14 @@ static unsigned char on_interrupt(EditLine *el, int key)
     return CC_EOF;
 }
 
+/* Ctrl-Z: libedit's own handler gives the terminal back, and takes it again after SIGCONT. */
+static unsigned char on_suspend(EditLine *el, int key)
+{
+    (void)el, (void)key;
+    raise(SIGTSTP);
+    return CC_REFRESH;
+}
+
 /* libedit edits in the characters of the locale; without one every byte would be a character. */
 static void use_utf8(void)
 {
@@ -83,9 +91,11 @@ struct line *line_open(void)
     el_set(l->el, EL_HIST, history, l->history);
     el_set(l->el, EL_SIGNAL, 1);
     el_set(l->el, EL_ADDFN, "lar-interrupt", "drops the line", on_interrupt);
-    el_set(l->el, EL_SETTY, "-d", "intr=", NULL);
+    el_set(l->el, EL_ADDFN, "lar-suspend", "stops the program", on_suspend);
+    el_set(l->el, EL_SETTY, "-d", "-isig", NULL);
     el_source(l->el, NULL); /* the person's ~/.editrc */
     el_set(l->el, EL_BIND, "^C", "lar-interrupt", NULL);
+    el_set(l->el, EL_BIND, "^Z", "lar-suspend", NULL);
     return l;
 }
 
