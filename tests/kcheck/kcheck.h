@@ -26,6 +26,10 @@
 #include "kern/kern.h"
 
 #define KC_EPS 0x1p-24 /* half a unit in the last place of a float */
+/* What a float sum of n products may be off by, in units of KC_EPS * sum of |a * b|. Equal terms are
+ * rounded the same way again and again, so a lane's drift grows with its terms; kernels keep a lane
+ * to at most 256 of them. */
+static inline double kc_drift(size_t n) { return 8 + (double)(n < 256 ? n : 256) / 4; }
 
 /* The tables: the scalar one, the rung below, and the one on trial. At the level "c" all of them
  * are the scalar one, and families whose scalar code needs proof of its own may give it there. */
@@ -36,6 +40,9 @@ struct kc_level {
 
 /* Families: each checks everything of its own that is new at this level. */
 void kc_quant(const struct kc_level *level);
+void kc_float(const struct kc_level *level);
+void kc_attn(const struct kc_level *level);
+void kc_row(const struct kc_level *level);
 
 /* Opens the case "<what>_<level>"; 0 when --only leaves it out. Between kc_begin and kc_end: */
 int kc_begin(const char *what, ...) __attribute__((format(printf, 1, 2)));

@@ -269,4 +269,7 @@ int main(int argc, char **argv)
     }
     printf("1..%d\n", kc.cases);
     return kc.bad ? 1 : 0;
+        kc_float(&level);
+        kc_attn(&level);
+        kc_row(&level);
 }
