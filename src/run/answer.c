@@ -97,8 +97,10 @@ static void settle(struct answer *a, int end)
     while (!a->stopped && a->hold.n) {
         long i = first_marker(a, &at);
         if (i < 0) {
-            size_t n = a->hold.n - (end ? 0 : undecided(a));
+            size_t n = a->hold.n - (end ? 0 : undecided(a)), blank = 0;
             int begun = a->begun;
+            while (blank < n && is_space(a->hold.p[blank])) blank++;
+            if (!end && blank == n && marker(a, 0).n) return; /* white space before thinking is nobody's */
             give(a, a->hold.p, n);
             drop_front(a, n);
             if (!begun && a->begun && !end && a->hold.n) continue; /* the opening mark is no longer at work */
