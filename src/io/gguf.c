@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/sort.h"
 
 #define KEYS_MAX 65536         /* real files have less than a hundred */
 #define TENSORS_MAX (1u << 20) /* the largest mixtures of experts, unmerged, have 50,000 */
@@ -169,31 +170,7 @@ static int read_kv(struct reader *r, struct arena *a, struct gguf_kv *kv)
     return read_elements(r, a, kv, kv->etype);
 }
 
-/* ---- sorting: in place, never slow, no allocation -------------------------------------------- */
-
-typedef int before_fn(const void *ctx, uint32_t a, uint32_t b); /* negative when a comes first */
-
-static void sift(uint32_t *v, size_t at, size_t n, before_fn *cmp, const void *ctx)
-{
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && cmp(ctx, v[child], v[child + 1]) < 0) child++;
-        if (cmp(ctx, v[at], v[child]) >= 0) return;
-        uint32_t t = v[at];
-        v[at] = v[child];
-        v[child] = t;
-    }
-}
-
-static void heap_sort(uint32_t *v, size_t n, before_fn *cmp, const void *ctx)
-{
-    for (size_t i = n / 2; i-- > 0;) sift(v, i, n, cmp, ctx);
-    for (size_t i = n; i-- > 1;) {
-        uint32_t t = v[0];
-        v[0] = v[i];
-        v[i] = t;
-        sift(v, 0, i, cmp, ctx);
-    }
-}
+/* ---- order ------------------------------------------------------------------------------------ */
 
 static int kv_before(const void *ctx, uint32_t a, uint32_t b)
 {
@@ -314,7 +291,7 @@ static int read_keys(struct reader *r, struct gguf *g)
     }
     g->kv_index = numbered(&g->a, (size_t)r->nkv);
     if (!g->kv_index) return no_memory(r, r->nkv, "keys");
-    heap_sort(g->kv_index, (size_t)r->nkv, kv_before, g->kv);
+    sort_u32(g->kv_index, (size_t)r->nkv, kv_before, g->kv);
     for (uint64_t i = 1; i < r->nkv; i++) {
         const struct gguf_kv *a = &g->kv[g->kv_index[i - 1]], *b = &g->kv[g->kv_index[i]];
         if (!str_eq(a->key, b->key)) continue;
@@ -387,7 +364,7 @@ static int place_tensors(struct reader *r, struct gguf_tensor *t, uint32_t *orde
         t[i].data = r->c.begin + t[i].offset;
         order[i] = (uint32_t)i;
     }
-    heap_sort(order, n, data_before, t);
+    sort_u32(order, n, data_before, t);
     for (size_t i = 1; i < n; i++) {
         const struct gguf_tensor *a = &t[order[i - 1]], *b = &t[order[i]];
         if (b->offset - a->offset >= a->bytes) continue;
@@ -416,7 +393,7 @@ static int read_tensors(struct reader *r, int part, struct gguf_tensor *t, uint3
 
 static int index_tensors(struct gguf *g, struct reader *r)
 {
-    heap_sort(g->tensor_index, g->ntensor, tensor_before, g->tensor);
+    sort_u32(g->tensor_index, g->ntensor, tensor_before, g->tensor);
     for (size_t i = 1; i < g->ntensor; i++) {
         const struct gguf_tensor *a = &g->tensor[g->tensor_index[i - 1]];
         const struct gguf_tensor *b = &g->tensor[g->tensor_index[i]];

@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are copied as the file has them");
+
 static const struct {
     const char *name;
     int bytes;
