@@ -5,6 +5,7 @@
  * conversation stays as it was: nothing is ever cut in silence. */
 #include "cli/chat.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ static int generate(struct chat *c, const char *text, struct lar_result *res, in
     runner_request(r, &sampling, &req);
     stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
     req.on_text = stream_text;
+    req.on_prompt = stream_prompt;
     req.ctx = &stream;
     if (r->raw)
         req.text = text;
@@ -79,7 +81,7 @@ static int generate(struct chat *c, const char *text, struct lar_result *res, in
     interrupt_begin(r->s, 0);
     e = lar_generate(r->s, &req, res, err);
     *interrupted = interrupt_end();
-    if (e == 0 || stream.now != STREAM_NOTHING) stream_end(&stream);
+    if (e == 0 || stream.now != STREAM_NOTHING || stream.progress) stream_end(&stream);
     return e;
 }
 
@@ -168,6 +170,9 @@ int chat(struct runner *r)
     struct lar_err err;
     int code = EXIT_DONE;
     arena_init(&c.kept, 0);
+    signal(
+        SIGINT,
+        SIG_IGN); /* an answer and the line editor take it for themselves; nothing else dies of it */
     if (!c.line) {
         say("out of memory for the line editor");
         code = EXIT_FAILED;
@@ -181,5 +186,6 @@ int chat(struct runner *r)
     line_close(c.line);
     talk_done(&c.talk);
     arena_done(&c.kept);
+    signal(SIGINT, SIG_DFL);
     return code;
 }

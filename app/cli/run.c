@@ -198,11 +198,12 @@ static int answer(struct runner *r, const char *prompt, int *interrupted, struct
         req.text = prompt;
     else
         req.messages = msg, req.nmessage = n;
-    if (!r->o.json) req.on_text = stream_text, req.ctx = &stream;
+    if (!r->o.json) req.on_text = stream_text, req.on_prompt = stream_prompt, req.ctx = &stream;
     interrupt_begin(r->s, 1);
     int e = lar_generate(r->s, &req, &res, err);
     *interrupted = interrupt_end();
-    if (!r->o.json && (e == 0 || stream.now != STREAM_NOTHING)) stream_end(&stream);
+    if (!r->o.json && (e == 0 || stream.now != STREAM_NOTHING || stream.progress))
+        stream_end(&stream);
     if (e < 0) return e;
     if (r->o.json) write_json(r, &res);
     runner_tell(r, &res);

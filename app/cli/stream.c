@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "cli/out.h"
+
+enum { PATIENCE_MS = 400, PROGRESS_WIDTH = 60 };
 
 void stream_init(struct stream *s, int asked, int hide)
 {
@@ -31,10 +34,28 @@ static void end_thinking(struct stream *s)
         err_text("\n", 1);
 }
 
+void stream_prompt(void *stream, size_t done, size_t total)
+{
+    struct stream *s = stream;
+    if (!s->terminal || !isatty(STDERR_FILENO) || total == 0) return;
+    if (!s->start) s->start = time_ns();
+    if (!s->progress && time_ms_since(s->start) < PATIENCE_MS) return;
+    s->progress = 1;
+    fprintf(stderr, "\rreading the prompt: %zu of %zu tokens ", done, total);
+    fflush(stderr);
+}
+
+static void end_progress(struct stream *s)
+{
+    if (s->progress) fprintf(stderr, "\r%*s\r", PROGRESS_WIDTH, "");
+    s->progress = 0;
+}
+
 int stream_text(void *stream, enum lar_text_kind kind, const char *text, size_t n)
 {
     struct stream *s = stream;
     enum stream_part now = kind == LAR_TEXT_THINKING ? STREAM_THINKING : STREAM_ANSWER;
+    end_progress(s);
     if (now == STREAM_THINKING && s->thinking == STREAM_HIDE) return out_flush();
     /* On a terminal the parts are set apart by us, not by the newlines that a model begins them with. */
     if (s->terminal && s->now != now && (now == STREAM_THINKING || s->now == STREAM_THINKING)) {
@@ -56,6 +77,7 @@ int stream_text(void *stream, enum lar_text_kind kind, const char *text, size_t 
 
 void stream_end(struct stream *s)
 {
+    end_progress(s);
     if (s->now == STREAM_THINKING) {
         end_thinking(s);
         if (s->thinking == STREAM_OUT) {

@@ -161,7 +161,8 @@ static int write_all(int fd, const struct buf *b)
 static int real_place(const char **path, char room[PATH_MAX], struct lar_err *err)
 {
     struct stat st;
-    if (lstat(*path, &st)) return 0; /* nothing there: open will say what is wrong with the folder */
+    if (lstat(*path, &st))
+        return 0; /* nothing there: open will say what is wrong with the folder */
     if (S_ISLNK(st.st_mode)) {
         if (!realpath(*path, room) || stat(room, &st))
             return lar_fail_errno(err, "cannot follow the link %s", *path);
