@@ -266,10 +266,10 @@ int main(int argc, char **argv)
         kern_init(now, ladder[i].flags);
         struct kc_level level = {kc.level, &ref, below, now};
         kc_quant(&level);
-    }
-    printf("1..%d\n", kc.cases);
-    return kc.bad ? 1 : 0;
         kc_float(&level);
         kc_attn(&level);
         kc_row(&level);
+    }
+    printf("1..%d\n", kc.cases);
+    return kc.bad ? 1 : 0;
 }
