@@ -41,8 +41,26 @@ struct dev_kv_layer {
 /* Rows first .. first + n - 1 of a batch belong to one timeline and stand at positions pos .. pos + n - 1 of it. */
 struct dev_seq {
     uint8_t *const *block; /* block[i] holds positions i * DEV_KV_BLOCK ... of all layers */
+    float *state;          /* of recurrent layers, all of them; NULL where the model has none */
     int64_t pos;
     size_t first, n;
+};
+
+/* A causal convolution of each channel by itself: y[t] = b + sum over k of w[k] x[t - kernel + 1 + k], then silu or not. */
+struct dev_conv {
+    size_t channels, kernel; /* channels 0: none */
+    const float *w, *b;      /* [channels][kernel]; [channels] or NULL */
+    int silu;
+};
+
+/* Recurrences. Heads h of a group share what is given per group.
+ * Mamba-2, state S [hd][dstate]:  dt' = softplus(dt + dt_bias), S = exp(dt' a) S + dt' x B^T, y = S C + d x.
+ * Gated delta rule, state S [dstate][hd]; q and k made unit length, q also divided by sqrt(dstate):
+ *   S = exp(a softplus(alpha + dt_bias)) S;   S += k (sigmoid(beta) (v - S^T k))^T;   y = S^T q. */
+struct dev_scan {
+    size_t nhead, ngroup, hd, dstate;
+    int tiled; /* head h belongs to group h % ngroup; else h / (nhead / ngroup) */
+    const float *a, *d, *dt_bias; /* [nhead]; d unused by the delta rule */
 };
 
 struct dev_attn {
@@ -90,6 +108,13 @@ struct dev_ops {
                      size_t nseq, struct dev_rows k, struct dev_rows v);
     void (*attend)(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a, const struct dev_seq *seq,
                    size_t nseq, struct dev_rows q, struct dev_rows out);
+    /* state_at: the layer's place in dev_seq.state. */
+    void (*conv)(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq, size_t state_at,
+                 struct dev_rows x, struct dev_rows out);
+    void (*mamba2)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
+                   struct dev_rows x, struct dev_rows b, struct dev_rows c, struct dev_rows dt, struct dev_rows out);
+    void (*delta)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
+                  struct dev_rows q, struct dev_rows k, struct dev_rows v, struct dev_rows alpha_beta, struct dev_rows out);
     void (*close)(struct dev *d);
 };
 

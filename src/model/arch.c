@@ -23,6 +23,15 @@ static int granite_setup(struct model *m, struct lar_err *err)
     return 0;
 }
 
+/* Granite 4's hybrids do not turn queries and keys when the file says that rotation was not trained. */
+static int granite_hybrid_setup(struct model *m, struct lar_err *err)
+{
+    int turns = 1, rc;
+    if ((rc = gguf_bool(&m->gguf, "granitehybrid.rope.scaling.finetuned", &turns, err)) < 0) return rc;
+    m->no_rope = !turns;
+    return granite_setup(m, err);
+}
+
 /* Gemma 2 27B scales queries by width / heads, which no key says; it is the one with 46 layers. */
 static int gemma2_setup(struct model *m, struct lar_err *err)
 {
@@ -82,6 +91,20 @@ static const struct arch families[] = {
     {.name = "seed_oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .ffn_norm_name = "post_attention_norm"},
     {.name = "hunyuan-dense", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1},
     {.name = "ernie4_5", .norm = NORM_RMS, .gate = GATE_SILU},
+    /* LFM2: short convolutions; layers with key heads are attention. */
+    {.name = "lfm2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV, .embed_norm_is_output = 1},
+    {.name = "lfm2moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV, .embed_norm_is_output = 1,
+     .expert_renorm = 1},
+    {.name = "granitehybrid", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2, .expert_renorm = 1,
+     .setup = granite_hybrid_setup},
+    {.name = "mamba2", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2},
+    /* Qwen3-Next and 3.5: three gated delta nets to one gated attention. */
+    {.name = "qwen3next", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
+     .expert_renorm = 1, .ffn_norm_name = "post_attention_norm"},
+    {.name = "qwen35", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
+     .delta_tiled = 1, .ffn_norm_name = "post_attention_norm"},
+    {.name = "qwen35moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
+     .delta_tiled = 1, .expert_renorm = 1, .ffn_norm_name = "post_attention_norm"},
     {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},

@@ -9,35 +9,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/model.h"
+#include "model/bind.h"
 
-enum { NAME_MAX_ = 96 };
-
-struct binder {
-    struct model *m;
-    struct lar_err *err;
-    size_t layer; /* SIZE_MAX: names stand alone */
-};
-
-static const char *name_of(const struct binder *b, const char *part, const char *tail, char out[NAME_MAX_])
+const char *bind_name(const struct binder *b, const char *part, const char *tail, char out[BIND_NAME_MAX])
 {
-    if (b->layer == SIZE_MAX) snprintf(out, NAME_MAX_, "%s.%s", part, tail);
-    else snprintf(out, NAME_MAX_, "blk.%zu.%s.%s", b->layer, part, tail);
+    const char *dot = tail ? "." : "";
+    if (!tail) tail = "";
+    if (b->layer == SIZE_MAX) snprintf(out, BIND_NAME_MAX, "%s%s%s", part, dot, tail);
+    else snprintf(out, BIND_NAME_MAX, "blk.%zu.%s%s%s", b->layer, part, dot, tail);
     return out;
 }
 
-static const struct gguf_tensor *find(struct binder *b, const char *part, const char *tail, char name[NAME_MAX_])
+const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail, char name[BIND_NAME_MAX])
 {
-    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, name_of(b, part, tail, name));
+    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, bind_name(b, part, tail, name));
     if (t) b->m->bound[t - b->m->gguf.tensor] = 1;
     return t;
 }
 
 /* 1 bound, 0 not in the file, or an error. rows 0: any number (taken from the tensor). */
-static int matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
+int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
 {
-    char name[NAME_MAX_];
-    const struct gguf_tensor *t = find(b, part, "weight", name);
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = bind_find(b, part, "weight", name);
     if (!t) return 0;
     if (t->ndim > 2 || (size_t)t->dim[0] != k || (rows && (size_t)t->dim[1] != rows))
         return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld; %zu x %zu is expected from the file's numbers",
@@ -49,23 +43,24 @@ static int matrix(struct binder *b, const char *part, size_t k, size_t rows, str
     return 1;
 }
 
-static int need_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
+int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
 {
-    char name[NAME_MAX_];
-    int rc = matrix(b, part, k, rows, out);
+    char name[BIND_NAME_MAX];
+    int rc = bind_matrix(b, part, k, rows, out);
     if (rc == 0)
         return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
-                        name_of(b, part, "weight", name), b->m->arch->name);
+                        bind_name(b, part, "weight", name), b->m->arch->name);
     return rc;
 }
 
 /* n values as F32: in place when the file has F32, else converted. */
-static int vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
+int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
 {
-    char name[NAME_MAX_];
-    const struct gguf_tensor *t = find(b, part, tail, name);
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = bind_find(b, part, tail, name);
     if (!t) return 0;
-    if ((size_t)t->dim[0] != n || t->dim[1] != 1 || t->dim[2] != 1 || t->dim[3] != 1)
+    int64_t all = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
+    if (all != (int64_t)n || (t->dim[0] != all && t->dim[1] != all)) /* [n], or [1][n] as some state spaces have it */
         return lar_fail(b->err, LAR_EFORMAT, "tensor %s has %lld x %lld values; %zu are expected", name,
                         (long long)t->dim[0], (long long)t->dim[1], n);
     if (!dev_can(b->m->dev, t->type))
@@ -82,29 +77,38 @@ static int vector(struct binder *b, const char *part, const char *tail, size_t n
     return 1;
 }
 
-static int norm(struct binder *b, const char *part, size_t width, struct norm *out)
+int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
 {
-    int rc = vector(b, part, "weight", width, &out->w);
-    if (rc <= 0) return rc;
-    out->width = width;
-    return vector(b, part, "bias", width, &out->b) < 0 ? LAR_EFORMAT : 1;
-}
-
-static int need_norm(struct binder *b, const char *part, size_t width, struct norm *out)
-{
-    char name[NAME_MAX_];
-    int rc = norm(b, part, width, out);
+    char name[BIND_NAME_MAX];
+    int rc = bind_vector(b, part, tail, n, out);
     return rc ? rc
               : lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
-                         name_of(b, part, "weight", name), b->m->arch->name);
+                         bind_name(b, part, tail, name), b->m->arch->name);
+}
+
+int bind_norm(struct binder *b, const char *part, size_t width, struct norm *out)
+{
+    int rc = bind_vector(b, part, "weight", width, &out->w);
+    if (rc <= 0) return rc;
+    out->width = width;
+    return bind_vector(b, part, "bias", width, &out->b) < 0 ? LAR_EFORMAT : 1;
+}
+
+static int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm *out)
+{
+    char name[BIND_NAME_MAX];
+    int rc = bind_norm(b, part, width, out);
+    return rc ? rc
+              : lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+                         bind_name(b, part, "weight", name), b->m->arch->name);
 }
 
 /* A norm of queries or keys: of each head, or of the whole row, as the tensor's length says. */
 static int head_norm(struct binder *b, const char *part, size_t hd, size_t heads, struct norm *out)
 {
-    char name[NAME_MAX_];
-    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, name_of(b, part, "weight", name));
-    return t ? norm(b, part, (size_t)t->dim[0] == hd * heads ? hd * heads : hd, out) : 0;
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, bind_name(b, part, "weight", name));
+    return t ? bind_norm(b, part, (size_t)t->dim[0] == hd * heads ? hd * heads : hd, out) : 0;
 }
 
 static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise, int64_t max, size_t *out)
@@ -138,17 +142,46 @@ static int is_windowed(struct binder *b)
     return period == 0 || (int64_t)b->layer % period != period - 1;
 }
 
+/* A layer of a family with another mixer is attention when it has key heads, or when the file's pattern says so. */
+static int layer_mixer(struct binder *b, enum mixer *out)
+{
+    const struct model *m = b->m;
+    int64_t v = 0;
+    uint32_t interval = 0;
+    int rc;
+    *out = MIX_ATTENTION;
+    if (m->arch->mixer == MIX_ATTENTION) return 0;
+    if ((rc = model_key_layer(m, "attention.recurrent_layers", b->layer, &v, b->err)) < 0) return rc;
+    if (rc == 0 && m->arch->mixer == MIX_DELTA) {
+        if ((rc = model_key_u32(m, "full_attention_interval", &interval, b->err)) < 0) return rc;
+        if (rc == 0 || interval == 0) interval = 4;
+        v = (b->layer + 1) % interval != 0;
+    } else if (rc == 0) {
+        if ((rc = model_key_layer(m, "attention.head_count_kv", b->layer, &v, b->err)) < 0) return rc;
+        v = v == 0;
+    }
+    if (v) *out = m->arch->mixer;
+    return 0;
+}
+
 static int layer_shape(struct binder *b, struct layer *l)
 {
     const struct hparams *h = &b->m->h;
     struct dev_attn *a = &l->attn;
     int rc;
+    if ((rc = layer_mixer(b, &l->mixer)) < 0) return rc;
+    int64_t nff = 0;
+    if ((rc = model_key_layer(b->m, "feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
+    if (nff < 0 || nff > 1 << 22)
+        return lar_fail(b->err, LAR_EFORMAT, "%s.feed_forward_length is %lld", b->m->arch->name, (long long)nff);
+    l->nff = (size_t)nff;
+    l->rope = -1;
+    if (l->mixer != MIX_ATTENTION) return 0;
     if ((rc = count(b, "attention.head_count", b->layer, 0, 4096, &a->nhead)) < 0) return rc;
     if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0) return rc;
     int64_t hd = (int64_t)(h->width / a->nhead);
     if ((rc = count(b, "attention.key_length", b->layer, hd, 4096, &a->hd)) < 0) return rc;
     if ((rc = count(b, "attention.value_length", b->layer, hd, 4096, &a->hdv)) < 0) return rc;
-    if ((rc = count(b, "feed_forward_length", b->layer, 0, 1 << 22, &l->nff)) < 0) return rc;
     if (a->nhead % a->nkv)
         return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu query heads do not divide among %zu key heads", b->layer,
                         a->nhead, a->nkv);
@@ -168,104 +201,27 @@ static int bind_attention(struct binder *b, struct layer *l)
     const struct dev_attn *a = &l->attn;
     size_t width = b->m->h.width, nq = a->nhead * a->hd, nk = a->nkv * a->hd, nv = a->nkv * a->hdv;
     int rc;
-    if ((rc = norm(b, "attn_norm", width, &l->attn_norm)) < 0) return rc;
-    if ((rc = matrix(b, "attn_qkv", width, nq + nk + nv, &l->wqkv)) < 0) return rc;
+    if ((rc = bind_norm(b, "attn_norm", width, &l->attn_norm)) < 0) return rc;
+    if ((rc = bind_matrix(b, "attn_qkv", width, nq + nk + nv, &l->wqkv)) < 0) return rc;
     if (rc == 1) {
-        if ((rc = vector(b, "attn_qkv", "bias", nq + nk + nv, &l->bqkv)) < 0) return rc;
+        if ((rc = bind_vector(b, "attn_qkv", "bias", nq + nk + nv, &l->bqkv)) < 0) return rc;
     } else {
-        if ((rc = need_matrix(b, "attn_q", width, nq, &l->wq)) < 0) return rc;
-        if ((rc = need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
-        if ((rc = need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
-        if ((rc = vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
-        if ((rc = vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
-        if ((rc = vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
+        l->gated = b->m->arch->gated_attention;
+        if ((rc = bind_need_matrix(b, "attn_q", width, l->gated ? 2 * nq : nq, &l->wq)) < 0) return rc;
+        if ((rc = bind_need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
+        if ((rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
+        if ((rc = bind_vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
+        if ((rc = bind_vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
+        if ((rc = bind_vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
     }
-    if ((rc = vector(b, "attn_sinks", "weight", a->nhead, &l->attn.sinks)) < 0) return rc;
+    if ((rc = bind_vector(b, "attn_sinks", "weight", a->nhead, &l->attn.sinks)) < 0) return rc;
     if ((rc = head_norm(b, "attn_q_norm", a->hd, a->nhead, &l->q_norm)) < 0) return rc;
     if ((rc = head_norm(b, "attn_k_norm", a->hd, a->nkv, &l->k_norm)) < 0) return rc;
-    if ((rc = need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
-    if ((rc = vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
+    if ((rc = bind_vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
     const char *fn = b->m->arch->ffn_norm_name;
     if (fn && !strcmp(fn, "post_attention_norm")) return 0; /* some families call the other norm so */
-    return norm(b, "post_attention_norm", width, &l->attn_post) < 0 ? LAR_EFORMAT : 0;
-}
-
-/* A matrix an expert: [nexpert][rows][k] in the file, read as [nexpert * rows][k]. */
-static int experts(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out)
-{
-    char name[NAME_MAX_];
-    const struct gguf_tensor *t = find(b, part, "weight", name);
-    if (!t) return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing", name);
-    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n || t->dim[3] != 1)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected", name,
-                        (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
-    if (!dev_can(b->m->dev, t->type))
-        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
-                        dtype_info(t->type).name);
-    *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
-    return 1;
-}
-
-/* [n][m] biases in the file, read as one row; 1, 0 or an error. */
-static int expert_bias(struct binder *b, const char *part, size_t m, size_t n, const float **out)
-{
-    char name[NAME_MAX_];
-    const struct gguf_tensor *t = find(b, part, "bias", name);
-    if (!t) return 0;
-    if ((size_t)t->dim[0] != m || (size_t)t->dim[1] != n || t->dim[2] != 1 || t->type != DT_F32)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s must be %zu x %zu of F32", name, m, n);
-    *out = (const float *)(const void *)t->data;
-    return 1;
-}
-
-static int bind_shared(struct binder *b, struct moe *m)
-{
-    size_t width = b->m->h.width;
-    int rc = matrix(b, "ffn_up_shexp", width, 0, &m->shared_up);
-    if (rc <= 0) return rc;
-    size_t nff = m->shared_up.rows;
-    if ((rc = need_matrix(b, "ffn_gate_shexp", width, nff, &m->shared_gate)) < 0) return rc;
-    if ((rc = need_matrix(b, "ffn_down_shexp", nff, width, &m->shared_down)) < 0) return rc;
-    if (nff > b->m->ff_max) b->m->ff_max = nff;
-    return vector(b, "ffn_gate_inp_shexp", "weight", width, &m->shared_switch);
-}
-
-static int bind_moe(struct binder *b, struct moe *m)
-{
-    struct model *d = b->m;
-    size_t width = d->h.width;
-    uint32_t n = 0, used = 0, func = 0;
-    int64_t nff = 0;
-    int rc, renorm = d->arch->expert_renorm;
-    char key[128];
-    m->scale = 1;
-    if ((rc = model_key_u32(d, "expert_count", &n, b->err)) < 0) return rc;
-    if ((rc = model_key_u32(d, "expert_used_count", &used, b->err)) < 0) return rc;
-    if (n < 1 || n > 4096 || used < 1 || used > n)
-        return lar_fail(b->err, LAR_EFORMAT, "%u of %u experts: impossible", used, n);
-    if ((rc = model_key_layer(d, "expert_feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
-    if (rc == 0 && (rc = model_key_layer(d, "feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
-    if (nff < 1 || nff > 1 << 22) return lar_fail(b->err, LAR_EFORMAT, "%s: experts of %lld", d->arch->name, (long long)nff);
-    if ((rc = model_key_u32(d, "expert_gating_func", &func, b->err)) < 0) return rc;
-    if ((rc = model_key_f32(d, "expert_weights_scale", &m->scale, b->err)) < 0) return rc;
-    snprintf(key, sizeof key, "%s.expert_weights_norm", d->arch->name);
-    if ((rc = gguf_bool(&d->gguf, key, &renorm, b->err)) < 0) return rc;
-    if (m->scale == 0) m->scale = 1;
-    m->nexpert = n, m->nused = used, m->nff = (size_t)nff;
-    m->sigmoid = func == 2, m->renorm = renorm;
-    if ((rc = need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
-    if ((rc = vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
-    if ((rc = vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
-    if ((rc = experts(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
-    if ((rc = experts(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
-    if ((rc = experts(b, "ffn_down_exps", m->nff, width, n, &m->down)) < 0) return rc;
-    if ((rc = expert_bias(b, "ffn_gate_exps", m->nff, n, &m->bgate)) < 0) return rc;
-    if ((rc = expert_bias(b, "ffn_up_exps", m->nff, n, &m->bup)) < 0) return rc;
-    if ((rc = expert_bias(b, "ffn_down_exps", width, n, &m->bdown)) < 0) return rc;
-    if (m->nff > d->ff_max) d->ff_max = m->nff;
-    if (n > d->expert_max) d->expert_max = n;
-    if (used > d->used_max) d->used_max = used;
-    return bind_shared(b, m);
+    return bind_norm(b, "post_attention_norm", width, &l->attn_post) < 0 ? LAR_EFORMAT : 0;
 }
 
 /* The constants of xIELU; the file has them before their softplus. */
@@ -290,27 +246,29 @@ static int bind_xielu(struct binder *b, struct layer *l)
 
 static int bind_ffn(struct binder *b, struct layer *l)
 {
+    /* Of families with experts the first layers may be dense; of those with mixers some layers have no feed-forward. */
     size_t width = b->m->h.width;
     int rc;
-    char name[NAME_MAX_];
+    char name[BIND_NAME_MAX];
     const char *fn = b->m->arch->ffn_norm_name ? b->m->arch->ffn_norm_name : "ffn_norm";
-    if ((rc = norm(b, fn, width, &l->ffn_norm)) < 0) return rc;
-    if (gguf_tensor(&b->m->gguf, name_of(b, "ffn_gate_inp", "weight", name))) {
-        if ((rc = bind_moe(b, &l->moe)) < 0) return rc;
-        return norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
+    if ((rc = bind_norm(b, fn, width, &l->ffn_norm)) < 0) return rc;
+    if (gguf_tensor(&b->m->gguf, bind_name(b, "ffn_gate_inp", "weight", name))) {
+        if ((rc = moe_bind(b, &l->moe)) < 0) return rc;
+        return bind_norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
     }
+    if (l->nff == 0) return 0;
     if (b->m->arch->gate == GATE_XIELU && (rc = bind_xielu(b, l)) < 0) return rc;
-    if ((rc = matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
-    if ((rc = need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
+    if ((rc = bind_matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
     l->fused = !l->gate.data && l->up.rows == 2 * l->nff;
     if (!l->fused && l->up.rows != l->nff)
         return lar_fail(b->err, LAR_EFORMAT, "tensor blk.%zu.ffn_up.weight has %zu rows; %zu are expected", b->layer,
                         l->up.rows, l->nff);
-    if ((rc = need_matrix(b, "ffn_down", l->nff, width, &l->down)) < 0) return rc;
-    if ((rc = vector(b, "ffn_gate", "bias", l->nff, &l->bgate)) < 0) return rc;
-    if ((rc = vector(b, "ffn_up", "bias", l->up.rows, &l->bup)) < 0) return rc;
-    if ((rc = vector(b, "ffn_down", "bias", width, &l->bdown)) < 0) return rc;
-    if ((rc = norm(b, "post_ffw_norm", width, &l->ffn_post)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "ffn_down", l->nff, width, &l->down)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_gate", "bias", l->nff, &l->bgate)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_up", "bias", l->up.rows, &l->bup)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_down", "bias", width, &l->bdown)) < 0) return rc;
+    if ((rc = bind_norm(b, "post_ffw_norm", width, &l->ffn_post)) < 0) return rc;
     return 0;
 }
 
@@ -319,7 +277,7 @@ static int bind_layer(struct binder *b, struct layer *l)
     int rc;
     struct model *m = b->m;
     if ((rc = layer_shape(b, l)) < 0) return rc;
-    if ((rc = bind_attention(b, l)) < 0) return rc;
+    if ((rc = l->mixer == MIX_ATTENTION ? bind_attention(b, l) : recur_bind(b, l)) < 0) return rc;
     if ((rc = bind_ffn(b, l)) < 0) return rc;
     const struct dev_attn *a = &l->attn;
     size_t q = a->nhead * a->hd, k = a->nkv * a->hd, v = a->nkv * a->hdv, att = a->nhead * a->hdv;
@@ -328,6 +286,8 @@ static int bind_layer(struct binder *b, struct layer *l)
     if (v > m->v_max) m->v_max = v;
     if (att > m->att_max) m->att_max = att;
     if (l->wqkv.data && l->wqkv.rows > m->qkv_max) m->qkv_max = l->wqkv.rows;
+    if (l->gated && l->wq.rows > m->qkv_max) m->qkv_max = l->wq.rows;
+    if (l->gated && q > m->ff_max) m->ff_max = q;
     size_t ff = l->fused ? 2 * l->nff : l->nff;
     if (ff > m->ff_max) m->ff_max = ff;
     return 0;
@@ -356,7 +316,7 @@ static int window_rope(struct binder *b, size_t rot)
 static int bind_rope(struct binder *b)
 {
     struct model *m = b->m;
-    size_t rot = m->layer[0].attn.hd;
+    size_t rot = 0;
     uint32_t dim = 0;
     float base = 10000;
     const float *factors = NULL;
@@ -364,16 +324,17 @@ static int bind_rope(struct binder *b)
     if ((rc = model_key_u32(m, "rope.dimension_count", &dim, b->err)) < 0) return rc;
     if (rc == 1) rot = dim;
     if ((rc = model_key_f32(m, "rope.freq_base", &base, b->err)) < 0) return rc;
+    for (size_t i = 0; i < m->h.nlayer && rot == 0; i++) rot = m->layer[i].attn.hd;
     for (size_t i = 0; i < m->h.nlayer; i++)
-        if (rot > m->layer[i].attn.hd)
+        if (m->layer[i].mixer == MIX_ATTENTION && rot > m->layer[i].attn.hd)
             return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
                             m->layer[i].attn.hd);
-    if (rot == 0 || m->arch->no_rope) return no_rope(m);
+    if (rot == 0 || m->no_rope) return no_rope(m);
     b->layer = SIZE_MAX;
     const float *longer = NULL;
-    if ((rc = vector(b, "rope_freqs", "weight", rot / 2, &factors)) < 0) return rc;
-    if (rc == 0 && (rc = vector(b, "rope_factors_short", "weight", rot / 2, &factors)) < 0) return rc;
-    if ((rc = vector(b, "rope_factors_long", "weight", rot / 2, &longer)) < 0) return rc;
+    if ((rc = bind_vector(b, "rope_freqs", "weight", rot / 2, &factors)) < 0) return rc;
+    if (rc == 0 && (rc = bind_vector(b, "rope_factors_short", "weight", rot / 2, &factors)) < 0) return rc;
+    if ((rc = bind_vector(b, "rope_factors_long", "weight", rot / 2, &longer)) < 0) return rc;
     if ((rc = rope_add(m, rot, (double)base, factors, b->err)) < 0) return rc;
     if (longer) {
         uint32_t orig = (uint32_t)m->h.ctx_train;
@@ -403,15 +364,16 @@ int model_bind(struct model *m, struct lar_err *err)
     m->bound = arena_array(&m->a, m->gguf.ntensor, 1);
     m->layer = arena_array(&m->a, h->nlayer, sizeof *m->layer);
     if (!m->bound || !m->layer) return lar_fail(err, LAR_ENOMEM, "%zu layers: out of memory", h->nlayer);
-    if ((rc = need_matrix(&b, "token_embd", h->width, 0, &m->embed)) < 0) return rc;
+    if ((rc = bind_need_matrix(&b, "token_embd", h->width, 0, &m->embed)) < 0) return rc;
     h->vocab = m->embed.rows;
     if (h->vocab > INT32_MAX) return lar_fail(err, LAR_EFORMAT, "token_embd.weight has %zu rows", h->vocab);
-    if ((rc = matrix(&b, "output", h->width, h->vocab, &m->output)) < 0) return rc;
+    if ((rc = bind_matrix(&b, "output", h->width, h->vocab, &m->output)) < 0) return rc;
     if (rc == 0) m->output = m->embed; /* tied */
-    if ((rc = vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
-    if ((rc = need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
-    if ((rc = norm(&b, "token_embd_norm", h->width, &m->embed_norm)) < 0) return rc;
-    if ((rc = matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
+    if ((rc = bind_vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
+    struct norm *embed_norm = m->arch->embed_norm_is_output ? &m->output_norm : &m->embed_norm;
+    if ((rc = bind_norm(&b, "token_embd_norm", h->width, embed_norm)) < 0) return rc;
+    if (!m->output_norm.w && (rc = bind_need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
+    if ((rc = bind_matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
     if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
     for (size_t i = 0; i < h->nlayer; i++) {
         b.layer = i;

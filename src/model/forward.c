@@ -55,7 +55,7 @@ static void project_qkv(const struct pass *p, const struct layer *l, struct dev_
         return;
     }
     const struct dev_matrix *ws[3] = {&l->wq, &l->wk, &l->wv};
-    struct dev_rows out[3] = {w->q, w->k, w->v};
+    struct dev_rows out[3] = {l->gated ? w->qkv : w->q, w->k, w->v};
     p->d->ops->matmul(p->d, 3, ws, w->h, p->n, out);
     bias(p, l->bq, l->wq.rows, w->q);
     bias(p, l->bk, l->wk.rows, w->k);
@@ -63,24 +63,30 @@ static void project_qkv(const struct pass *p, const struct layer *l, struct dev_
     *q = w->q, *k = w->k, *v = w->v;
 }
 
-/* Moves the rows whose logits are wanted to the front and forgets the others. */
-static void keep_wanted(struct pass *p, struct dev_rows q, size_t qwidth)
+/* Moves the rows whose logits are wanted to the front of r. */
+static void keep_rows(const struct pass *p, struct dev_rows r, size_t width)
 {
     size_t to = 0;
     for (size_t s = 0; s < p->b->nseq; s++) {
-        struct dev_seq *seq = &p->b->seq[s];
-        size_t keep = p->b->keep[s], from = seq->first + seq->n - keep;
-        for (size_t i = 0; i < keep && from != to; i++) {
-            memmove(p->w->x.p + (to + i) * p->w->x.stride, p->w->x.p + (from + i) * p->w->x.stride,
-                    p->m->h.width * sizeof(float));
-            memmove(p->w->h.p + (to + i) * p->w->h.stride, p->w->h.p + (from + i) * p->w->h.stride,
-                    p->m->h.width * sizeof(float));
-            memmove(q.p + (to + i) * q.stride, q.p + (from + i) * q.stride, qwidth * sizeof(float));
-        }
-        seq->pos += (int64_t)(seq->n - keep);
-        seq->first = to;
-        seq->n = keep;
+        size_t keep = p->b->keep[s], from = p->b->seq[s].first + p->b->seq[s].n - keep;
+        for (size_t i = 0; i < keep && from != to; i++)
+            memmove(r.p + (to + i) * r.stride, r.p + (from + i) * r.stride, width * sizeof(float));
         to += keep;
+    }
+}
+
+/* From here on only those rows are at work: x and h follow, and the timelines' bookkeeping. */
+static void keep_wanted(struct pass *p)
+{
+    size_t to = 0;
+    keep_rows(p, p->w->x, p->m->h.width);
+    keep_rows(p, p->w->h, p->m->h.width);
+    for (size_t s = 0; s < p->b->nseq; s++) {
+        struct dev_seq *seq = &p->b->seq[s];
+        seq->pos += (int64_t)(seq->n - p->b->keep[s]);
+        seq->first = to;
+        seq->n = p->b->keep[s];
+        to += seq->n;
     }
     p->n = to;
 }
@@ -102,6 +108,25 @@ static void temper(const struct pass *p, struct dev_rows q, size_t width)
         }
 }
 
+/* qkv [n][nhead][query | gate] -> q [n][nhead hd], gate [n][nhead hd] */
+static void split_gate(const struct pass *p, const struct dev_attn *a)
+{
+    struct work *w = p->w;
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t h = 0; h < a->nhead; h++) {
+            const float *from = w->qkv.p + i * w->qkv.stride + 2 * h * a->hd;
+            memcpy(w->q.p + i * w->q.stride + h * a->hd, from, a->hd * sizeof *from);
+            memcpy(w->gate.p + i * w->gate.stride + h * a->hd, from + a->hd, a->hd * sizeof *from);
+        }
+}
+
+static void apply_gate(const struct pass *p, size_t width)
+{
+    struct work *w = p->w;
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t k = 0; k < width; k++) w->att.p[i * w->att.stride + k] /= 1 + expf(-w->gate.p[i * w->gate.stride + k]);
+}
+
 static void attention(struct pass *p, size_t li)
 {
     const struct layer *l = &p->m->layer[li];
@@ -109,6 +134,7 @@ static void attention(struct pass *p, size_t li)
     struct work *w = p->w;
     struct dev_rows q, k, v;
     project_qkv(p, l, &q, &k, &v);
+    if (l->gated) split_gate(p, a), q = w->q;
     if (!p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (l->rope >= 0) {
         int at = l->rope == 0 && p->m->rope_long && p->b->ctx > p->m->rope_long_above ? p->m->rope_long : l->rope;
@@ -121,9 +147,14 @@ static void attention(struct pass *p, size_t li)
     if (p->m->h.temp_scale != 0) temper(p, q, a->nhead * a->hd);
     const struct dev_kv_layer *kv = &p->b->layout[li];
     p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
-    if (li + 1 == p->m->h.nlayer) keep_wanted(p, q, a->nhead * a->hd);
+    if (li + 1 == p->m->h.nlayer) {
+        if (l->gated) keep_rows(p, w->gate, a->nhead * a->hd);
+        keep_rows(p, q, a->nhead * a->hd);
+        keep_wanted(p);
+    }
     if (p->n == 0) return;
     p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
+    if (l->gated) apply_gate(p, a->nhead * a->hdv);
     linear(p, &l->wo, l->bo, w->att, w->o);                           /* o [n][width] */
     if (l->attn_post.w) apply_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
 }
@@ -165,7 +196,15 @@ static void run_layer(struct pass *p, size_t li)
     const struct layer *l = &p->m->layer[li];
     struct work *w = p->w;
     apply_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
-    attention(p, li);
+    if (l->mixer == MIX_ATTENTION) {
+        attention(p, li);
+    } else {
+        recur_forward(p, l);
+        if (li + 1 == p->m->h.nlayer) {
+            keep_rows(p, w->o, p->m->h.width);
+            keep_wanted(p);
+        }
+    }
     if (p->n == 0) return;
     if (p->m->parallel) { /* both read the layer's input */
         if (l->ffn_norm.w) apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
@@ -175,6 +214,7 @@ static void run_layer(struct pass *p, size_t li)
         return;
     }
     add_block(p);
+    if (!l->nff && !l->moe.nexpert) return; /* a mixer alone */
     apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
     feed_forward(p, l);
     add_block(p);

@@ -15,6 +15,7 @@ struct pass {
 };
 
 /* w->h [n][width] -> w->o [n][width] through the layer's experts. */
+void recur_forward(struct pass *p, const struct layer *l); /* through its recurrent mixer */
 void moe_forward(struct pass *p, const struct layer *l);
 
 #endif

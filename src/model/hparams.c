@@ -90,5 +90,6 @@ int model_hparams(struct model *m, struct lar_err *err)
     char key[KEY_MAX];
     if ((rc = gguf_bool(&m->gguf, key_of(m, "use_parallel_residual", key), &parallel, err)) < 0) return rc;
     m->parallel = parallel;
+    m->no_rope = m->arch->no_rope;
     return m->arch->setup ? m->arch->setup(m, err) : 0;
 }

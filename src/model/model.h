@@ -48,11 +48,27 @@ struct moe {
     const float *shared_switch; /* [width]: the shared expert counts sigmoid of this . h; NULL: 1 */
 };
 
+/* What stands where attention would: a layer that carries a state instead of keys and values; see recur.c. */
+enum mixer { MIX_ATTENTION, MIX_SHORTCONV, MIX_MAMBA2, MIX_DELTA };
+
+struct recur {
+    struct dev_matrix in, out, z, ba, alpha, beta; /* shapes in recur.c */
+    struct dev_conv conv;
+    struct dev_scan scan;
+    const float *norm; /* NULL: none */
+    size_t norm_groups;
+    size_t conv_at, scan_at; /* places in dev_seq.state */
+};
+
 struct layer {
+    enum mixer mixer;
+    struct recur recur; /* unless MIX_ATTENTION */
+
     /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
     struct norm attn_norm, q_norm, k_norm, attn_post;
     struct dev_matrix wq, wk, wv, wqkv, wo; /* either wqkv or the three */
     const float *bq, *bk, *bv, *bqkv, *bo;  /* NULL: none */
+    int gated; /* wq gives each head's query and then a gate: attention's output is multiplied by its sigmoid */
     struct dev_attn attn;
     int rope; /* index in model.rope, -1: none */
     struct dev_kv_layer kv; /* filled by model_kv_layout for a kind of memory */
@@ -87,6 +103,7 @@ struct arch;
 struct model {
     atomic_int refs;
     const struct arch *arch;
+    int no_rope;  /* as arch.no_rope, or as the file says */
     int parallel; /* as arch.parallel, or as the file says */
     struct hparams h;
     struct gguf gguf;
@@ -103,6 +120,7 @@ struct model {
     size_t rope_long_above;
     size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
     size_t expert_max, used_max;                          /* most experts; most at work for a token */
+    size_t state_floats;                                  /* of all recurrent layers; 0: none */
     int64_t parameters;
     uint64_t weight_bytes;
     /* while binding */
@@ -125,6 +143,10 @@ struct arch {
     float rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
     int expert_renorm;      /* the chosen experts' weights are made to sum to 1 */
     int yarn_exact;         /* YaRN's correction range is not rounded */
+    enum mixer mixer;       /* of layers that are no attention */
+    int gated_attention;    /* see struct layer */
+    int delta_tiled;        /* see struct dev_scan */
+    int embed_norm_is_output; /* the tensor token_embd_norm is the output's norm */
     int norm_after_rope;    /* norms of queries and keys come after the rotation */
     const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */

@@ -10,9 +10,93 @@
  * Rows are grouped by expert, so an expert's weights are read once a step and those of experts that nobody chose not at all.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "model/bind.h"
 #include "model/forward.h"
+
+/* ---- binding ---- */
+
+/* A matrix an expert: [nexpert][rows][k] in the file, read as [nexpert * rows][k]. */
+static int experts(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out)
+{
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = bind_find(b, part, "weight", name);
+    if (!t) return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing", name);
+    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n || t->dim[3] != 1)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected", name,
+                        (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
+    if (!dev_can(b->m->dev, t->type))
+        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+                        dtype_info(t->type).name);
+    *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
+    return 1;
+}
+
+/* [n][m] biases in the file, read as one row; 1, 0 or an error. */
+static int expert_bias(struct binder *b, const char *part, size_t m, size_t n, const float **out)
+{
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = bind_find(b, part, "bias", name);
+    if (!t) return 0;
+    if ((size_t)t->dim[0] != m || (size_t)t->dim[1] != n || t->dim[2] != 1 || t->type != DT_F32)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s must be %zu x %zu of F32", name, m, n);
+    *out = (const float *)(const void *)t->data;
+    return 1;
+}
+
+static int bind_shared(struct binder *b, struct moe *m)
+{
+    size_t width = b->m->h.width;
+    int rc = bind_matrix(b, "ffn_up_shexp", width, 0, &m->shared_up);
+    if (rc <= 0) return rc;
+    size_t nff = m->shared_up.rows;
+    if ((rc = bind_need_matrix(b, "ffn_gate_shexp", width, nff, &m->shared_gate)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "ffn_down_shexp", nff, width, &m->shared_down)) < 0) return rc;
+    if (nff > b->m->ff_max) b->m->ff_max = nff;
+    return bind_vector(b, "ffn_gate_inp_shexp", "weight", width, &m->shared_switch);
+}
+
+int moe_bind(struct binder *b, struct moe *m)
+{
+    struct model *d = b->m;
+    size_t width = d->h.width;
+    uint32_t n = 0, used = 0, func = 0;
+    int64_t nff = 0;
+    int rc, renorm = d->arch->expert_renorm;
+    char key[128];
+    m->scale = 1;
+    if ((rc = model_key_u32(d, "expert_count", &n, b->err)) < 0) return rc;
+    if ((rc = model_key_u32(d, "expert_used_count", &used, b->err)) < 0) return rc;
+    if (n < 1 || n > 4096 || used < 1 || used > n)
+        return lar_fail(b->err, LAR_EFORMAT, "%u of %u experts: impossible", used, n);
+    if ((rc = model_key_layer(d, "expert_feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
+    if (rc == 0 && (rc = model_key_layer(d, "feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
+    if (nff < 1 || nff > 1 << 22) return lar_fail(b->err, LAR_EFORMAT, "%s: experts of %lld", d->arch->name, (long long)nff);
+    if ((rc = model_key_u32(d, "expert_gating_func", &func, b->err)) < 0) return rc;
+    if ((rc = model_key_f32(d, "expert_weights_scale", &m->scale, b->err)) < 0) return rc;
+    snprintf(key, sizeof key, "%s.expert_weights_norm", d->arch->name);
+    if ((rc = gguf_bool(&d->gguf, key, &renorm, b->err)) < 0) return rc;
+    if (m->scale == 0) m->scale = 1;
+    m->nexpert = n, m->nused = used, m->nff = (size_t)nff;
+    m->sigmoid = func == 2, m->renorm = renorm;
+    if ((rc = bind_need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
+    if ((rc = bind_vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
+    if ((rc = experts(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
+    if ((rc = experts(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
+    if ((rc = experts(b, "ffn_down_exps", m->nff, width, n, &m->down)) < 0) return rc;
+    if ((rc = expert_bias(b, "ffn_gate_exps", m->nff, n, &m->bgate)) < 0) return rc;
+    if ((rc = expert_bias(b, "ffn_up_exps", m->nff, n, &m->bup)) < 0) return rc;
+    if ((rc = expert_bias(b, "ffn_down_exps", width, n, &m->bdown)) < 0) return rc;
+    if (m->nff > d->ff_max) d->ff_max = m->nff;
+    if (n > d->expert_max) d->expert_max = n;
+    if (used > d->used_max) d->used_max = used;
+    return bind_shared(b, m);
+}
+
+/* ---- forward ---- */
 
 /* The `used` best experts of one row, in falling order of score (equal ones: the lower number first), and their weights. */
 static void route(const struct moe *m, float *score, int32_t *pick, float *weight)

@@ -34,7 +34,7 @@ int kv_pool_open(struct kv_pool **out, size_t block_bytes, struct lar_err *err)
     struct kv_pool *p = mem_zalloc(sizeof *p);
     *out = p;
     if (!p) return lar_fail(err, LAR_ENOMEM, "key and value pool: out of memory");
-    p->block_bytes = block_bytes;
+    p->block_bytes = block_bytes ? block_bytes : 64; /* a model without attention keeps no keys */
     pthread_mutex_init(&p->lock, NULL);
     return 0;
 }

@@ -11,8 +11,9 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need)
         const struct dev_attn *a = &m->layer[i].attn;
         size_t hd = a->hd > a->hdv ? a->hd : a->hdv;
         if (hd > need->hd_max) need->hd_max = hd;
-        if (a->nhead / a->nkv > need->group_max) need->group_max = a->nhead / a->nkv;
+        if (a->nkv && a->nhead / a->nkv > need->group_max) need->group_max = a->nhead / a->nkv;
     }
+    if (need->group_max == 0) need->group_max = 1;
     need->k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
     if (m->att_max > need->k_max) need->k_max = m->att_max;
 }
@@ -26,7 +27,16 @@ int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum 
     s->model = model_ref(m);
     s->layout = mem_zalloc(m->h.nlayer * sizeof *s->layout);
     s->tokens = mem_zalloc(ctx * sizeof *s->tokens);
-    if (!s->layout || !s->tokens) {
+    int have_state = 1;
+    if (m->state_floats) {
+        s->state = mem_zalloc(m->state_floats * sizeof *s->state);
+        have_state = s->state != NULL;
+        for (int i = 0; i < 2; i++) {
+            s->check[i].state = mem_zalloc(m->state_floats * sizeof *s->state);
+            have_state &= s->check[i].state != NULL;
+        }
+    }
+    if (!s->layout || !s->tokens || !have_state) {
         session_close(s);
         return lar_fail(err, LAR_ENOMEM, "session of %zu tokens: out of memory", ctx);
     }
@@ -46,6 +56,8 @@ void session_close(struct session *s)
     work_close(&s->work);
     mem_free(s->layout);
     mem_free(s->tokens);
+    mem_free(s->state);
+    for (int i = 0; i < 2; i++) mem_free(s->check[i].state);
     model_close(s->model);
     *s = (struct session){0};
 }
@@ -57,6 +69,41 @@ static int check_tokens(const struct session *s, const int32_t *tokens, size_t n
             return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %zu", i, tokens[i],
                             s->model->h.vocab - 1);
     return 0;
+}
+
+/* The timeline becomes its first n tokens, or fewer; spoiled: the state is not that of the timeline. */
+static void back_to(struct session *s, size_t n, int spoiled)
+{
+    size_t bytes = s->model->state_floats * sizeof *s->state;
+    if (n > s->n) n = s->n;
+    if (s->state && (n < s->n || spoiled)) {
+        int best = -1;
+        for (int i = 0; i < 2; i++)
+            if (s->check[i].n && s->check[i].n <= n && (best < 0 || s->check[i].n > s->check[best].n)) best = i;
+        n = best < 0 ? 0 : s->check[best].n;
+        if (best < 0) memset(s->state, 0, bytes);
+        else memcpy(s->state, s->check[best].state, bytes);
+        for (int i = 0; i < 2; i++)
+            if (s->check[i].n > n) s->check[i].n = 0; /* of tokens that are no more */
+    }
+    if (n < s->n) s->has_logits = 0;
+    s->n = n;
+    kv_cut(&s->kv, n);
+}
+
+/* Keeps the state as it is now, in the place of the older copy. */
+static void keep_state(struct session *s)
+{
+    if (!s->state || s->n == 0) return;
+    int at = s->check[0].n <= s->check[1].n ? 0 : 1;
+    if (s->check[!at].n == s->n) return;
+    memcpy(s->check[at].state, s->state, s->model->state_floats * sizeof *s->state);
+    s->check[at].n = s->n;
+}
+
+void session_cut(struct session *s, size_t n)
+{
+    if (n < s->n) back_to(s, n, 0);
 }
 
 int session_extend(struct session *s, const int32_t *tokens, size_t n, float *all,
@@ -71,14 +118,14 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
     for (size_t done = 0; done < n;) {
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
-        struct dev_seq seq = {s->kv.block, (int64_t)s->n, 0, take};
+        struct dev_seq seq = {s->kv.block, s->state, (int64_t)s->n, 0, take};
         struct batch b = {tokens + done, take, &seq, &keep, 1, s->layout, s->ctx, &s->cancel};
         kv_grow(&s->kv, s->n, s->n + take);
         s->has_logits = 0;
         struct work w = s->work;
         if (all) w.logits = (struct dev_rows){all + done * vocab, vocab}; /* straight to the caller */
         if ((rc = model_forward(s->model, &w, &b, err)) < 0) {
-            kv_cut(&s->kv, s->n);
+            back_to(s, s->n, 1);
             return rc;
         }
         if (all) memcpy(s->work.logits.p, all + (done + take - 1) * vocab, vocab * sizeof *all);
@@ -93,14 +140,6 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
     return 0;
 }
 
-void session_cut(struct session *s, size_t n)
-{
-    if (n >= s->n) return;
-    s->n = n;
-    s->has_logits = 0;
-    kv_cut(&s->kv, n);
-}
-
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
                  void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err)
 {
@@ -113,8 +152,11 @@ int session_sync(struct session *s, const int32_t *tokens, size_t n,
     if (same == n && s->n == n && s->has_logits) return 0;
     if (same == n && n) same--; /* its logits are wanted: evaluate the last token again */
     session_cut(s, same);
+    same = s->n;
     rc = session_extend(s, tokens + same, n - same, NULL, progress, ctx, err);
-    return rc < 0 ? rc : (int)(n - same);
+    if (rc < 0) return rc;
+    keep_state(s);
+    return (int)(n - same);
 }
 
 const float *session_logits(const struct session *s)

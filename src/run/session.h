@@ -18,6 +18,11 @@ struct session {
     struct kv kv;
     struct dev_kv_layer *layout; /* [nlayer] */
     struct work work;
+    float *state;    /* [model->state_floats] of recurrent layers; NULL: none */
+    struct {
+        float *state; /* a copy of it after the first n tokens */
+        size_t n;
+    } check[2];
     int32_t *tokens; /* [ctx] */
     size_t n, ctx;
     size_t batch;
@@ -39,7 +44,8 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
 /* Makes the timeline these tokens; gives how many were evaluated (at least 1 when n > 0: the last one's logits are wanted). */
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
                  void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err);
-/* Forgets the tokens from position n on. */
+/* Forgets the tokens from position n on. A model with recurrent layers can only go back to where its state was kept (the ends of the last
+ * two prompts, or the beginning); the timeline then ends there. */
 void session_cut(struct session *s, size_t n);
 const float *session_logits(const struct session *s);
 

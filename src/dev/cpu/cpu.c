@@ -194,7 +194,7 @@ static const struct dev_ops cpu_ops = {
     .matmul = cpu_matmul, .gather = cpu_gather, .rms = cpu_rms,         .norm = cpu_norm,
     .rope = cpu_rope,     .gate = cpu_gate,     .add = cpu_add,         .bias = cpu_bias,
     .scale = cpu_scale,   .softcap = cpu_softcap, .kv_write = cpu_kv_write, .attend = cpu_attend,
-    .close = cpu_close,
+    .conv = cpu_conv,     .mamba2 = cpu_mamba2, .delta = cpu_delta,     .close = cpu_close,
 };
 
 int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)

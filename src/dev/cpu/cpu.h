@@ -29,6 +29,12 @@ void cpu_kv_write(struct dev *d, const struct dev_kv_layer *kv, const struct dev
                   const struct dev_seq *seq, size_t nseq, struct dev_rows k, struct dev_rows v);
 void cpu_attend(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a,
                 const struct dev_seq *seq, size_t nseq, struct dev_rows q, struct dev_rows out);
+void cpu_conv(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq, size_t state_at,
+              struct dev_rows x, struct dev_rows out);
+void cpu_mamba2(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
+                struct dev_rows x, struct dev_rows b, struct dev_rows c, struct dev_rows dt, struct dev_rows out);
+void cpu_delta(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
+               struct dev_rows q, struct dev_rows k, struct dev_rows v, struct dev_rows ab, struct dev_rows out);
 void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n,
                 const struct dev_rows *out);
 

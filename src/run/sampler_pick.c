@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run/sampler_pick.c: choosing a token.
+ *
+ * A vocabulary has 150 thousand tokens and a choice is made among a few dozen, so nothing here
+ * sorts a whole one: top-k is one pass that compares blocks of logits with the worst of the k best
+ * so far; top-p and typical take candidates from a heap until they have enough. Candidates carry
+ * their logit through all steps, and each step computes its own weights from it.
+ */
+#include <float.h>
+
+#include "base/exact.h"
+#include "run/sampler_state.h"
+
+#define BLOCK 16
+
+/* ---- heaps: v[0] is the one that comes out first --------------------------------------------- */
+
+typedef int before_fn(const struct cand *a, const struct cand *b);
+
+/* Larger logits first, and of equal ones the lower id: the order of everything here. */
+static inline int better(const struct cand *a, const struct cand *b)
+{
+    return a->logit != b->logit ? a->logit > b->logit : a->id < b->id;
+}
+
+static inline int worse(const struct cand *a, const struct cand *b)
+{
+    return better(b, a);
+}
+
+static inline int lighter(const struct cand *a, const struct cand *b)
+{
+    return a->w != b->w ? a->w < b->w : better(a, b);
+}
+
+static inline void sift(struct cand *v, size_t at, size_t n, before_fn *before)
+{
+    struct cand moving = v[at];
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && before(&v[child + 1], &v[child])) child++;
+        if (!before(&v[child], &moving)) break;
+        v[at] = v[child];
+    }
+    v[at] = moving;
+}
+
+static inline void heapify(struct cand *v, size_t n, before_fn *before)
+{
+    for (size_t i = n / 2; i-- > 0;) sift(v, i, n, before);
+}
+
+/* Moves the first to the end of the n; n - 1 are left in the heap. Gives the one that came out. */
+static inline const struct cand *pop(struct cand *v, size_t n, before_fn *before)
+{
+    struct cand first = v[0];
+    v[0] = v[n - 1];
+    v[n - 1] = first;
+    if (n > 2) sift(v, 0, n - 1, before);
+    return &v[n - 1];
+}
+
+/* The last `kept` of n, which came out of a heap one by one, become the first, in that order. */
+static size_t keep_popped(struct cand *v, size_t n, size_t kept)
+{
+    for (size_t i = 0; i < kept && i < n / 2; i++) {
+        struct cand t = v[i];
+        v[i] = v[n - 1 - i];
+        v[n - 1 - i] = t;
+    }
+    return kept;
+}
+
+/* ---- gathering ------------------------------------------------------------------------------- */
+
+static float finite(float logit)
+{
+    return logit < FLT_MAX ? logit : FLT_MAX; /* after NaN and -inf are out, this meets +inf */
+}
+
+static int possible(float logit)
+{
+    return logit >= -FLT_MAX;
+}
+
+/* All possible tokens by id. */
+static size_t take_all(struct sampler *s, const float *logits)
+{
+    size_t n = 0;
+    for (int32_t i = 0; i < s->nvocab; i++) {
+        float l = s->slot && s->slot[i] ? s->touched[s->slot[i] - 1].logit : logits[i];
+        if (possible(l)) s->cand[n++] = (struct cand){finite(l), i, 0.0};
+    }
+    return n;
+}
+
+/* Keeps the k best in a heap whose first is the worst of them. */
+static inline void offer(struct cand *v, size_t *n, size_t k, int32_t id, float logit)
+{
+    struct cand c = {finite(logit), id, 0.0};
+    if (!possible(logit)) return;
+    if (*n < k) {
+        v[(*n)++] = c;
+        if (*n == k) heapify(v, k, worse);
+    } else if (better(&c, &v[0])) {
+        v[0] = c;
+        sift(v, 0, k, worse);
+    }
+}
+
+/* The k best, best first. */
+static size_t take_top(struct sampler *s, const float *logits, size_t k)
+{
+    struct cand *v = s->cand;
+    size_t n = 0;
+    int32_t i = 0;
+    for (size_t t = 0; t < s->ntouched; t++) offer(v, &n, k, s->touched[t].id, s->touched[t].logit);
+    for (; i < s->nvocab; i += BLOCK) {
+        int32_t m = s->nvocab - i < BLOCK ? s->nvocab - i : BLOCK;
+        const float *l = logits + i;
+        float bar = n < k ? -FLT_MAX : v[0].logit;
+        if (m == BLOCK) { /* a fixed count without branches: compilers make vectors of it */
+            int any = 0;
+            for (int j = 0; j < BLOCK; j++) any |= l[j] >= bar;
+            if (!any) continue;
+        }
+        for (int32_t j = 0; j < m; j++)
+            if (l[j] >= bar && !(s->slot && s->slot[i + j])) offer(v, &n, k, i + j, l[j]);
+    }
+    if (n < k) heapify(v, n, worse);
+    for (size_t left = n; left > 1; left--) pop(v, left, worse);
+    return n;
+}
+
+/* ---- the steps: each takes n candidates and leaves the first n' ------------------------------ */
+
+/* w = e^((l - max) / temp) for all; gives their sum. */
+static double weigh(struct cand *v, size_t n, double temp)
+{
+    float max = -FLT_MAX;
+    double total = 0.0;
+    for (size_t i = 0; i < n; i++) max = v[i].logit > max ? v[i].logit : max;
+    for (size_t i = 0; i < n; i++) {
+        v[i].w = exact_exp(((double)v[i].logit - (double)max) / temp);
+        total += v[i].w;
+    }
+    return total;
+}
+
+static size_t typical(struct cand *v, size_t n, double mass)
+{
+    double total = weigh(v, n, 1.0), entropy = 0.0, sum = 0.0;
+    float max = -FLT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        max = v[i].logit > max ? v[i].logit : max;
+        if (v[i].w > 0.0) entropy -= v[i].w / total * exact_log(v[i].w / total);
+    }
+    for (size_t i = 0; i < n; i++) { /* -ln p = ln total - (l - max), also where p is 0 */
+        double d = exact_log(total) - ((double)v[i].logit - (double)max) - entropy;
+        v[i].w = d < 0.0 ? -d : d;
+    }
+    size_t kept = 0;
+    heapify(v, n, lighter);
+    while (kept < n) {
+        const struct cand *c = pop(v, n - kept, lighter);
+        kept++;
+        sum += exact_exp((double)c->logit - (double)max);
+        if (sum > mass * total) break;
+    }
+    return keep_popped(v, n, kept);
+}
+
+static size_t top_p(struct cand *v, size_t n, double mass)
+{
+    double total = weigh(v, n, 1.0), sum = 0.0;
+    size_t kept = 0;
+    heapify(v, n, better);
+    while (kept < n) {
+        sum += pop(v, n - kept, better)->w;
+        kept++;
+        if (sum >= mass * total) break;
+    }
+    return keep_popped(v, n, kept);
+}
+
+static size_t min_p(struct cand *v, size_t n, double share)
+{
+    size_t kept = 0;
+    weigh(v, n, 1.0); /* the most probable has weight 1 */
+    for (size_t i = 0; i < n; i++)
+        if (v[i].w >= share) v[kept++] = v[i];
+    return kept;
+}
+
+/* Exclude top choices: of those above the threshold only the worst stays. */
+static size_t xtc(struct cand *v, size_t n, double threshold)
+{
+    double bar = threshold * weigh(v, n, 1.0);
+    const struct cand *last = NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v[i].w >= bar && (!last || better(last, &v[i]))) last = &v[i];
+    int32_t stays = last ? last->id : -1;
+    for (size_t i = 0; i < n; i++)
+        if (v[i].w < bar || v[i].id == stays) v[kept++] = v[i];
+    return kept;
+}
+
+/* One of n by their weights; gives its index. */
+static size_t draw(struct sampler *s, const struct cand *v, size_t n, double total)
+{
+    double u = rng_uniform(&s->rng) * total, sum = 0.0;
+    size_t last = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(v[i].w > 0.0)) continue;
+        sum += v[i].w;
+        last = i;
+        if (u < sum) break;
+    }
+    return last;
+}
+
+/* ---- mirostat: steers the surprise of the chosen tokens towards tau -------------------------- */
+
+static int32_t draw_and_learn(struct sampler *s, struct cand *v, size_t n)
+{
+    double total = weigh(v, n, (double)s->p.temp);
+    size_t i = draw(s, v, n, total);
+    double surprise = -exact_log(v[i].w / total) / EXACT_LN2;
+    s->mu -= (double)s->p.mirostat_eta * (surprise - (double)s->p.mirostat_tau);
+    return v[i].id;
+}
+
+/* How many of n candidates keep the surprise at mu if probabilities fall off as a power of the rank
+ * with the exponent zipf (Zipf's law): (e 2^mu / (1 - N^-e))^(1 / zipf), e = zipf - 1. */
+static size_t mirostat_rank(double zipf, double mu, double nvocab, size_t n)
+{
+    double e = zipf - 1.0, log_n = exact_log(nvocab);
+    if (n < 2) return n;
+    if (zipf < 1e-9) return mu * EXACT_LN2 >= log_n ? n : 1; /* all alike: the power is 0 or infinite */
+    double ratio = e < 1e-9 && e > -1e-9 ? 1.0 / log_n : e / (1.0 - exact_exp(-e * log_n));
+    double log_k = (exact_log(ratio) + mu * EXACT_LN2) / zipf;
+    if (log_k >= exact_log((double)n)) return n;
+    double k = exact_exp(log_k);
+    return k < 1.0 ? 1 : (size_t)k;
+}
+
+static int32_t mirostat_1(struct sampler *s, struct cand *v, size_t n)
+{
+    double tb = 0.0, tt = 0.0, temp = (double)s->p.temp;
+    size_t kept = 0, m = n < 100 ? n : 100; /* the paper's m */
+    float before = 0.0f;
+    heapify(v, n, better);
+    for (; kept < m; kept++) {
+        const struct cand *c = pop(v, n - kept, better);
+        if (kept) { /* ln of the ratio of neighbours' probabilities against that of their ranks */
+            double t = exact_log((double)(kept + 1) / (double)kept);
+            tb += t * ((double)before - (double)c->logit) / temp;
+            tt += t * t;
+        }
+        before = c->logit;
+    }
+    size_t k = mirostat_rank(tt > 0.0 ? tb / tt : 0.0, s->mu, (double)s->nvocab, n);
+    for (; kept < k; kept++) pop(v, n - kept, better);
+    keep_popped(v, n, kept);
+    return draw_and_learn(s, v, k);
+}
+
+static int32_t mirostat_2(struct sampler *s, struct cand *v, size_t n)
+{
+    double bar = weigh(v, n, (double)s->p.temp) * exact_exp(-s->mu * EXACT_LN2);
+    if (bar > 1.0) bar = 1.0; /* the most probable has weight 1 and always stays */
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v[i].w >= bar) v[kept++] = v[i];
+    return draw_and_learn(s, v, kept);
+}
+
+/* ---- all together ---------------------------------------------------------------------------- */
+
+static int32_t choose(struct sampler *s, const float *logits)
+{
+    const struct lar_sampling *p = &s->p;
+    struct cand *v = s->cand;
+    int few = s->room < (size_t)s->nvocab || p->temp == 0.0f;
+    size_t n = few ? take_top(s, logits, s->room) : take_all(s, logits);
+    if (n == 0) return -1;
+    if (p->temp == 0.0f) return v[0].id;
+    if (p->mirostat) return p->mirostat == 1 ? mirostat_1(s, v, n) : mirostat_2(s, v, n);
+    if (p->typical_p < 1.0f) n = typical(v, n, (double)p->typical_p);
+    if (p->top_p < 1.0f) n = top_p(v, n, (double)p->top_p);
+    if (p->min_p > 0.0f) n = min_p(v, n, (double)p->min_p);
+    if (p->xtc_probability > 0.0f && p->xtc_threshold <= 0.5f &&
+        rng_uniform(&s->rng) < (double)p->xtc_probability)
+        n = xtc(v, n, (double)p->xtc_threshold);
+    return v[draw(s, v, n, weigh(v, n, (double)p->temp))].id;
+}
+
+int32_t sampler_pick(struct sampler *s, const float *logits)
+{
+    sampler_penalise(s, logits);
+    int32_t id = choose(s, logits);
+    sampler_untouch(s);
+    return id;
+}
