@@ -70,6 +70,9 @@ struct lar_model_info {
     int can_think;            /* the template knows a thinking part */
     int64_t parameters;       /* number of weights */
     uint64_t weight_bytes;    /* their bytes in the file */
+    int64_t token_weights;    /* weights that a prompt token is multiplied with: of layers, of experts those at work */
+    uint64_t token_bytes;     /* bytes of weights that evaluating one token reads, the output matrix included */
+    int integer;              /* most of them are multiplied as 8-bit integers, else as floats */
 };
 LAR_API void lar_model_info(const struct lar_model *m, struct lar_model_info *out);
 /* The chat template's Jinja source, "" when the model has none. */
@@ -270,6 +273,16 @@ struct lar_tensor {
     int part;
 };
 LAR_API void lar_file_tensor(const struct lar_file *f, size_t i, struct lar_tensor *out);
+
+/* ---- the machine's limits -------------------------------------------------------------------------------------------- */
+
+struct lar_limits {
+    double read_gbs;   /* reading memory, 10^9 bytes a second */
+    double int8_gops;  /* 8-bit products and sums, 10^9 operations a second (a product and its sum count as two) */
+    double f32_gflops; /* F32 fused multiply-adds, likewise */
+};
+/* Measures for about a second with this many threads (0: all cores) what the processor could do at best at the CPU level in use. */
+LAR_API int lar_machine_limits(int threads, struct lar_limits *out, struct lar_err *err);
 
 /* ---- writing results ------------------------------------------------------------------------------------------------ */
 

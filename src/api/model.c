@@ -107,7 +107,10 @@ void lar_model_info(const struct lar_model *m, struct lar_model_info *out)
                                    .has_template = m->template_source.n > 0,
                                    .can_think = m->marks.open.n > 0,
                                    .parameters = d->parameters,
-                                   .weight_bytes = d->weight_bytes};
+                                   .weight_bytes = d->weight_bytes,
+                                   .token_weights = d->token_weights,
+                                   .token_bytes = d->token_bytes,
+                                   .integer = d->integer};
 }
 
 const char *lar_model_template(const struct lar_model *m)

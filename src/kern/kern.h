@@ -27,8 +27,10 @@
 
 /* The forms of an activation row of k elements; its planes lie one after another, each 64-byte aligned when the row is.
  *   ACT_F32     float x[k]
- *   ACT_Q8_32   int8 q[kp] | float d[kp/32] | int32 c[kp/32]   x = d * q, one d per 32; c: -128 * (the sum of 32 q)
- *               k % 32 == 0; kp = k up to a multiple of 128, what is past k being zero. q is not in order: see act_at.
+ *   ACT_Q8_32   int8 q[kp] | float d[kp/32] | int32 c[kp/32] | int32 p[kp/8]   x = d * q, one d per 32; k % 32 == 0;
+ *               kp = k up to a multiple of 128, what is past k being zero. q is not in order: see act_at.
+ *               c: -128 * (the sum of 32 q); p: the same in parts, by 4-byte words of both halves (act_at). They are where integer sums
+ *               start when weights are kept unsigned.
  *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16]     one d per 256; s: sums of 16 q.            k % 256 == 0
  * d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even, so q is in -127..127 and equal at every level;
  * a group whose max|x| is below 2^-100 is all zero, d too. x must be finite: else the row is unspecified, but memory-safe. */
@@ -51,10 +53,14 @@ static inline size_t act_sum_at(enum kern_act kind, size_t k)
 {
     return act_scale_at(kind, k) + kern_up64(4 * (kind == ACT_Q8_32 ? act_padded(kind, k) / 32 : k / 256));
 }
+static inline size_t act_part_at(size_t k)
+{
+    return act_sum_at(ACT_Q8_32, k) + kern_up64(act_padded(ACT_Q8_32, k) / 8);
+}
 static inline size_t act_bytes(enum kern_act kind, size_t k)
 {
     return kind == ACT_F32     ? kern_up64(4 * k)
-           : kind == ACT_Q8_32 ? act_sum_at(kind, k) + kern_up64(4 * (act_padded(kind, k) / 32))
+           : kind == ACT_Q8_32 ? act_part_at(k) + act_padded(kind, k) / 2
                                : act_sum_at(kind, k) + kern_up64(2 * (k / 16));
 }
 /* Where element i is in the plane q. ACT_Q8_32: four blocks of 32 at a time, as the nibbles of a 4-bit block lie: first the first
@@ -148,6 +154,10 @@ struct kern {
     kern_axpy_fn *axpy;
     kern_argmax_fn *argmax;
     kern_rope_fn *rope_norm, *rope_neox;
+    /* For measuring the machine: loops that do nothing else; they give the operations done, or the bytes read (64-byte aligned). */
+    double (*peak_f32)(size_t rounds);
+    double (*peak_int8)(size_t rounds);
+    double (*read_bytes)(const void *p, size_t n);
 };
 
 /* Fills the table for a processor with these flags (base/cpu.h). */
@@ -162,5 +172,9 @@ void kern_quant_init_avx512(struct kern *k);
 void kern_float_init_avx512(struct kern *k);
 void kern_quant_init_dot(struct kern *k);  /* arm: dot product */
 void kern_float_init_dot(struct kern *k);
+void kern_peak_init_ref(struct kern *k); /* the measuring loops */
+void kern_peak_init_avx2(struct kern *k);
+void kern_peak_init_avx512(struct kern *k);
+void kern_peak_init_dot(struct kern *k);
 
 #endif

@@ -356,6 +356,27 @@ static int refuse_unread(const struct model *m, struct lar_err *err)
     return 0;
 }
 
+/* What evaluating one token takes: weights multiplied in layers, bytes read. */
+static void count_costs(struct model *m)
+{
+    int64_t integer = 0;
+    for (size_t i = 0; i < m->gguf.ntensor; i++) {
+        const struct gguf_tensor *t = &m->gguf.tensor[i];
+        int64_t n = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
+        m->parameters += n;
+        m->weight_bytes += t->bytes;
+        if (!str_starts(t->name, STR("blk.")) || t->ndim < 2) continue;
+        int64_t of = 1, used = 1;
+        for (size_t l = 0; t->ndim == 3 && l < m->h.nlayer; l++)
+            if (m->layer[l].moe.nexpert) of = (int64_t)m->layer[l].moe.nexpert, used = (int64_t)m->layer[l].moe.nused;
+        m->token_weights += n / of * used;
+        m->token_bytes += t->bytes / (uint64_t)of * (uint64_t)used;
+        if (m->dev->kern->type[t->type].act != ACT_F32) integer += n / of * used;
+    }
+    m->token_bytes += (uint64_t)m->output.rows * m->output.stride;
+    m->integer = integer * 2 > m->token_weights;
+}
+
 int model_bind(struct model *m, struct lar_err *err)
 {
     struct binder b = {m, err, SIZE_MAX};
@@ -381,10 +402,6 @@ int model_bind(struct model *m, struct lar_err *err)
     }
     if ((rc = bind_rope(&b)) < 0) return rc;
     if ((rc = refuse_unread(m, err)) < 0) return rc;
-    for (size_t i = 0; i < m->gguf.ntensor; i++) {
-        const struct gguf_tensor *t = &m->gguf.tensor[i];
-        m->parameters += t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
-        m->weight_bytes += t->bytes;
-    }
+    count_costs(m);
     return 0;
 }

@@ -123,6 +123,9 @@ struct model {
     size_t state_floats;                                  /* of all recurrent layers; 0: none */
     int64_t parameters;
     uint64_t weight_bytes;
+    int64_t token_weights; /* as in struct lar_model_info */
+    uint64_t token_bytes;
+    int integer;
     /* while binding */
     uint8_t *bound; /* [gguf.ntensor] */
 };
