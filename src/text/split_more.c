@@ -84,7 +84,7 @@ STAGE(split_digits3)
 STAGE(split_ascii_digits3)
     if (n - at < 3) return at;
     for (int d = 0; d < 3; d++)
-        if (!(split_ascii[s[at + (size_t)d] & 127] & C_D) || s[at + (size_t)d] < 0) return at;
+        if (!(split_ascii[s[at + (size_t)d] & 127] & C_D) || s[at + (size_t)d] & 0x80) return at;
     return at + 3;
 }
 
