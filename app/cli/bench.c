@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/time.h"
-#include "cli/ids.h"
+#include "cli/idlist.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -24,8 +24,8 @@ struct bench {
     struct lar_model *m;
     struct lar_session *s;
     struct lar_model_info info;
-    struct ids tokens; /* what is evaluated: random, the same in every run */
-    int written;       /* results so far */
+    struct idlist tokens; /* what is evaluated: random, the same in every run */
+    int written;          /* results so far */
 };
 
 static void init(void *values)
@@ -89,7 +89,7 @@ static int measure(struct bench *b, const char *test, int n, int step, struct la
 static int fill(struct bench *b, int n, struct lar_err *err)
 {
     struct rng r;
-    int e = ids_room(&b->tokens, (size_t)n, err);
+    int e = idlist_room(&b->tokens, (size_t)n, err);
     rng_seed(&r, 1);
     for (b->tokens.n = 0; e == 0 && b->tokens.n < (size_t)n; b->tokens.n++)
         b->tokens.v[b->tokens.n] = (int32_t)(rng_u64(&r) % (uint64_t)b->info.vocab);
@@ -117,7 +117,7 @@ static int with_threads(struct bench *b, const char *path, int threads, struct l
 static int run(const void *values, char **arg, int narg)
 {
     struct bench b = {.o = values};
-    struct ids threads = {0};
+    struct idlist threads = {0};
     struct lar_err err;
     int e;
     (void)narg;
@@ -125,7 +125,7 @@ static int run(const void *values, char **arg, int narg)
         say("bench: -p 0 and -n 0 leave nothing to measure");
         return EXIT_MISUSE;
     }
-    e = ids_parse(&threads, str_of(b.o->threads ? b.o->threads : "0"), &err);
+    e = idlist_parse(&threads, str_of(b.o->threads ? b.o->threads : "0"), &err);
     for (size_t i = 0; e == 0 && i < threads.n; i++)
         if ((b.o->threads && threads.v[i] < 1) || threads.v[i] > 256)
             e = lar_fail(&err, LAR_EINVAL, "--threads: %d is out of range (1 to 256)",
@@ -133,8 +133,8 @@ static int run(const void *values, char **arg, int narg)
     for (size_t i = 0; e == 0 && i < threads.n; i++)
         e = with_threads(&b, arg[0], threads.v[i], &err);
     if (b.o->json && b.written) buf_puts(out(), "]\n");
-    ids_done(&threads);
-    ids_done(&b.tokens);
+    idlist_done(&threads);
+    idlist_done(&b.tokens);
     return out_done(e < 0 ? say_err(&err) : EXIT_DONE);
 }
 

@@ -4,7 +4,7 @@
  * rightness is proved. Nothing is sampled and no template is applied. */
 #include "base/err.h"
 #include "base/mem.h"
-#include "cli/ids.h"
+#include "cli/idlist.h"
 #include "cli/in.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
@@ -19,7 +19,7 @@ struct logits {
     struct lar_model *m;
     struct lar_session *s;
     struct lar_model_info info;
-    struct ids prompt, slices, greedy;
+    struct idlist prompt, slices, greedy;
     float *rows; /* [--all: prompt.n, else 1][vocab] */
     size_t nrow;
 };
@@ -31,21 +31,21 @@ static int read_prompt(struct logits *l, struct lar_err *err)
     const struct logits_options *o = l->o;
     int e;
     if (o->prompt) {
-        e = ids_tokenize(&l->prompt, l->m, str_of(o->prompt),
-                         LAR_TOKENIZE_SPECIAL | LAR_TOKENIZE_BOS, err);
+        e = idlist_tokenize(&l->prompt, l->m, str_of(o->prompt),
+                            LAR_TOKENIZE_SPECIAL | LAR_TOKENIZE_BOS, err);
     } else if (o->tokens) {
-        e = ids_parse(&l->prompt, str_of(o->tokens), err);
+        e = idlist_parse(&l->prompt, str_of(o->tokens), err);
     } else {
         struct buf b = {0};
         if ((e = in_all(o->tokens_file, &b, err)) == 0)
-            e = ids_parse(&l->prompt, buf_view(&b), err);
+            e = idlist_parse(&l->prompt, buf_view(&b), err);
         buf_done(&b);
     }
     if (e == 0 && l->prompt.n == 0)
         e = lar_fail(err, LAR_EINVAL, "logits: the prompt has no tokens");
-    if (e == 0) e = ids_check(&l->prompt, l->m, err);
+    if (e == 0) e = idlist_check(&l->prompt, l->m, err);
     if (e == 0 && o->slices) {
-        e = ids_parse(&l->slices, str_of(o->slices), err);
+        e = idlist_parse(&l->slices, str_of(o->slices), err);
         for (size_t i = 0; e == 0 && i < l->slices.n; i++)
             if (l->slices.v[i] == 0)
                 e = lar_fail(err, LAR_EINVAL, "--slices: a slice of no tokens");
@@ -111,7 +111,7 @@ static int best(const float *row, int n)
 
 static int continue_greedily(struct logits *l, struct lar_err *err)
 {
-    int e = ids_room(&l->greedy, (size_t)l->o->greedy, err);
+    int e = idlist_room(&l->greedy, (size_t)l->o->greedy, err);
     while (e >= 0 && l->greedy.n < (size_t)l->o->greedy) {
         int32_t id = best(lar_session_logits(l->s), l->info.vocab);
         if (id < 0)
@@ -165,9 +165,9 @@ static int run(const void *values, char **arg, int narg)
         (e = continue_greedily(&l, &err)) == 0)
         e = write_file(&l, &err);
     mem_free(l.rows);
-    ids_done(&l.prompt);
-    ids_done(&l.slices);
-    ids_done(&l.greedy);
+    idlist_done(&l.prompt);
+    idlist_done(&l.slices);
+    idlist_done(&l.greedy);
     lar_session_close(l.s);
     lar_model_close(l.m);
     return e < 0 ? say_err(&err) : EXIT_DONE;

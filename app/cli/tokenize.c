@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "cli/ids.h"
+#include "cli/idlist.h"
 #include "cli/in.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
@@ -18,7 +18,7 @@ struct tokenize_options {
 struct tokenize {
     const struct tokenize_options *o;
     struct lar_model *m;
-    struct ids ids;
+    struct idlist ids;
 };
 
 static void write_ids(struct tokenize *t)
@@ -57,7 +57,7 @@ static int encode(struct tokenize *t, struct str text, int json, struct lar_err 
 {
     unsigned flags =
         (t->o->no_special ? 0u : LAR_TOKENIZE_SPECIAL) | (t->o->no_bos ? 0u : LAR_TOKENIZE_BOS);
-    int e = ids_tokenize(&t->ids, t->m, text, flags, err);
+    int e = idlist_tokenize(&t->ids, t->m, text, flags, err);
     if (e < 0) return e;
     if (json)
         write_ids(t);
@@ -71,7 +71,7 @@ static int decode(struct tokenize *t, struct str list, int json, struct lar_err 
     char *text;
     size_t n;
     int e;
-    if ((e = ids_parse(&t->ids, list, err)) < 0 || (e = ids_check(&t->ids, t->m, err)) < 0 ||
+    if ((e = idlist_parse(&t->ids, list, err)) < 0 || (e = idlist_check(&t->ids, t->m, err)) < 0 ||
         (e = lar_detokenize(t->m, t->ids.v, t->ids.n, !t->o->no_special, &text, &n, err)) < 0)
         return e;
     struct buf *b = out();
@@ -154,7 +154,7 @@ static int run(const void *values, char **arg, int narg)
     struct lar_model_options mo = {.vocab_only = 1};
     if (lar_model_open(&t.m, arg[0], &mo, &err) < 0) return say_err(&err);
     code = t.o->batch ? batch(&t) : one(&t, narg > 1 ? arg[1] : NULL);
-    ids_done(&t.ids);
+    idlist_done(&t.ids);
     lar_model_close(t.m);
     return code;
 }

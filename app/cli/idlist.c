@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cli/ids.c: see ids.h. */
-#include "cli/ids.h"
+ * cli/idlist.c: see ids.h. */
+#include "cli/idlist.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 
-void ids_done(struct ids *t)
+void idlist_done(struct idlist *t)
 {
     mem_free(t->v);
-    *t = (struct ids){0};
+    *t = (struct idlist){0};
 }
 
-int ids_room(struct ids *t, size_t cap, struct lar_err *err)
+int idlist_room(struct idlist *t, size_t cap, struct lar_err *err)
 {
     size_t bytes;
     if (cap <= t->cap) return 0;
@@ -24,7 +24,7 @@ int ids_room(struct ids *t, size_t cap, struct lar_err *err)
 
 static int is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-int ids_parse(struct ids *t, struct str text, struct lar_err *err)
+int idlist_parse(struct idlist *t, struct str text, struct lar_err *err)
 {
     size_t i = 0, n = text.n;
     int comma = 0; /* the last thing seen was a comma: a number must follow */
@@ -46,7 +46,7 @@ int ids_parse(struct ids *t, struct str text, struct lar_err *err)
         if (i == start || v > INT32_MAX)
             return lar_fail(err, LAR_EFORMAT, "token ids, byte %zu: expected a number from 0 to %d",
                             start, INT32_MAX);
-        if (t->n == t->cap && ids_room(t, t->cap ? t->cap * 2 : 256, err)) return LAR_ENOMEM;
+        if (t->n == t->cap && idlist_room(t, t->cap ? t->cap * 2 : 256, err)) return LAR_ENOMEM;
         t->v[t->n++] = (int32_t)v;
         size_t end = i;
         while (i < n && is_space(text.p[i])) i++;
@@ -59,22 +59,22 @@ int ids_parse(struct ids *t, struct str text, struct lar_err *err)
     return comma ? lar_fail(err, LAR_EFORMAT, "token ids: nothing behind the last comma") : 0;
 }
 
-int ids_tokenize(struct ids *t, const struct lar_model *m, struct str text, unsigned flags,
-                 struct lar_err *err)
+int idlist_tokenize(struct idlist *t, const struct lar_model *m, struct str text, unsigned flags,
+                    struct lar_err *err)
 {
-    int e = ids_room(t, text.n / 3 + 64, err);
+    int e = idlist_room(t, text.n / 3 + 64, err);
     while (e == 0) {
         int64_t n = lar_tokenize(m, text.p, text.n, flags, t->v, t->cap, err);
         if (n < 0) return (int)n;
         t->n = (size_t)n;
         if (t->n <= t->cap) return 0;
-        e = ids_room(t, t->n, err);
+        e = idlist_room(t, t->n, err);
     }
     t->n = 0;
     return e;
 }
 
-int ids_check(const struct ids *t, const struct lar_model *m, struct lar_err *err)
+int idlist_check(const struct idlist *t, const struct lar_model *m, struct lar_err *err)
 {
     struct lar_model_info info;
     lar_model_info(m, &info);
