@@ -15,8 +15,8 @@
  *              earlier sequence that equals the end of the history and was followed by this token;
  *              no sequence reaches over a breaker, and breakers are not penalised
  *   top-k      the k largest
- *   typical    the smallest set, by ascending |entropy + ln p|, with more than typical_p of the mass
- *              (Meister et al. 2022, arXiv 2202.00666)
+ *   typical    the smallest set, by ascending |entropy + ln p|, with more than typical_p of the
+ *              mass (Meister et al. 2022, arXiv 2202.00666)
  *   top-p      the smallest set, by descending p, with at least top_p of the mass (Holtzman et al.
  *              2019, arXiv 1904.09751)
  *   min-p      p >= min_p * the largest p (Nguyen et al. 2024, arXiv 2407.01082)

@@ -237,7 +237,7 @@ static size_t mirostat_rank(double zipf, double mu, double nvocab, size_t n)
 {
     double e = zipf - 1.0, log_n = exact_log(nvocab);
     if (n < 2) return n;
-    if (zipf < 1e-9) return mu * EXACT_LN2 >= log_n ? n : 1; /* all alike: the power is 0 or infinite */
+    if (zipf < 1e-9) return mu * EXACT_LN2 >= log_n ? n : 1; /* all alike: 0 or infinite */
     double ratio = e < 1e-9 && e > -1e-9 ? 1.0 / log_n : e / (1.0 - exact_exp(-e * log_n));
     double log_k = (exact_log(ratio) + mu * EXACT_LN2) / zipf;
     if (log_k >= exact_log((double)n)) return n;
