@@ -39,6 +39,9 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP -fPIC -pthread -fv
               $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS := -lm
+# Says what it does in a word; V=1 shows the commands.
+Q := $(if $(V),,@)
+SAY = @$(if $(V),:,printf '  %-5s %s\n')
 
 # ---- files -------------------------------------------------------------------------------------------------------
 SRC   := $(sort $(wildcard $(FLOORS:%=src/%/*.c)))
@@ -71,11 +74,12 @@ help:
 	@echo 'make install     PREFIX=/usr/local DESTDIR=: program, library, headers, pkg-config file, manual'
 	@echo 'make format      clang-format over the sources'
 	@echo
-	@echo 'B=folder         where everything goes that is built (build)'
+	@echo 'B=folder         where everything that is built goes (build)'
 	@echo 'CC=clang         another compiler; WERROR=1 makes its warnings errors'
 	@echo 'SAN=address,undefined   or thread: with that sanitizer'
 	@echo 'CC=aarch64-linux-gnu-gcc RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu"   another machine; RUN= runs its programs'
 	@echo 'RUN="qemu-x86_64 -cpu Nehalem"   the same programs on an old processor'
+	@echo 'V=1              shows the commands'
 	@echo 'EDIT=0           a chat without line editing: no libedit'
 	@echo 'FLOORS="base io" only these folders of src, for work on the lower floors'
 
@@ -93,7 +97,8 @@ $B/tests/%:                     ISA = -Itests
 
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ISA) -c $< -o $@
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -c $< -o $@
 
 # Rewritten only when they change, so that other flags or a removed source rebuild what they concern.
 $B/flags: NOW = $(CC) $(ALL_CFLAGS) EDIT=$(EDIT) VERSION=$(VERSION)
@@ -105,29 +110,37 @@ $B/flags $B/files: FORCE
 # ---- library and program -----------------------------------------------------------------------------------------
 # One object in which every name but lar_* is local: short names inside, no clash with anybody's outside.
 $B/liblar.o: $(OBJ) $B/files
-	$(CC) -r -nostdlib $(OBJ) -o $@
-	$(OBJCOPY) --localize-hidden $@
+	$(Q)$(CC) -r -nostdlib $(OBJ) -o $@
+	$(Q)$(OBJCOPY) --localize-hidden $@
 $B/liblar.a: $B/liblar.o
 	@rm -f $@
-	$(AR) rcs $@ $<
+	$(SAY) AR $@
+	$(Q)$(AR) rcs $@ $<
 $B/liblar.so: $(OBJ) $B/files
-	$(CC) -shared -Wl,-soname,liblar.so.0 $(if $(SAN),,-Wl,-z,defs) $(ALL_LDFLAGS) $(OBJ) $(LIBS) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) -shared -Wl,-soname,liblar.so.0 $(if $(SAN),,-Wl,-z,defs) $(ALL_LDFLAGS) $(OBJ) $(LIBS) -o $@
 $B/lar: $(APPO) $(BASEO) $B/liblar.a
-	$(CC) $(ALL_LDFLAGS) $(APPO) $(BASEO) $B/liblar.a $(LIBS) $(if $(filter 1,$(EDIT)),-ledit) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $(APPO) $(BASEO) $B/liblar.a $(LIBS) $(if $(filter 1,$(EDIT)),-ledit) -o $@
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 # Tests see the inside: they link the plain objects, each taking from this archive what it uses.
 $B/plain.a: $(OBJ) $B/files
 	@rm -f $@
-	$(AR) rcs $@ $(OBJ)
+	$(SAY) AR $@
+	$(Q)$(AR) rcs $@ $(OBJ)
 $B/tests/test_%: $B/tests/test_%.o $B/plain.a
-	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $B/kcheck: $(KCHECK:%.c=$B/%.o) $B/plain.a
-	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $B/tests/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/tests/fuzz/replay.o $B/plain.a
-	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/plain.a
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -o $@
 
 tests: $(PROG) all
 
