@@ -84,16 +84,16 @@ help:
 	@echo 'FLOORS="base io" only these folders of src, for work on the lower floors'
 
 # ---- objects -----------------------------------------------------------------------------------------------------
-# The kernels' own files are the only ones that may use instructions wider than the baseline (tests/baseline.t proves it).
-$B/src/kern/%: ISA = -O3
-$B/src/kern/x86/%_avx2.o:       ISA = -O3 -mavx2 -mfma -mf16c
-$B/src/kern/x86/%_avx512.o:     ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
-$B/src/kern/x86/%_avx512bf16.o: ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
-$B/src/kern/arm/%_dot.o:        ISA = -O3 -march=armv8.2-a+dotprod+fp16
-$B/src/kern/arm/%_i8mm.o:       ISA = -O3 -march=armv8.2-a+dotprod+i8mm+fp16
-$B/src/api/%:                   ISA = -DLAR_VERSION='"$(VERSION)"'
-$B/app/%:                       ISA = -Iapp -DLAR_EDIT=$(EDIT) $(if $(filter check,$(MAKECMDGOALS)),cxx)
-$B/tests/%:                     ISA = -Itests
+# The kernels' own files are the only ones that may use instructions wider than the baseline (tests/objects.t proves it).
+$B/src/kern/%: private ISA = -O3
+$B/src/kern/x86/%_avx2.o:       private ISA = -O3 -mavx2 -mfma -mf16c
+$B/src/kern/x86/%_avx512.o:     private ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+$B/src/kern/x86/%_avx512bf16.o: private ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
+$B/src/kern/arm/%_dot.o:        private ISA = -O3 -march=armv8.2-a+dotprod+fp16
+$B/src/kern/arm/%_i8mm.o:       private ISA = -O3 -march=armv8.2-a+dotprod+i8mm+fp16
+$B/src/api/%:                   private ISA = -DLAR_VERSION='"$(VERSION)"'
+$B/app/%:                       private ISA = -Iapp -DLAR_EDIT=$(EDIT)
+$B/tests/%:                     private ISA = -Itests
 
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
