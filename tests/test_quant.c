@@ -133,7 +133,7 @@ static void every_product_is_of_the_exact_values(void)
 static void tiny_activations_become_zero_and_huge_ones_do_not_overflow(void)
 {
     static float x[32];
-    static _Alignas(64) uint8_t act[512];
+    static _Alignas(64) uint8_t act[1024];
     const int8_t *q = (const int8_t *)act;
     const float *d = (const float *)(const void *)(act + act_scale_at(ACT_Q8_32, 32));
     x[3] = -1e-39f;

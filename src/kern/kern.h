@@ -31,7 +31,8 @@
  *               kp = k up to a multiple of 128, what is past k being zero. q is not in order: see act_at.
  *               c: -128 * (the sum of 32 q); p: the same in parts, by 4-byte words of both halves (act_at). They are where integer sums
  *               start when weights are kept unsigned.
- *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16]     one d per 256; s: sums of 16 q.            k % 256 == 0
+ *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16] | int16 t[k/32] | int32 c[k/16]     x = d * q, one d per 256;
+ *               k % 256 == 0. s, t: sums of 16 and of 32 q; c: -128 * s.
  * d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even, so q is in -127..127 and equal at every level;
  * a group whose max|x| is below 2^-100 is all zero, d too. x must be finite: else the row is unspecified, but memory-safe. */
 enum kern_act { ACT_F32, ACT_Q8_32, ACT_Q8_256, ACT_COUNT };
@@ -48,20 +49,29 @@ static inline size_t act_scale_at(enum kern_act kind, size_t k)
 {
     return kern_up64(act_padded(kind, k));
 }
-/* Of c or s. */
+/* Of c (ACT_Q8_32) or s. */
 static inline size_t act_sum_at(enum kern_act kind, size_t k)
 {
     return act_scale_at(kind, k) + kern_up64(4 * (kind == ACT_Q8_32 ? act_padded(kind, k) / 32 : k / 256));
 }
+/* Of p; of t; of c (ACT_Q8_256). */
 static inline size_t act_part_at(size_t k)
 {
     return act_sum_at(ACT_Q8_32, k) + kern_up64(act_padded(ACT_Q8_32, k) / 8);
+}
+static inline size_t act_sum32_at(size_t k)
+{
+    return act_sum_at(ACT_Q8_256, k) + kern_up64(k / 8);
+}
+static inline size_t act_start_at(size_t k)
+{
+    return act_sum32_at(k) + kern_up64(k / 16);
 }
 static inline size_t act_bytes(enum kern_act kind, size_t k)
 {
     return kind == ACT_F32     ? kern_up64(4 * k)
            : kind == ACT_Q8_32 ? act_part_at(k) + act_padded(kind, k) / 2
-                               : act_sum_at(kind, k) + kern_up64(2 * (k / 16));
+                               : act_start_at(k) + k / 4;
 }
 /* Where element i is in the plane q. ACT_Q8_32: four blocks of 32 at a time, as the nibbles of a 4-bit block lie: first the first
  * halves of all four, then the second halves; in each half the blocks take turns every 4 bytes, so that 4-byte word w of it

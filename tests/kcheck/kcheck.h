@@ -53,9 +53,9 @@ void kc_end(void);
 /* --bench was given: time things. */
 int kc_bench(void);
 int kc_threads(void); /* --threads N (1) */
-/* Runs fn(ctx, thread, threads) on all threads, several times; prints the median time with GB/s
- * and Gop/s (0: not told), and how many times faster than base_ns (0: not told). Gives the ns of
- * one run. */
+/* Runs fn(ctx, thread, threads) on all threads, many times (let it take a millisecond or so);
+ * prints a robust time with GB/s and Gop/s (0: not told), and how many times faster than base_ns
+ * (0: not told). Gives the ns of one run. */
 double kc_time(const char *what, void (*fn)(void *ctx, int thread, int threads), void *ctx,
                double bytes, double ops, double base_ns);
 

@@ -235,6 +235,13 @@ static void check_quant(const struct kc_level *level, enum kern_act kind, size_t
               kc_fill_name(fill));
     kc_expect(!memcmp(got + s, want + s, kind == ACT_Q8_32 ? padded / 8 : k / 8),
               "k %zu, %s: sums differ", k, kc_fill_name(fill));
+    if (kind == ACT_Q8_32)
+        kc_expect(!memcmp(got + act_part_at(k), want + act_part_at(k), padded / 2),
+                  "k %zu, %s: parts of sums differ", k, kc_fill_name(fill));
+    else
+        kc_expect(!memcmp(got + act_sum32_at(k), want + act_sum32_at(k), k / 16) &&
+                      !memcmp(got + act_start_at(k), want + act_start_at(k), k / 4),
+                  "k %zu, %s: other sums differ", k, kc_fill_name(fill));
     kc_free(x);
     kc_free(got);
     kc_free(want);
@@ -242,61 +249,81 @@ static void check_quant(const struct kc_level *level, enum kern_act kind, size_t
 
 /* ---- time ---- */
 
-enum { BENCH_K = 2048, DRAM_BYTES = 128 << 20, THREADS_MAX = 64 };
+/* Small batches are timed on PIECES parts of a matrix that no cache holds, one after another. */
+enum { BENCH_K = 2048, DRAM_BYTES = 256 << 20, PIECES = 64, THREADS_MAX = 64 };
 
 struct timing {
     const struct kern_type *kt;
-    size_t rows, stride, acts, astride;
+    size_t rows, stride, acts, astride, piece[THREADS_MAX];
     uint8_t *w, *act;
     float *out;
     void *panel[THREADS_MAX];
 };
 
+/* The rows of this thread in the piece whose turn it is. */
+static size_t next_piece(struct timing *t, int thread, int threads, size_t *rows)
+{
+    size_t piece = t->rows / PIECES, at = t->piece[thread]++ % PIECES * piece;
+    size_t from = piece * (size_t)thread / (size_t)threads;
+    *rows = piece * (size_t)(thread + 1) / (size_t)threads - from;
+    return at + from;
+}
+
 static void run_mul(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t from = t->rows * (size_t)thread / (size_t)threads,
-           to = t->rows * (size_t)(thread + 1) / (size_t)threads;
-    t->kt->mul(BENCH_K, t->w + from * t->stride, t->stride, to - from, t->act, t->astride, t->acts,
-               t->out + from, t->rows);
+    size_t n, r = next_piece(t, thread, threads, &n);
+    t->kt->mul(BENCH_K, t->w + r * t->stride, t->stride, n, t->act, t->astride, t->acts, t->out + r,
+               t->rows);
+}
+
+/* The same few rows again and again: what the instructions cost when memory costs nothing. */
+enum { CACHED_ROWS = 256 };
+
+static void run_mul_cached(void *ctx, int thread, int threads)
+{
+    struct timing *t = ctx;
+    (void)threads;
+    t->kt->mul(BENCH_K, t->w + (size_t)thread * CACHED_ROWS * t->stride, t->stride, CACHED_ROWS,
+               t->act, t->astride, t->acts, t->out + (size_t)thread * CACHED_ROWS, t->rows);
 }
 
 /* Panels one after another, each packed and used for all activations. */
 static void run_gemm(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t panel = t->kt->panel_rows, panels = (t->rows + panel - 1) / panel;
-    for (size_t p = (size_t)thread; p < panels; p += (size_t)threads) {
-        size_t n = t->rows - p * panel < panel ? t->rows - p * panel : panel;
-        t->kt->pack(BENCH_K, t->w + p * panel * t->stride, t->stride, n, t->panel[thread]);
-        t->kt->gemm(BENCH_K, t->panel[thread], n, t->act, t->astride, t->acts, t->out + p * panel,
-                    t->rows);
+    size_t panel = t->kt->panel_rows, left, r = next_piece(t, thread, threads, &left);
+    for (size_t n; left; left -= n, r += n) {
+        n = left < panel ? left : panel;
+        t->kt->pack(BENCH_K, t->w + r * t->stride, t->stride, n, t->panel[thread]);
+        t->kt->gemm(BENCH_K, t->panel[thread], n, t->act, t->astride, t->acts, t->out + r, t->rows);
     }
 }
+
+enum { PANELS = 4 }; /* a run of the parts alone */
 
 static void run_pack(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t panel = t->kt->panel_rows, panels = t->rows / panel;
-    for (size_t p = (size_t)thread; p < panels; p += (size_t)threads)
-        t->kt->pack(BENCH_K, t->w + p * panel * t->stride, t->stride, panel, t->panel[thread]);
+    (void)threads;
+    for (size_t p = 0; p < PANELS; p++)
+        t->kt->pack(BENCH_K, t->w + p * t->kt->panel_rows * t->stride, t->stride, t->kt->panel_rows,
+                    t->panel[thread]);
 }
 
-/* The panel of this thread stays as it is: the micro-kernel alone. */
 static void run_gemm_only(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t panel = t->kt->panel_rows, panels = t->rows / panel;
-    for (size_t p = (size_t)thread; p < panels; p += (size_t)threads)
-        t->kt->gemm(BENCH_K, t->panel[thread], panel, t->act, t->astride, t->acts,
-                    t->out + p * panel, t->rows);
+    (void)threads;
+    t->kt->gemm(BENCH_K, t->panel[thread], t->kt->panel_rows, t->act, t->astride, t->acts,
+                t->out + (size_t)thread * t->kt->panel_rows, t->rows);
 }
 
 static struct timing timing_new(const struct kern *ref, const struct kern_type *kt, enum dtype t,
                                 size_t bytes, size_t acts)
 {
     struct timing b = {.kt = kt, .stride = row_bytes(t, BENCH_K), .acts = acts};
-    b.rows = bytes / b.stride / 64 * 64;
+    b.rows = bytes / b.stride / (64 * PIECES) * (64 * PIECES);
     struct matrix m = matrix_new(t, BENCH_K, b.rows, 0, BITS_RANDOM, 0);
     struct acts a = acts_new(ref, kt->act, BENCH_K, acts, 0);
     b.w = m.w;
@@ -321,28 +348,33 @@ static void timing_free(struct timing *b)
 /* Small batches from memory: what decoding and the choice of gemm_from see. */
 static void bench_mul(const struct kern *ref, const struct kern_type *kt, enum dtype t)
 {
-    static const size_t acts[] = {1, 2, 4, 8, 12, 16, 24};
+    static const size_t acts[] = {1, 2, 3, 4, 8, 16, 24};
     struct timing b = timing_new(ref, kt, t, DRAM_BYTES, 32);
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
         char what[64];
-        double bytes = (double)(b.rows * b.stride),
-               ops = 2.0 * BENCH_K * (double)(b.rows * acts[i]);
+        double rows = (double)(b.rows / PIECES), bytes = rows * (double)b.stride;
+        double ops = 2.0 * BENCH_K * rows * (double)acts[i];
         b.acts = acts[i];
         snprintf(what, sizeof what, "mul, %zu at once", acts[i]);
         double ns = kc_time(what, run_mul, &b, bytes, ops, 0);
         snprintf(what, sizeof what, "pack + gemm, %zu at once", acts[i]);
         if (kt->pack && acts[i] > 1) kc_time(what, run_gemm, &b, bytes, ops, ns);
     }
+    double rows = (double)CACHED_ROWS * kc_threads();
+    for (b.acts = 1; b.acts <= 4; b.acts += 3)
+        kc_time(b.acts == 1 ? "mul, 1, from cache" : "mul, 4, from cache", run_mul_cached, &b,
+                rows * (double)b.stride, 2.0 * BENCH_K * rows * (double)b.acts, 0);
     timing_free(&b);
 }
 
 static void bench_gemm(const struct kern *ref, const struct kern_type *kt, enum dtype t)
 {
-    struct timing b = timing_new(ref, kt, t, 2048 * row_bytes(t, BENCH_K), 512);
-    double ops = 2.0 * BENCH_K * (double)(b.rows * b.acts), bytes = (double)(b.rows * b.stride);
-    kc_time("gemm alone, 512 at once", run_gemm_only, &b, 0, ops, 0);
-    kc_time("pack + gemm, 512 at once", run_gemm, &b, 0, ops, 0);
-    kc_time("pack alone", run_pack, &b, bytes, 0, 0);
+    struct timing b = timing_new(ref, kt, t, 64 * PIECES * row_bytes(t, BENCH_K), 512);
+    double panel = (double)kt->panel_rows * kc_threads(), ops = 2.0 * BENCH_K * 512;
+    kc_time("gemm alone, 512 at once", run_gemm_only, &b, 0, ops * panel, 0);
+    kc_time("pack alone", run_pack, &b, panel * PANELS * (double)b.stride, panel * PANELS * BENCH_K,
+            0);
+    kc_time("pack + gemm, 512 at once", run_gemm, &b, 0, ops * 64, 0);
     timing_free(&b);
 }
 

@@ -75,12 +75,16 @@ static void quant_q8_32_ref(size_t k, const float *x, void *row)
     int8_t *q = row, group[32];
     float *d = (float *)(void *)(q + act_scale_at(ACT_Q8_32, k));
     int32_t *c = (int32_t *)(void *)(q + act_sum_at(ACT_Q8_32, k));
+    int32_t *p = (int32_t *)(void *)(q + act_part_at(k));
     memset(row, 0, act_bytes(ACT_Q8_32, k));
     for (size_t i = 0; i < k; i += 32) {
         d[i / 32] = quant_group(32, x + i, group);
         c[i / 32] = -128 * sum_of(32, group);
         for (size_t j = 0; j < 32; j++) q[act_at(ACT_Q8_32, i + j)] = group[j];
     }
+    for (size_t i = 0; i < act_padded(ACT_Q8_32, k); i += 128)
+        for (size_t w = 0; w < 16; w++)
+            p[i / 8 + w] = -128 * (sum_of(4, q + i + 4 * w) + sum_of(4, q + i + 64 + 4 * w));
 }
 
 static void quant_q8_256_ref(size_t k, const float *x, void *row)
@@ -89,7 +93,13 @@ static void quant_q8_256_ref(size_t k, const float *x, void *row)
     float *d = (float *)(void *)(q + act_scale_at(ACT_Q8_256, k));
     int16_t *s = (int16_t *)(void *)(q + act_sum_at(ACT_Q8_256, k));
     for (size_t i = 0; i < k; i += 256) d[i / 256] = quant_group(256, x + i, q + i);
-    for (size_t i = 0; i < k; i += 16) s[i / 16] = (int16_t)sum_of(16, q + i);
+    int16_t *t = (int16_t *)(void *)(q + act_sum32_at(k));
+    int32_t *c = (int32_t *)(void *)(q + act_start_at(k));
+    for (size_t i = 0; i < k / 16; i++) {
+        s[i] = (int16_t)sum_of(16, q + 16 * i);
+        c[i] = -128 * s[i];
+    }
+    for (size_t i = 0; i < k / 32; i++) t[i] = (int16_t)(s[2 * i] + s[2 * i + 1]);
 }
 
 static void dequant_row(struct quant_form f, size_t k, const uint8_t *w, float *out)

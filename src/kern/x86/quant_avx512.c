@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * kern/x86/quant_avx512.c: the table's entries for quantised weights at level avx512. */
-#include "kern/quant.h"
+#include "kern/x86/quant_avx512.h"
 
-void kern_quant_init_avx512(struct kern *k) { (void)k; }
+void kern_quant_init_avx512(struct kern *k)
+{
+    k->type[DT_Q4_0].mul = mul_q4_0_avx512;
+    k->type[DT_Q4_1].mul = mul_q4_1_avx512;
+    k->type[DT_Q5_0].mul = mul_q5_0_avx512;
+    k->type[DT_Q5_1].mul = mul_q5_1_avx512;
+    k->type[DT_Q8_0].mul = mul_q8_0_avx512;
+    k->type[DT_IQ4_NL].mul = mul_iq4_nl_avx512;
+    k->type[DT_MXFP4].mul = mul_mxfp4_avx512;
+}
