@@ -78,6 +78,10 @@ static const struct arch families[] = {
      .setup = gemma2_setup},
     {.name = "gemma3", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 6,
      .rope_base_window = 10000, .setup = gemma3_setup},
+    /* Gemma 4: wider heads and stretched rotation where a layer sees everything, normed values, inputs for each layer, the last layers
+     * without keys of their own. */
+    {.name = "gemma4", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 6,
+     .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .factors_global = 1},
     {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1},
     {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},

@@ -167,6 +167,7 @@ static int layer_mixer(struct binder *b, enum mixer *out)
 static int layer_shape(struct binder *b, struct layer *l)
 {
     const struct hparams *h = &b->m->h;
+    const struct arch *f = b->m->arch;
     struct dev_attn *a = &l->attn;
     int rc;
     if ((rc = layer_mixer(b, &l->mixer)) < 0) return rc;
@@ -176,20 +177,24 @@ static int layer_shape(struct binder *b, struct layer *l)
         return lar_fail(b->err, LAR_EFORMAT, "%s.feed_forward_length is %lld", b->m->arch->name, (long long)nff);
     l->nff = (size_t)nff;
     l->rope = -1;
+    l->kv_from = b->layer;
+    l->out_scale = 1;
     if (l->mixer != MIX_ATTENTION) return 0;
     if ((rc = count(b, "attention.head_count", b->layer, 0, 4096, &a->nhead)) < 0) return rc;
     if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0) return rc;
+    int windowed = is_windowed(b);
+    if (windowed < 0) return windowed;
     int64_t hd = (int64_t)(h->width / a->nhead);
     if ((rc = count(b, "attention.key_length", b->layer, hd, 4096, &a->hd)) < 0) return rc;
     if ((rc = count(b, "attention.value_length", b->layer, hd, 4096, &a->hdv)) < 0) return rc;
+    if (windowed && (rc = count(b, "attention.key_length_swa", b->layer, (int64_t)a->hd, 4096, &a->hd)) < 0) return rc;
+    if (windowed && (rc = count(b, "attention.value_length_swa", b->layer, (int64_t)a->hdv, 4096, &a->hdv)) < 0) return rc;
     if (a->nhead % a->nkv)
         return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu query heads do not divide among %zu key heads", b->layer,
                         a->nhead, a->nkv);
-    a->scale = h->attn_scale > 0 ? h->attn_scale : (float)(1 / sqrt((double)a->hd));
+    a->scale = f->attn_scale > 0 ? f->attn_scale : h->attn_scale > 0 ? h->attn_scale : (float)(1 / sqrt((double)a->hd));
     a->softcap = h->attn_softcap;
-    const struct arch *f = b->m->arch;
-    int windowed = is_windowed(b);
-    if (windowed < 0) return windowed;
+    l->v_norm = f->v_norm;
     a->window = windowed ? h->window : 0;
     l->rope = f->nope_period && (b->layer + 1) % (size_t)f->nope_period == 0 ? -1 : 0;
     if (f->nope_global && h->window && !windowed) l->rope = -1;
@@ -208,8 +213,11 @@ static int bind_attention(struct binder *b, struct layer *l)
     } else {
         l->gated = b->m->arch->gated_attention;
         if ((rc = bind_need_matrix(b, "attn_q", width, l->gated ? 2 * nq : nq, &l->wq)) < 0) return rc;
-        if ((rc = bind_need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
-        if ((rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
+        int own = l->kv_from == b->layer; /* else the file may have them all the same; they are not read */
+        if ((rc = bind_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
+        if (rc == 0 && own && (rc = bind_need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
+        if ((rc = bind_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
+        if (rc == 0 && own && !(l->v_norm && nk == nv) && (rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
@@ -272,13 +280,50 @@ static int bind_ffn(struct binder *b, struct layer *l)
     return 0;
 }
 
+/* The last layers may read the keys and values of the last layer before them that sees as far. */
+static int share_kv(struct binder *b, struct layer *l)
+{
+    const struct model *m = b->m;
+    uint32_t shared = 0;
+    int rc = model_key_u32(m, "attention.shared_kv_layers", &shared, b->err);
+    if (rc < 0) return rc;
+    if (shared >= m->h.nlayer)
+        return lar_fail(b->err, LAR_EFORMAT, "%s.attention.shared_kv_layers is %u of %zu layers", m->arch->name, shared,
+                        m->h.nlayer);
+    size_t own = m->h.nlayer - shared;
+    if (b->layer < own) return 0;
+    for (size_t i = own; i-- > 0;) {
+        const struct dev_attn *a = &m->layer[i].attn;
+        if (!a->window != !l->attn.window) continue;
+        if (a->nkv != l->attn.nkv || a->hd != l->attn.hd || a->hdv != l->attn.hdv) break;
+        l->kv_from = i;
+        return 0;
+    }
+    return lar_fail(b->err, LAR_EFORMAT, "layer %zu shares keys and values, but no earlier layer is like it", b->layer);
+}
+
+static int bind_layer_input(struct binder *b, struct layer *l)
+{
+    size_t width = b->m->h.width, npl = b->m->npl;
+    const float *scale = NULL;
+    int rc = bind_vector(b, "layer_output_scale", "weight", 1, &scale);
+    if (rc < 0) return rc;
+    if (scale) l->out_scale = *scale;
+    if (!npl) return 0;
+    if ((rc = bind_need_matrix(b, "inp_gate", width, npl, &l->pl_gate)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "proj", npl, width, &l->pl_proj)) < 0) return rc;
+    return bind_need_norm(b, "post_norm", width, &l->pl_post);
+}
+
 static int bind_layer(struct binder *b, struct layer *l)
 {
     int rc;
     struct model *m = b->m;
     if ((rc = layer_shape(b, l)) < 0) return rc;
+    if ((rc = share_kv(b, l)) < 0) return rc;
     if ((rc = l->mixer == MIX_ATTENTION ? bind_attention(b, l) : recur_bind(b, l)) < 0) return rc;
     if ((rc = bind_ffn(b, l)) < 0) return rc;
+    if ((rc = bind_layer_input(b, l)) < 0) return rc;
     const struct dev_attn *a = &l->attn;
     size_t q = a->nhead * a->hd, k = a->nkv * a->hd, v = a->nkv * a->hdv, att = a->nhead * a->hdv;
     if (q > m->q_max) m->q_max = q;
@@ -307,6 +352,10 @@ static int window_rope(struct binder *b, size_t rot)
     int rc, at;
     if (base <= 0 || m->h.window == 0) return 0;
     if ((rc = model_key_f32(m, "rope.freq_base_swa", &base, b->err)) < 0) return rc;
+    for (size_t i = 0; i < m->h.nlayer; i++)
+        if (m->layer[i].attn.window && rot > m->layer[i].attn.hd)
+            return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count_swa is %zu, but heads have %zu", m->arch->name,
+                            rot, m->layer[i].attn.hd);
     if ((at = rope_add_plain(m, rot, (double)base, b->err)) < 0) return at;
     for (size_t i = 0; i < m->h.nlayer; i++)
         if (m->layer[i].attn.window && m->layer[i].rope >= 0) m->layer[i].rope = at;
@@ -316,7 +365,7 @@ static int window_rope(struct binder *b, size_t rot)
 static int bind_rope(struct binder *b)
 {
     struct model *m = b->m;
-    size_t rot = 0;
+    size_t rot = 0, rot_window = 0;
     uint32_t dim = 0;
     float base = 10000;
     const float *factors = NULL;
@@ -326,7 +375,7 @@ static int bind_rope(struct binder *b)
     if ((rc = model_key_f32(m, "rope.freq_base", &base, b->err)) < 0) return rc;
     for (size_t i = 0; i < m->h.nlayer && rot == 0; i++) rot = m->layer[i].attn.hd;
     for (size_t i = 0; i < m->h.nlayer; i++)
-        if (m->layer[i].mixer == MIX_ATTENTION && rot > m->layer[i].attn.hd)
+        if (m->layer[i].mixer == MIX_ATTENTION && !(m->layer[i].attn.window && m->arch->factors_global) && rot > m->layer[i].attn.hd)
             return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
                             m->layer[i].attn.hd);
     if (rot == 0 || m->no_rope) return no_rope(m);
@@ -343,7 +392,10 @@ static int bind_rope(struct binder *b)
         m->rope_long = rc;
         m->rope_long_above = orig;
     }
-    return window_rope(b, rot);
+    dim = (uint32_t)rot;
+    if ((rc = model_key_u32(m, "rope.dimension_count_swa", &dim, b->err)) < 0) return rc;
+    rot_window = dim;
+    return window_rope(b, rot_window);
 }
 
 static int refuse_unread(const struct model *m, struct lar_err *err)
@@ -354,6 +406,25 @@ static int refuse_unread(const struct model *m, struct lar_err *err)
                             "tensor %.*s is no part of a %s model that Lar knows; running without it would answer wrongly",
                             STR_ARG(m->gguf.tensor[i].name), m->arch->name);
     return 0;
+}
+
+/* Per-layer inputs: see struct model. */
+static int bind_model_input(struct binder *b)
+{
+    struct model *m = b->m;
+    uint32_t npl = 0;
+    int rc = model_key_u32(m, "embedding_length_per_layer_input", &npl, b->err);
+    if (rc < 0) return rc;
+    if (npl > 1 << 16)
+        return lar_fail(b->err, LAR_EFORMAT, "%s.embedding_length_per_layer_input is %u", m->arch->name, npl);
+    m->npl = npl;
+    if (!npl) return 0;
+    size_t all = npl * m->h.nlayer;
+    if ((rc = bind_need_matrix(b, "per_layer_token_embd", all, 0, &m->pl_embed)) < 0) return rc;
+    if (m->pl_embed.rows < m->h.vocab)
+        return lar_fail(b->err, LAR_EFORMAT, "per_layer_token_embd.weight has %zu rows for %zu tokens", m->pl_embed.rows, m->h.vocab);
+    if ((rc = bind_need_matrix(b, "per_layer_model_proj", m->h.width, all, &m->pl_model)) < 0) return rc;
+    return bind_need_norm(b, "per_layer_proj_norm", npl, &m->pl_norm);
 }
 
 /* What evaluating one token takes: weights multiplied in layers, bytes read. */
@@ -396,6 +467,7 @@ int model_bind(struct model *m, struct lar_err *err)
     if (!m->output_norm.w && (rc = bind_need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
     if ((rc = bind_matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
     if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
+    if ((rc = bind_model_input(&b)) < 0) return rc;
     for (size_t i = 0; i < h->nlayer; i++) {
         b.layer = i;
         if ((rc = bind_layer(&b, &m->layer[i])) < 0) return rc;

@@ -54,9 +54,13 @@ static void project_qkv(const struct pass *p, const struct layer *l, struct dev_
         *v = (struct dev_rows){k->p + l->attn.nkv * l->attn.hd, w->qkv.stride};
         return;
     }
+    int li = (int)(l - p->m->layer), own = (int)l->kv_from == li;
     const struct dev_matrix *ws[3] = {&l->wq, &l->wk, &l->wv};
     struct dev_rows out[3] = {l->gated ? w->qkv : w->q, w->k, w->v};
-    p->d->ops->matmul(p->d, 3, ws, w->h, p->n, out);
+    p->d->ops->matmul(p->d, !own ? 1 : l->wv.data ? 3 : 2, ws, w->h, p->n, out);
+    if (own && !l->wv.data) /* the values are the keys as they come */
+        for (size_t i = 0; i < p->n; i++)
+            memcpy(w->v.p + i * w->v.stride, w->k.p + i * w->k.stride, l->wk.rows * sizeof(float));
     bias(p, l->bq, l->wq.rows, w->q);
     bias(p, l->bk, l->wk.rows, w->k);
     bias(p, l->bv, l->wv.rows, w->v);
@@ -81,6 +85,7 @@ static void keep_wanted(struct pass *p)
     size_t to = 0;
     keep_rows(p, p->w->x, p->m->h.width);
     keep_rows(p, p->w->h, p->m->h.width);
+    if (p->m->npl) keep_rows(p, p->w->pl, p->m->npl * p->m->h.nlayer);
     for (size_t s = 0; s < p->b->nseq; s++) {
         struct dev_seq *seq = &p->b->seq[s];
         seq->pos += (int64_t)(seq->n - p->b->keep[s]);
@@ -94,7 +99,7 @@ static void keep_wanted(struct pass *p)
 static void head_norms(const struct pass *p, const struct layer *l, struct dev_rows q, struct dev_rows k)
 {
     if (l->q_norm.w) apply_norm(p, &l->q_norm, q, l->attn.nhead * l->attn.hd, q);
-    if (l->k_norm.w) apply_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
+    if (l->k_norm.w && &p->m->layer[l->kv_from] == l) apply_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
 }
 
 /* Attention's temperature falls with the position: see hparams.temp_scale. */
@@ -146,7 +151,8 @@ static void attention(struct pass *p, size_t li)
     if (p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (p->m->h.temp_scale != 0) temper(p, q, a->nhead * a->hd);
     const struct dev_kv_layer *kv = &p->b->layout[li];
-    p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
+    if (l->v_norm && l->kv_from == li) p->d->ops->rms(p->d, v, p->n, a->nkv, a->hdv, NULL, p->m->h.eps, v);
+    if (l->kv_from == li) p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
     if (li + 1 == p->m->h.nlayer) {
         if (l->gated) keep_rows(p, w->gate, a->nhead * a->hd);
         keep_rows(p, q, a->nhead * a->hd);
@@ -191,6 +197,19 @@ static void add_block(const struct pass *p)
     p->d->ops->add(p->d, p->w->o, p->n, p->m->h.width, p->m->h.residual_scale, p->w->x); /* x += o */
 }
 
+/* x += norm(Wproj (gelu(Wgate x) * pl of this layer)) */
+static void layer_input(const struct pass *p, size_t li)
+{
+    const struct layer *l = &p->m->layer[li];
+    struct work *w = p->w;
+    struct dev_rows in = {w->pl.p + li * p->m->npl, w->pl.stride};
+    linear(p, &l->pl_gate, NULL, w->x, w->gate);
+    p->d->ops->gate(p->d, GATE_GELU_TANH, NULL, w->gate, in, p->n, p->m->npl, w->gate);
+    linear(p, &l->pl_proj, NULL, w->gate, w->o);
+    apply_norm(p, &l->pl_post, w->o, p->m->h.width, w->o);
+    p->d->ops->add(p->d, w->o, p->n, p->m->h.width, 1, w->x);
+}
+
 static void run_layer(struct pass *p, size_t li)
 {
     const struct layer *l = &p->m->layer[li];
@@ -218,6 +237,23 @@ static void run_layer(struct pass *p, size_t li)
     apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
     feed_forward(p, l);
     add_block(p);
+    if (l->pl_gate.data) layer_input(p, li);
+    if (l->out_scale != 1) p->d->ops->scale(p->d, l->out_scale, p->n, p->m->h.width, w->x);
+}
+
+/* pl [n][nlayer][npl]: what each layer gets besides the stream; see struct model. */
+static void model_input(const struct pass *p, const int32_t *tokens)
+{
+    const struct model *m = p->m;
+    struct work *w = p->w;
+    size_t all = m->npl * m->h.nlayer;
+    p->d->ops->gather(p->d, &m->pl_embed, tokens, p->n, w->pl);
+    p->d->ops->scale(p->d, sqrtf((float)m->npl), p->n, all, w->pl);
+    linear(p, &m->pl_model, NULL, w->x, w->pl_x);
+    p->d->ops->scale(p->d, 1 / sqrtf((float)m->h.width), p->n, all, w->pl_x);
+    p->d->ops->rms(p->d, w->pl_x, p->n, m->h.nlayer, m->npl, m->pl_norm.w, m->h.eps, w->pl_x);
+    p->d->ops->add(p->d, w->pl_x, p->n, all, 1, w->pl);
+    p->d->ops->scale(p->d, sqrtf(0.5f), p->n, all, w->pl);
 }
 
 /* x += pos_embed[position]: rows come through h. */
@@ -246,6 +282,7 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     p.d->ops->gather(p.d, &m->embed, b->tokens, b->n, w->x); /* x [n][width] */
     if (m->pos_embed.data) add_positions(&p);
     if (h->embed_scale != 1) p.d->ops->scale(p.d, h->embed_scale, b->n, h->width, w->x);
+    if (m->npl) model_input(&p, b->tokens);
     if (m->embed_norm.w) apply_norm(&p, &m->embed_norm, w->x, h->width, w->x);
     for (int r = 0; r < m->nrope; r++)
         for (size_t s = 0; s < b->nseq; s++)

@@ -77,6 +77,10 @@ int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_laye
             return lar_fail(err, LAR_EUNSUPPORTED,
                             "keys of %zu elements cannot be kept as Q8_0 (a multiple of 32 is needed): use f16", a->hd);
         struct dev_kv_layer *l = &layout[i];
+        if (m->layer[i].kv_from != i) {
+            *l = layout[m->layer[i].kv_from];
+            continue;
+        }
         l->type = type;
         l->k_row = kern_kv_row_bytes(type, a->hd);
         l->v_row = kern_kv_row_bytes(type, a->hdv);
@@ -100,6 +104,8 @@ static size_t work_lay(struct work *w, const struct model *m, size_t batch, size
         {&w->k, m->k_max, batch},    {&w->v, m->v_max, batch},   {&w->qkv, m->qkv_max, batch},
         {&w->att, m->att_max, batch}, {&w->o, m->h.width, batch}, {&w->gate, m->ff_max, batch},
         {&w->up, m->ff_max, batch},  {&w->logits, m->h.vocab, nlogit},
+        {&w->pl, m->npl * m->h.nlayer, batch},
+        {&w->pl_x, m->npl * m->h.nlayer, batch},
         {&w->score, m->expert_max, batch},
         {&w->moe_x, m->expert_max ? m->h.width : 0, batch},
         {&w->moe_y, m->expert_max ? m->h.width : 0, batch},

@@ -71,7 +71,13 @@ struct layer {
     int gated; /* wq gives each head's query and then a gate: attention's output is multiplied by its sigmoid */
     struct dev_attn attn;
     int rope; /* index in model.rope, -1: none */
-    struct dev_kv_layer kv; /* filled by model_kv_layout for a kind of memory */
+    size_t kv_from; /* the layer whose keys and values this one reads: itself, or an earlier one (then it has none) */
+    int v_norm;     /* values are normed, without weights */
+
+    /* Per-layer input (Gemma 3n and 4): x += norm(Wproj (gelu(Wgate x) * input of this layer)); then x *= out_scale */
+    struct dev_matrix pl_gate, pl_proj; /* [npl][width], [width][npl] */
+    struct norm pl_post;
+    float out_scale; /* 1 */
 
     /* feed-forward: gate [nff][width], up [nff][width], down [width][nff] */
     struct norm ffn_norm, ffn_post;
@@ -110,6 +116,10 @@ struct model {
     struct dev *dev;
     struct arena a;
     struct dev_matrix embed, output; /* [vocab][width] */
+    /* Per-layer inputs: (embed row * sqrt(npl) + norm(Wmodel x / sqrt(width))) / sqrt(2), npl values for each layer. */
+    size_t npl; /* 0: none */
+    struct dev_matrix pl_embed, pl_model; /* [vocab][nlayer npl], [nlayer npl][width] */
+    struct norm pl_norm;
     struct dev_matrix pos_embed;     /* [ctx_train][width], added to the token's vector */
     const float *output_bias;
     struct norm embed_norm, output_norm;
@@ -147,6 +157,9 @@ struct arch {
     int expert_renorm;      /* the chosen experts' weights are made to sum to 1 */
     int yarn_exact;         /* YaRN's correction range is not rounded */
     enum mixer mixer;       /* of layers that are no attention */
+    float attn_scale;       /* of q . k; 0: 1 / sqrt(hd) */
+    int v_norm;             /* see struct layer */
+    int factors_global;     /* rope_freqs is for layers that see everything */
     int gated_attention;    /* see struct layer */
     int delta_tiled;        /* see struct dev_scan */
     int embed_norm_is_output; /* the tensor token_embd_norm is the output's norm */
@@ -193,6 +206,7 @@ int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_laye
 struct work {
     size_t batch;
     struct dev_rows x, h, q, k, v, qkv, att, o, gate, up, logits; /* logits [nlogit][vocab] */
+    struct dev_rows pl, pl_x; /* [batch][nlayer npl] twice */
     struct dev_rows score, moe_x, moe_y; /* experts: [batch][nexpert], [batch][width] twice */
     int32_t *pick, *slot;                /* [batch][used], [batch] */
     float *weight;                       /* [batch][used] */
