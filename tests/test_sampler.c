@@ -354,6 +354,34 @@ static void repetition_is_penalised(void)
     nhistory = 0;
 }
 
+/* With a frequency penalty of 1 a token falls by its count: just above and just below that decides. */
+static void the_window_holds_exactly_the_last_n(void)
+{
+    struct lar_sampling p = plain();
+    p.temp = 0;
+    p.frequency_penalty = 1;
+    for (int window = 1; window <= 30; window += 7) {
+        p.repeat_last_n = window;
+        struct sampler *s = opened(&p, V, 40, NULL, 0);
+        make_history(150, 10);
+        for (int n = 0; n < 150; n++) {
+            float l[V];
+            for (int id = 0; id < 10; id++) {
+                int count = 0;
+                for (int i = n > window ? n - window : 0; i < n; i++) count += history[i] == id;
+                for (int i = 0; i < V; i++) l[i] = i == 50 ? 0 : -1000; /* 50 is never said */
+                l[id] = (float)count + 0.5f;
+                CHECK_EQ(sampler_pick(s, l), id);
+                l[id] = (float)count - 0.5f;
+                CHECK_EQ(sampler_pick(s, l), 50);
+            }
+            sampler_accept(s, history[n]);
+        }
+        sampler_close(s);
+    }
+    nhistory = 0;
+}
+
 static void dry_penalises_what_would_go_on_repeating(void)
 {
     struct lar_sampling p = plain();
@@ -543,6 +571,7 @@ int main(void)
     RUN(typical_keeps_what_is_near_the_entropy);
     RUN(xtc_removes_the_top_choices_but_one);
     RUN(repetition_is_penalised);
+    RUN(the_window_holds_exactly_the_last_n);
     RUN(dry_penalises_what_would_go_on_repeating);
     RUN(dry_is_exponential_and_spares_breakers);
     RUN(all_steps_together);

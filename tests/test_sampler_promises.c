@@ -73,6 +73,28 @@ static void temp_0_is_the_argmax_and_ties_go_to_the_lowest_id(void)
     sampler_close(s);
 }
 
+static void a_tie_with_a_penalised_token_goes_to_the_lowest_id_too(void)
+{
+    struct lar_sampling p;
+    sampler_default(&p);
+    p.presence_penalty = 1;
+    for (int temp = 0; temp < 2; temp++) {
+        p.temp = (float)temp;
+        p.top_k = 1;
+        float l[V];
+        for (int i = 0; i < V; i++) l[i] = -1;
+        l[20] = 2; /* both 2 when 40 has lost one */
+        l[40] = 3;
+        struct sampler *s = opened(&p, V, 10, NULL, 0);
+        CHECK_EQ(sampler_pick(s, l), 40);
+        sampler_accept(s, 40);
+        CHECK_EQ(sampler_pick(s, l), 20);
+        sampler_accept(s, 20);
+        CHECK_EQ(sampler_pick(s, l), 40);
+        sampler_close(s);
+    }
+}
+
 static void one_possible_token_is_chosen(void)
 {
     for (int kind = 0; kind < 8; kind++) {
@@ -381,6 +403,7 @@ int main(void)
     RUN(the_exact_exp_and_log_are_within_2_units);
     RUN(settings_out_of_range_are_named);
     RUN(temp_0_is_the_argmax_and_ties_go_to_the_lowest_id);
+    RUN(a_tie_with_a_penalised_token_goes_to_the_lowest_id_too);
     RUN(one_possible_token_is_chosen);
     RUN(a_large_vocabulary_gives_the_same_k_as_a_sort);
     RUN(picking_allocates_nothing_and_writes_no_logits);
