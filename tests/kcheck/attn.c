@@ -191,7 +191,7 @@ struct timing {
     const struct kern *kern;
     enum kern_kv t;
     int pv;
-    size_t nq, blocks;
+    size_t nq, blocks, at;
     uint8_t *rows;
     float *q, *s;
     void *scratch;
@@ -204,7 +204,7 @@ static void run(void *ctx, int thread, int threads)
     if (thread) return;
     (void)threads;
     for (size_t i = 0; i < b->blocks; i++) {
-        const uint8_t *at = b->rows + i * BLOCK * row;
+        const uint8_t *at = b->rows + (b->at++ % BLOCKS) * BLOCK * row;
         if (b->pv)
             b->kern->pv[b->t](HD, b->nq, b->s, BLOCK, BLOCK, at, row, b->q, 2048, b->scratch);
         else
@@ -228,7 +228,7 @@ static void bench(const struct kc_level *level, enum kern_kv t, int pv)
     for (size_t i = 0; i < sizeof nqs / sizeof *nqs; i++) {
         char what[64];
         b.nq = nqs[i];
-        b.blocks = b.nq > 16 ? 64 : BLOCKS;
+        b.blocks = b.nq > 16 ? 4 : 128;
         snprintf(what, sizeof what, "hd 128, nq %zu, 32 a block", b.nq);
         kc_time(what, run, &b, (double)(b.blocks * BLOCK * row),
                 2.0 * HD * BLOCK * (double)(b.blocks * b.nq), 0);

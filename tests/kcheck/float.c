@@ -178,55 +178,70 @@ static void check_dequant(const struct kc_level *level, enum dtype t)
 
 /* ---- time ---- */
 
-enum { DRAM_BYTES = 128 << 20, THREADS_MAX = 64 };
+enum { DRAM_BYTES = 128 << 20, WINDOW_BYTES = 2 << 20, THREADS_MAX = 64 };
 
+/* A run goes over `rows` rows from `at` on; the next over those behind them, so that weights come from memory
+ * each time although a run is short. */
 struct timing {
     const struct kern_type *kt;
-    size_t k, rows, stride, acts, astride;
+    size_t k, rows, all, at, stride, acts, astride;
     uint8_t *w, *act;
     float *out;
     void *panel[THREADS_MAX];
 };
 
+static size_t part(size_t rows, int thread, int threads)
+{
+    return rows / 64 * (size_t)thread / (size_t)threads * 64;
+}
+
+static void next_window(struct timing *t, int thread)
+{
+    if (thread) return;
+    t->at = t->at + 2 * t->rows > t->all ? 0 : t->at + t->rows;
+}
+
 static void run_mul(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t from = t->rows * (size_t)thread / (size_t)threads,
-           to = t->rows * (size_t)(thread + 1) / (size_t)threads;
-    t->kt->mul(t->k, t->w + from * t->stride, t->stride, to - from, t->act, t->astride, t->acts,
-               t->out + from, t->rows);
+    size_t from = part(t->rows, thread, threads), to = part(t->rows, thread + 1, threads);
+    t->kt->mul(t->k, t->w + (t->at + from) * t->stride, t->stride, to - from, t->act, t->astride,
+               t->acts, t->out + from, t->rows);
+    next_window(t, thread);
 }
 
 static void run_gemm(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t panel = t->kt->panel_rows, panels = (t->rows + panel - 1) / panel;
-    for (size_t p = (size_t)thread; p < panels; p += (size_t)threads) {
-        size_t n = t->rows - p * panel < panel ? t->rows - p * panel : panel;
-        t->kt->pack(t->k, t->w + p * panel * t->stride, t->stride, n, t->panel[thread]);
-        t->kt->gemm(t->k, t->panel[thread], n, t->act, t->astride, t->acts, t->out + p * panel,
-                    t->rows);
+    size_t to = part(t->rows, thread + 1, threads), panel = t->kt->panel_rows;
+    for (size_t r = part(t->rows, thread, threads); r < to; r += panel) {
+        size_t n = to - r < panel ? to - r : panel;
+        t->kt->pack(t->k, t->w + (t->at + r) * t->stride, t->stride, n, t->panel[thread]);
+        t->kt->gemm(t->k, t->panel[thread], n, t->act, t->astride, t->acts, t->out + r, t->rows);
     }
+    next_window(t, thread);
 }
 
+/* The panel of this thread stays as it is: the micro-kernel alone. */
 static void run_gemm_only(void *ctx, int thread, int threads)
 {
     struct timing *t = ctx;
-    size_t panel = t->kt->panel_rows, panels = t->rows / panel;
-    for (size_t p = (size_t)thread; p < panels; p += (size_t)threads)
-        t->kt->gemm(t->k, t->panel[thread], panel, t->act, t->astride, t->acts, t->out + p * panel,
-                    t->rows);
+    (void)threads;
+    t->kt->gemm(t->k, t->panel[thread], t->kt->panel_rows, t->act, t->astride, t->acts,
+                t->out + (size_t)thread * t->kt->panel_rows, t->rows);
 }
 
 static struct timing timing_new(const struct kern_type *kt, enum dtype t, size_t k, size_t bytes,
-                                size_t acts)
+                                size_t rows, size_t acts)
 {
     struct timing b = {.kt = kt, .k = k, .stride = k * dtype_info(t).bytes, .acts = acts};
-    b.rows = bytes / b.stride / 64 * 64;
+    b.rows = rows;
+    b.all = (bytes / b.stride + 63) / 64 * 64;
+    if (b.all < rows) b.all = rows;
     b.astride = act_bytes(ACT_F32, k);
-    b.w = kc_alloc(b.rows * b.stride, 64);
+    b.w = kc_alloc(b.all * b.stride, 64);
     for (size_t i = 0; i < b.stride; i += dtype_info(t).bytes) weight(t, 0, b.w + i);
-    for (size_t r = 1; r < b.rows; r++) memcpy(b.w + r * b.stride, b.w, b.stride);
+    for (size_t r = 1; r < b.all; r++) memcpy(b.w + r * b.stride, b.w, b.stride);
     b.act = kc_alloc(acts * b.astride, 64);
     kc_fill(0, (float *)(void *)b.act, acts * b.astride / 4);
     b.out = kc_alloc(4 * b.rows * acts, 64);
@@ -247,8 +262,9 @@ static void timing_free(struct timing *b)
 
 static void bench_mul(const struct kern_type *kt, enum dtype t, size_t k)
 {
-    static const size_t acts[] = {1, 2, 4, 8, 12, 16, 24};
-    struct timing b = timing_new(kt, t, k, DRAM_BYTES, 24);
+    static const size_t acts[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+    size_t rows = WINDOW_BYTES / (k * dtype_info(t).bytes) / 64 * 64;
+    struct timing b = timing_new(kt, t, k, DRAM_BYTES, rows, 512);
     double bytes = (double)(b.rows * b.stride);
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
         char what[64];
@@ -265,7 +281,8 @@ static void bench_mul(const struct kern_type *kt, enum dtype t, size_t k)
 static void bench_gemm(const struct kern_type *kt, enum dtype t, size_t k)
 {
     char what[64];
-    struct timing b = timing_new(kt, t, k, 1024 * k * dtype_info(t).bytes, 512);
+    size_t rows = kt->panel_rows * (size_t)kc_threads();
+    struct timing b = timing_new(kt, t, k, 16 << 20, rows, 512);
     double ops = 2.0 * (double)k * (double)(b.rows * b.acts);
     snprintf(what, sizeof what, "k %zu, gemm alone, 512", k);
     kc_time(what, run_gemm_only, &b, 0, ops, 0);

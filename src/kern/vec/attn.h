@@ -2,9 +2,10 @@
  *
  * kern/vec/attn.h: scores and weighted sums over kept keys and values.
  *
- * A few query rows (decoding) go over the kept rows as they are, each vector converted once for
- * all of them. Many (a prompt) make a tile of F32 in scratch first: keys transposed, values as
- * they lie; then both are the product of kern/vec/tile.h.
+ * Scores are scalar products (kern/vec/dot.h); for many query rows (a prompt) the keys are
+ * unpacked and transposed into scratch once and multiplied as a panel (kern/vec/tile.h). Weighted
+ * sums keep a few rows of the output in registers over all positions; for more rows than that,
+ * values too are unpacked to F32 once.
  */
 #ifndef KERN_VEC_ATTN_H
 #define KERN_VEC_ATTN_H
@@ -13,38 +14,57 @@
 #include "kern/vec/dot.h"
 #include "kern/vec/tile.h"
 
-/* From so many query rows on the tile is faster, as measured by kcheck. */
-#ifndef ATTN_TILE_FROM
-#define ATTN_TILE_FROM 9
-#endif
+/* From so many query rows on it is faster to make a panel of the keys; F32 of the values. Measured
+ * by kcheck. */
+#define ATTN_PANEL_FROM(kind) ((kind) == VEC_Q8_0 ? 12 : 48)
+#define ATTN_UNPACK_FROM(kind) ((kind) == VEC_Q8_0 ? 9 : 12)
 
-VEC_INLINE void attn_qk(kern_mul_fn *dot, kern_pack_fn *pack, size_t hd, size_t nq,
-                        const float *q, size_t qstride, size_t npos, const void *k,
+VEC_INLINE void attn_qk(enum vec_kind kind, kern_mul_fn *dot, kern_pack_fn *pack, size_t hd,
+                        size_t nq, const float *q, size_t qstride, size_t npos, const void *k,
                         size_t row_bytes, float *s, size_t sstride, void *scratch)
 {
-    if (nq < ATTN_TILE_FROM) {
+    if (nq < ATTN_PANEL_FROM(kind)) {
         dot(hd, k, row_bytes, npos, q, 4 * qstride, nq, s, sstride);
         return;
     }
     pack(hd, k, row_bytes, npos, scratch);
-    tile_mul(hd, scratch, hd * TILE_ROWS, TILE_ROWS, npos, q, 4 * qstride, nq, s, sstride, 0);
+    tile_mul(hd, scratch, npos, q, 4 * qstride, nq, s, sstride);
 }
 
-/* n rows of o, wide * VN columns from d on: sums in registers over all positions. */
+/* Rows of o at a time, and how many vectors of each: sums, weights and one vector of values within
+ * the registers. */
+#if VEC_REGISTERS >= 32
+#define ATTN_ROWS 6
+#define ATTN_WIDE(n) ((n) <= 2 ? 8 : 4)
+#else
+#define ATTN_ROWS 3
+#define ATTN_WIDE(n) ((n) <= 1 ? 8 : 4)
+#endif
+
+/* Vector t of `wide` from element d on. Where these make whole blocks d begins one, and its step
+ * serves all. */
+VEC_INLINE vf attn_vector(enum vec_kind kind, size_t wide, const unsigned char *row, size_t d,
+                          size_t t)
+{
+    if (kind != VEC_Q8_0 || wide * VN % 32) return vec_row(kind, row, d + t * VN);
+    const unsigned char *block = row + d / 32 * 34 + t * VN / 32 * 34;
+    return vec_mul(vec_set_f16(block), vec_from_i8(block + 2 + t * VN % 32));
+}
+
+/* n rows of o, wide * VN columns from d on. */
 VEC_INLINE void attn_pv_few(enum vec_kind kind, size_t n, size_t wide, size_t d, const float *p,
                             size_t pstride, size_t npos, const unsigned char *v, size_t row_bytes,
                             float *o, size_t ostride)
 {
-    vf sum[DOT_SUMS], x[8];
+    vf sum[4 * ATTN_ROWS + 8], w[ATTN_ROWS];
     VEC_UNROLL for (size_t t = 0; t < n * wide; t++)
         sum[t] = vec_load(o + t / wide * ostride + d + t % wide * VN);
     for (size_t j = 0; j < npos; j++) {
-        VEC_UNROLL for (size_t t = 0; t < wide; t++)
-            x[t] = vec_row(kind, v + j * row_bytes, d + t * VN);
-        VEC_UNROLL for (size_t i = 0; i < n; i++) {
-            vf w = vec_set(p[i * pstride + j]);
-            VEC_UNROLL for (size_t t = 0; t < wide; t++)
-                sum[i * wide + t] = vec_fma(w, x[t], sum[i * wide + t]);
+        VEC_UNROLL for (size_t i = 0; i < n; i++) w[i] = vec_set(p[i * pstride + j]);
+        VEC_UNROLL for (size_t t = 0; t < wide; t++) {
+            vf x = attn_vector(kind, wide, v + j * row_bytes, d, t);
+            VEC_UNROLL for (size_t i = 0; i < n; i++)
+                sum[i * wide + t] = vec_fma(w[i], x, sum[i * wide + t]);
         }
     }
     VEC_UNROLL for (size_t t = 0; t < n * wide; t++)
@@ -56,7 +76,7 @@ VEC_INLINE void attn_pv_rest(enum vec_kind kind, size_t n, size_t m, size_t d, c
                              size_t pstride, size_t npos, const unsigned char *v, size_t row_bytes,
                              float *o, size_t ostride)
 {
-    vf sum[DOT_ACTS];
+    vf sum[ATTN_ROWS];
     VEC_UNROLL for (size_t i = 0; i < n; i++) sum[i] = vec_load_n(o + i * ostride + d, m);
     for (size_t j = 0; j < npos; j++) {
         vf x = vec_row_n(kind, v + j * row_bytes, d, m);
@@ -65,12 +85,6 @@ VEC_INLINE void attn_pv_rest(enum vec_kind kind, size_t n, size_t m, size_t d, c
     }
     VEC_UNROLL for (size_t i = 0; i < n; i++) vec_store_n(o + i * ostride + d, m, sum[i]);
 }
-
-#if VEC_REGISTERS >= 32
-#define ATTN_WIDE(n) ((n) <= 2 ? 8 : (n) <= 4 ? 4 : 2)
-#else
-#define ATTN_WIDE(n) ((n) <= 1 ? 8 : (n) <= 3 ? 4 : (n) <= 5 ? 2 : 1)
-#endif
 
 VEC_INLINE void attn_pv_rows(enum vec_kind kind, size_t n, size_t hd, const float *p,
                              size_t pstride, size_t npos, const unsigned char *v, size_t row_bytes,
@@ -85,42 +99,57 @@ VEC_INLINE void attn_pv_rows(enum vec_kind kind, size_t n, size_t hd, const floa
     if (d < hd) attn_pv_rest(kind, n, hd - d, d, p, pstride, npos, v, row_bytes, o, ostride);
 }
 
-/* Values as F32 rows of `wide` floats, a whole number of groups, zeros behind hd. */
+VEC_INLINE void attn_pv_all(enum vec_kind kind, size_t hd, size_t nq, const float *p,
+                            size_t pstride, size_t npos, const unsigned char *v, size_t row_bytes,
+                            float *o, size_t ostride)
+{
+#define ATTN_CASE(c) \
+    case c: attn_pv_rows(kind, c, hd, p, pstride, npos, v, row_bytes, o, ostride); break
+    for (size_t n; nq; nq -= n, p += n * pstride, o += n * ostride) {
+        n = nq / ((nq + ATTN_ROWS - 1) / ATTN_ROWS); /* evenly */
+        switch (n) {
+            ATTN_CASE(1);
+            ATTN_CASE(2);
+            ATTN_CASE(3);
+#if ATTN_ROWS > 3
+            ATTN_CASE(4);
+            ATTN_CASE(5);
+            ATTN_CASE(6);
+#endif
+        }
+    }
+#undef ATTN_CASE
+}
+
+/* Values as F32 rows of `wide` floats, whole vectors. */
 VEC_INLINE void attn_unpack(enum vec_kind kind, size_t hd, size_t wide, size_t npos,
                             const unsigned char *v, size_t row_bytes, float *to)
 {
     for (size_t j = 0; j < npos; j++, v += row_bytes, to += wide) {
         size_t d = 0;
         for (; d + VN <= hd; d += VN) vec_store(to + d, vec_row(kind, v, d));
-        if (d < hd) {
-            vec_store(to + d, vec_row_n(kind, v, d, hd - d));
-            d += VN;
-        }
-        for (; d < wide; d += VN) vec_store(to + d, vec_zero());
+        if (d < hd) vec_store(to + d, vec_row_n(kind, v, d, hd - d));
     }
+}
+
+static void attn_pv_f32(size_t hd, size_t nq, const float *p, size_t pstride, size_t npos,
+                        const void *v, size_t row_bytes, float *o, size_t ostride, void *scratch)
+{
+    (void)scratch;
+    attn_pv_all(VEC_F32, hd, nq, p, pstride, npos, v, row_bytes, o, ostride);
 }
 
 VEC_INLINE void attn_pv(enum vec_kind kind, size_t hd, size_t nq, const float *p, size_t pstride,
                         size_t npos, const void *v, size_t row_bytes, float *o, size_t ostride,
                         void *scratch)
 {
-    if (nq >= ATTN_TILE_FROM) {
-        size_t wide = (hd + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-        attn_unpack(kind, hd, wide, npos, v, row_bytes, scratch);
-        tile_mul(npos, scratch, TILE_ROWS, wide, hd, p, 4 * pstride, nq, o, ostride, 1);
+    if (nq < ATTN_UNPACK_FROM(kind)) {
+        attn_pv_all(kind, hd, nq, p, pstride, npos, v, row_bytes, o, ostride);
         return;
     }
-    switch (nq) {
-    case 1: attn_pv_rows(kind, 1, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 2: attn_pv_rows(kind, 2, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 3: attn_pv_rows(kind, 3, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 4: attn_pv_rows(kind, 4, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 5: attn_pv_rows(kind, 5, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 6: attn_pv_rows(kind, 6, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 7: attn_pv_rows(kind, 7, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    case 8: attn_pv_rows(kind, 8, hd, p, pstride, npos, v, row_bytes, o, ostride); break;
-    default: break;
-    }
+    size_t wide = (hd + VN - 1) / VN * VN;
+    attn_unpack(kind, hd, wide, npos, v, row_bytes, scratch);
+    attn_pv_f32(hd, nq, p, pstride, npos, scratch, 4 * wide, o, ostride, NULL);
 }
 
 /* Keeping a row. The forms are those of ref/attn.c, to the bit. */

@@ -6,41 +6,52 @@
  *
  * A tile of R rows and N activations keeps R * N sums in registers, so that every loaded and
  * converted vector of W serves N products and every one of A serves R. One activation reads W at
- * memory speed; up to DOT_ACTS share one reading. More go over a chunk of rows that the cache
- * still holds.
+ * memory speed: rows are short streams, which the processor's own prefetching is late for, so a
+ * tile asks for the rows of the next. More activations than DOT_ACTS go in several passes over a
+ * chunk of rows that the cache still holds; more at a time would not fit the first cache
+ * themselves.
  */
 #ifndef KERN_VEC_DOT_H
 #define KERN_VEC_DOT_H
 
 #include "kern/vec/vec.h"
 
-#define DOT_ACTS 8
-#define DOT_CHUNK 24 /* a multiple of every DOT_ROWS */
+#define DOT_ACTS 4
+#define DOT_CHUNK 48 /* a multiple of every DOT_ROWS */
 
-/* Rows of a tile for so many activations: R * N sums + R rows + 1 within the registers. */
+/* Rows of a tile for so many activations: sums, rows and one activation within the registers. */
 #if VEC_REGISTERS >= 32
-#define DOT_ROWS(n) ((n) <= 2 ? 8 : (n) <= 4 ? 4 : 3)
+#define DOT_ROWS(n) ((n) <= 2 ? 8 : 4)
 #else
-#define DOT_ROWS(n) ((n) <= 2 ? 4 : (n) <= 3 ? 3 : (n) <= 4 ? 2 : 1)
+#define DOT_ROWS(n) ((n) <= 1 ? 8 : (n) <= 2 ? 4 : 3)
 #endif
-#define DOT_SUMS 24
+#define DOT_SUMS 16
 #define DOT_K (128 * VN) /* no float sum grows over more than 128 products of a lane */
 
-/* sum[a * rows + r] += products of elements from .. to; every element but the last of a row in
- * whole vectors. */
+/* sum[a * rows + r] += v[r] * A[a] over one vector's elements. */
+VEC_INLINE void dot_step(size_t rows, size_t n, const vf v[8], const unsigned char *act,
+                         size_t astride, vf sum[DOT_SUMS])
+{
+    VEC_UNROLL for (size_t a = 0; a < n; a++) {
+        vf x = vec_load(act + a * astride);
+        VEC_UNROLL for (size_t r = 0; r < rows; r++)
+            sum[a * rows + r] = vec_fma(v[r], x, sum[a * rows + r]);
+    }
+}
+
+/* The products of elements from .. to. */
 VEC_INLINE void dot_slice(enum vec_kind kind, size_t rows, size_t n, size_t from, size_t to,
                           const unsigned char *w, size_t wstride, const unsigned char *act,
                           size_t astride, vf sum[DOT_SUMS])
 {
-    vf v[DOT_ACTS];
+    vf v[8];
     size_t i = from;
     for (; i + VN <= to; i += VN) {
-        VEC_UNROLL for (size_t r = 0; r < rows; r++) v[r] = vec_row(kind, w + r * wstride, i);
-        VEC_UNROLL for (size_t a = 0; a < n; a++) {
-            vf x = vec_load(act + a * astride + 4 * i);
-            VEC_UNROLL for (size_t r = 0; r < rows; r++)
-                sum[a * rows + r] = vec_fma(v[r], x, sum[a * rows + r]);
+        VEC_UNROLL for (size_t r = 0; r < rows; r++) {
+            __builtin_prefetch(vec_at(kind, w + (r + rows) * wstride, i), 0, 2); /* second cache */
+            v[r] = vec_row(kind, w + r * wstride, i);
         }
+        dot_step(rows, n, v, act + 4 * i, astride, sum);
     }
     if (i == to) return;
     VEC_UNROLL for (size_t r = 0; r < rows; r++) v[r] = vec_row_n(kind, w + r * wstride, i, to - i);
@@ -48,6 +59,26 @@ VEC_INLINE void dot_slice(enum vec_kind kind, size_t rows, size_t n, size_t from
         vf x = vec_load_n(act + a * astride + 4 * i, to - i);
         VEC_UNROLL for (size_t r = 0; r < rows; r++)
             sum[a * rows + r] = vec_fma(v[r], x, sum[a * rows + r]);
+    }
+}
+
+/* The same for blocks of 32 with one step each, made a vector once a block. */
+VEC_INLINE void dot_slice_q8_0(size_t rows, size_t n, size_t from, size_t to,
+                               const unsigned char *w, size_t wstride, const unsigned char *act,
+                               size_t astride, vf sum[DOT_SUMS])
+{
+    vf v[8], d[8];
+    for (size_t i = from; i < to; i += 32) {
+        const unsigned char *block = w + i / 32 * 34;
+        VEC_UNROLL for (size_t r = 0; r < rows; r++) {
+            __builtin_prefetch(block + (r + rows) * wstride, 0, 2);
+            d[r] = vec_set_f16(block + r * wstride);
+        }
+        VEC_UNROLL for (size_t h = 0; h < 32; h += VN) {
+            VEC_UNROLL for (size_t r = 0; r < rows; r++)
+                v[r] = vec_mul(d[r], vec_from_i8(block + r * wstride + 2 + h));
+            dot_step(rows, n, v, act + 4 * (i + h), astride, sum);
+        }
     }
 }
 
@@ -61,7 +92,10 @@ VEC_INLINE void dot_tile(enum vec_kind kind, size_t rows, size_t n, size_t k,
         size_t end = k - at < DOT_K ? k : at + DOT_K;
         vf sum[DOT_SUMS];
         VEC_UNROLL for (size_t t = 0; t < DOT_SUMS; t++) sum[t] = vec_zero();
-        dot_slice(kind, rows, n, at, end, w, wstride, act, astride, sum);
+        if (kind == VEC_Q8_0)
+            dot_slice_q8_0(rows, n, at, end, w, wstride, act, astride, sum);
+        else
+            dot_slice(kind, rows, n, at, end, w, wstride, act, astride, sum);
         VEC_UNROLL for (size_t t = 0; t < rows * n; t += 4) {
             float four[4];
             vec_sum4(sum[t], sum[t + 1], sum[t + 2], sum[t + 3], four);
@@ -93,18 +127,16 @@ VEC_INLINE void dot_mul(enum vec_kind kind, size_t k, const void *weights, size_
     for (size_t at = 0; at < nrow; at += DOT_CHUNK) {
         const unsigned char *w = (const unsigned char *)weights + at * wstride;
         size_t m = nrow - at < DOT_CHUNK ? nrow - at : DOT_CHUNK;
-        for (size_t a = 0; a < nact; a += DOT_ACTS) {
+        for (size_t a = 0, n; a < nact; a += n) {
+            size_t passes = (nact - a + DOT_ACTS - 1) / DOT_ACTS;
             const unsigned char *x = (const unsigned char *)act + a * astride;
             float *y = out + a * ostride + at;
-            switch (nact - a) {
+            n = (nact - a) / passes; /* evenly */
+            switch (n) {
             case 1: dot_rows(kind, 1, k, w, wstride, m, x, astride, y, ostride); break;
             case 2: dot_rows(kind, 2, k, w, wstride, m, x, astride, y, ostride); break;
             case 3: dot_rows(kind, 3, k, w, wstride, m, x, astride, y, ostride); break;
-            case 4: dot_rows(kind, 4, k, w, wstride, m, x, astride, y, ostride); break;
-            case 5: dot_rows(kind, 5, k, w, wstride, m, x, astride, y, ostride); break;
-            case 6: dot_rows(kind, 6, k, w, wstride, m, x, astride, y, ostride); break;
-            case 7: dot_rows(kind, 7, k, w, wstride, m, x, astride, y, ostride); break;
-            default: dot_rows(kind, 8, k, w, wstride, m, x, astride, y, ostride); break;
+            default: dot_rows(kind, 4, k, w, wstride, m, x, astride, y, ostride); break;
             }
         }
     }

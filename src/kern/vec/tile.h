@@ -19,8 +19,6 @@
 
 #include "kern/vec/vec.h"
 
-#include <string.h>
-
 #define TILE_ROWS (2 * VN)
 #define TILE_K 256
 #define TILE_LD (TILE_K + 16) /* stride of the copied rows */
@@ -62,8 +60,8 @@ VEC_INLINE void tile_pack(enum vec_kind kind, size_t k, const void *w, size_t ws
 /* VN steps of k with each activation's VN numbers in one register, taken lane by lane. */
 #define TILE_STEP(lane)                                                             \
     do {                                                                            \
-        vf p0 = vec_load(panel + (i + (lane)) * pstride);                           \
-        vf p1 = vec_load(panel + (i + (lane)) * pstride + VN);                      \
+        vf p0 = vec_load(panel + (i + (lane)) * TILE_ROWS);                           \
+        vf p1 = vec_load(panel + (i + (lane)) * TILE_ROWS + VN);                      \
         VEC_UNROLL for (size_t a = 0; a < n; a++) {                                 \
             sum[2 * a] = vec_fma_lane(p0, v[a], lane, sum[2 * a]);                  \
             sum[2 * a + 1] = vec_fma_lane(p1, v[a], lane, sum[2 * a + 1]);          \
@@ -71,9 +69,8 @@ VEC_INLINE void tile_pack(enum vec_kind kind, size_t k, const void *w, size_t ws
     } while (0)
 #endif
 
-/* sum[2a], sum[2a+1] += the products of x[a][0 .. k) with k rows of the panel, pstride floats
- * apart. */
-VEC_INLINE void tile_sums(size_t n, size_t k, const float *panel, size_t pstride, const float *x,
+/* sum[2a], sum[2a+1] += the products of x[a][0 .. k) with k rows of the panel. */
+VEC_INLINE void tile_sums(size_t n, size_t k, const float *panel, const float *x,
                           vf sum[2 * TILE_ACTS])
 {
     size_t i = 0;
@@ -88,7 +85,7 @@ VEC_INLINE void tile_sums(size_t n, size_t k, const float *panel, size_t pstride
     }
 #endif
     for (; i < k; i++) {
-        vf p0 = vec_load(panel + i * pstride), p1 = vec_load(panel + i * pstride + VN);
+        vf p0 = vec_load(panel + i * TILE_ROWS), p1 = vec_load(panel + i * TILE_ROWS + VN);
         VEC_UNROLL for (size_t a = 0; a < n; a++) {
             vf v = vec_set(x[a * TILE_LD + i]);
             sum[2 * a] = vec_fma(v, p0, sum[2 * a]);
@@ -98,12 +95,12 @@ VEC_INLINE void tile_sums(size_t n, size_t k, const float *panel, size_t pstride
 }
 
 /* One tile: out[a * ostride + r] (+)= ..., r < TILE_ROWS. */
-VEC_INLINE void tile_one(size_t n, size_t k, const float *panel, size_t pstride, const float *x,
-                         float *out, size_t ostride, int add)
+VEC_INLINE void tile_one(size_t n, size_t k, const float *panel, const float *x, float *out,
+                         size_t ostride, int add)
 {
     vf sum[2 * TILE_ACTS];
     VEC_UNROLL for (size_t t = 0; t < 2 * n; t++) sum[t] = vec_zero();
-    tile_sums(n, k, panel, pstride, x, sum);
+    tile_sums(n, k, panel, x, sum);
     VEC_UNROLL for (size_t t = 0; t < 2 * n; t++) {
         float *y = out + t / 2 * ostride + t % 2 * VN;
         vec_store(y, add ? vec_add(vec_load(y), sum[t]) : sum[t]);
@@ -111,11 +108,11 @@ VEC_INLINE void tile_one(size_t n, size_t k, const float *panel, size_t pstride,
 }
 
 static __attribute__((noinline)) void tile_any(size_t n, size_t k, const float *panel,
-                                               size_t pstride, const float *x, float *out,
-                                               size_t ostride, int add)
+                                               const float *x, float *out, size_t ostride,
+                                               int add)
 {
 #define TILE_CASE(c) \
-    case c: tile_one(c, k, panel, pstride, x, out, ostride, add); break
+    case c: tile_one(c, k, panel, x, out, ostride, add); break
     switch (n) {
         TILE_CASE(1);
         TILE_CASE(2);
@@ -138,11 +135,11 @@ static __attribute__((noinline)) void tile_any(size_t n, size_t k, const float *
 }
 
 /* The same where only `width` columns are there to be written. */
-static void tile_part(size_t n, size_t k, const float *panel, size_t pstride, const float *x,
-                      size_t width, float *out, size_t ostride, int add)
+static void tile_part(size_t n, size_t k, const float *panel, const float *x, size_t width,
+                      float *out, size_t ostride, int add)
 {
     float part[TILE_ACTS * TILE_ROWS];
-    tile_any(n, k, panel, pstride, x, part, TILE_ROWS, 0);
+    tile_any(n, k, panel, x, part, TILE_ROWS, 0);
     for (size_t a = 0; a < n; a++)
         for (size_t r = 0; r < width; r++) {
             float *y = out + a * ostride + r, v = part[a * TILE_ROWS + r];
@@ -150,29 +147,33 @@ static void tile_part(size_t n, size_t k, const float *panel, size_t pstride, co
         }
 }
 
-/* out[a * ostride + r] (+)= sum over i < k of P[i][r] * A[a][i], r < width. P[i][r] stands at
- * panel[r / TILE_ROWS * gstride + i * pstride + r % TILE_ROWS]; its rows are whole groups. */
-static __attribute__((noinline)) void tile_mul(size_t k, const float *panel, size_t gstride,
-                                               size_t pstride, size_t width, const void *act,
-                                               size_t astride, size_t nact, float *out,
-                                               size_t ostride, int add)
+/* Up to TILE_K numbers of a row of A to where the tile wants them. */
+static void tile_copy(size_t n, const unsigned char *from, float *to)
+{
+    size_t i = 0;
+    for (; i + VN <= n; i += VN) vec_store(to + i, vec_load(from + 4 * i));
+    if (i < n) vec_store(to + i, vec_load_n(from + 4 * i, n - i));
+}
+
+/* out[a * ostride + r] = sum over i < k of the panel's [r][i] * A[a][i], r < nrow. */
+static void tile_mul(size_t k, const float *panel, size_t nrow, const void *act, size_t astride,
+                     size_t nact, float *out, size_t ostride)
 {
     float x[TILE_ACTS * TILE_LD];
     for (size_t a = 0; a < nact; a += TILE_ACTS) {
         size_t n = nact - a < TILE_ACTS ? nact - a : TILE_ACTS, at = 0;
         do {
             size_t slice = k - at < TILE_K ? k - at : TILE_K;
-            for (size_t b = 0; b < n && slice; b++)
-                memcpy(x + b * TILE_LD, (const unsigned char *)act + (a + b) * astride + 4 * at,
-                       4 * slice);
-            for (size_t r = 0; r < width; r += TILE_ROWS) {
-                const float *p = panel + r / TILE_ROWS * gstride + at * pstride;
-                size_t m = width - r < TILE_ROWS ? width - r : TILE_ROWS;
+            for (size_t b = 0; b < n; b++)
+                tile_copy(slice, (const unsigned char *)act + (a + b) * astride + 4 * at,
+                          x + b * TILE_LD);
+            for (size_t r = 0; r < nrow; r += TILE_ROWS) {
+                const float *p = panel + r * k + at * TILE_ROWS;
                 float *y = out + a * ostride + r;
-                if (m == TILE_ROWS)
-                    tile_any(n, slice, p, pstride, x, y, ostride, add || at);
+                if (nrow - r >= TILE_ROWS)
+                    tile_any(n, slice, p, x, y, ostride, at > 0);
                 else
-                    tile_part(n, slice, p, pstride, x, m, y, ostride, add || at);
+                    tile_part(n, slice, p, x, nrow - r, y, ostride, at > 0);
             }
             at += slice;
         } while (at < k);

@@ -39,23 +39,30 @@
 /* What a row in memory is made of. */
 enum vec_kind { VEC_F32, VEC_F16, VEC_BF16, VEC_Q8_0 };
 
-/* Elements i .. i+VN of a row, exactly, in F32. i is a multiple of VN, so a Q8_0 block of 32 (a
- * binary16 step and 32 int8) is never straddled. */
+/* Where element i of a row begins, i a multiple of VN: a Q8_0 block of 32 (a binary16 step and 32
+ * int8) is never straddled. */
+VEC_INLINE const unsigned char *vec_at(enum vec_kind kind, const unsigned char *row, size_t i)
+{
+    return kind == VEC_Q8_0 ? row + i / 32 * 34 + 2 + i % 32 : row + i * (kind == VEC_F32 ? 4 : 2);
+}
+
+/* Elements i .. i+VN of a row, exactly, in F32. */
 VEC_INLINE vf vec_row(enum vec_kind kind, const unsigned char *row, size_t i)
 {
-    if (kind == VEC_F32) return vec_load(row + 4 * i);
-    if (kind == VEC_F16) return vec_from_f16(row + 2 * i);
-    if (kind == VEC_BF16) return vec_from_bf16(row + 2 * i);
-    const unsigned char *block = row + i / 32 * 34;
-    return vec_mul(vec_set_f16(block), vec_from_i8(block + 2 + i % 32));
+    const unsigned char *at = vec_at(kind, row, i);
+    if (kind == VEC_F32) return vec_load(at);
+    if (kind == VEC_F16) return vec_from_f16(at);
+    if (kind == VEC_BF16) return vec_from_bf16(at);
+    return vec_mul(vec_set_f16(row + i / 32 * 34), vec_from_i8(at));
 }
 
 /* The first n < VN of them, zeros beyond. Not for Q8_0, whose rows are whole blocks. */
 VEC_INLINE vf vec_row_n(enum vec_kind kind, const unsigned char *row, size_t i, size_t n)
 {
-    if (kind == VEC_F32) return vec_load_n(row + 4 * i, n);
-    if (kind == VEC_F16) return vec_from_f16_n(row + 2 * i, n);
-    if (kind == VEC_BF16) return vec_from_bf16_n(row + 2 * i, n);
+    const unsigned char *at = vec_at(kind, row, i);
+    if (kind == VEC_F32) return vec_load_n(at, n);
+    if (kind == VEC_F16) return vec_from_f16_n(at, n);
+    if (kind == VEC_BF16) return vec_from_bf16_n(at, n);
     return vec_zero();
 }
 

@@ -6,5 +6,5 @@
 
 void kern_float_init_avx512(struct kern *k)
 {
-    vec_fill(k, 16);
+    vec_fill(k, 64);
 }
