@@ -136,7 +136,8 @@ static int decode_loop(struct run *r, int64_t start, struct lar_err *err)
     for (;;) {
         int32_t id = sampler_pick(r->sampler, session_logits(s));
         if (id < 0)
-            return lar_fail(err, LAR_EFORMAT, "the model gave no usable number for any token (all NaN): is the file damaged?");
+            return lar_fail(err, LAR_EFORMAT,
+                            "the model gave no usable number for any token (all NaN): is the file damaged?");
         if (!first) {
             first = time_ns();
             res->first_token_ms = time_ms_since(start);
