@@ -38,7 +38,7 @@ static const struct splitter table[] = {
     {"kimi-k2", {split_kimi}, DONE},
     {"starcoder refact smollm codeshell exaone minerva-7b mellum2", {split_digit, split_gpt2}, 0},
     {"command-r", {split_digit, split_gpt2}, NFC},
-    {"falcon", {split_punct_falcon, split_gpt2, split_digits, split_ascii_digits3}, 0},
+    {"falcon", {split_punct_falcon, split_gpt2, split_ascii_digits3}, 0},
     {"default", {split_punct_falcon, split_gpt2, split_digits, split_ascii_digits3}, 0},
     {"deepseek-llm", {split_newline, split_scripts_sp, split_symbols_sp, split_spaces_end, split_cjk, split_digit}, 0},
     {"deepseek-coder", {split_newline, split_letters_sp, split_punct_sp, split_cjk, split_digit}, 0},
@@ -149,9 +149,13 @@ uint16_t split_class(uint32_t cp)
 #define SY (C_Y | C_X | C_BP)
 #define PW (C_P | C_X | C_BP | C_W) /* _ */
 const uint16_t split_ascii[128] = {
-    Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, SP, NL, SP, SP, NL, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_,
-    SP, PU, PU, PU, SY, PU, PU, PU, PU, PU, PU, SY, PU, PU, PU, PU, DI, DI, DI, DI, DI, DI, DI, DI, DI, DI, PU, PU, SY, SY, SY, PU,
-    PU, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, PU, PU, PU, SY, PW,
-    SY, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, PU, SY, PU, SY, Z_,
+    Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, SP, NL, SP, SP, NL, Z_, Z_,
+    Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_, Z_,
+    SP, PU, PU, PU, SY, PU, PU, PU, PU, PU, PU, SY, PU, PU, PU, PU,
+    DI, DI, DI, DI, DI, DI, DI, DI, DI, DI, PU, PU, SY, SY, SY, PU,
+    PU, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP,
+    UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, UP, PU, PU, PU, SY, PW,
+    SY, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO,
+    LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, PU, SY, PU, SY, Z_,
 };
 // clang-format on

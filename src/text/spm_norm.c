@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/spm_norm.c: SentencePiece's normaliser (its normalizer.cc states the rules).
+ *
+ * Text is read piece by piece: one of the user's own pieces stays as it is; else the longest entry of the model's map is replaced; else one
+ * character is copied, or U+FFFD for a byte that is none. The map is a double array (darts-clone's units, cited below) with the replacement
+ * texts behind it, both from the file: every step is checked.
+ */
+#include "base/utf8.h"
+#include "text/vocab_impl.h"
+
+#define SPACE_SIGN "\xe2\x96\x81"
+
+static uint32_t unit(struct str trie, size_t i)
+{
+    uint32_t u = 0;
+    for (size_t b = 0; b < 4; b++) u |= (uint32_t)(unsigned char)trie.p[4 * i + b] << 8 * b;
+    return u;
+}
+
+/* The longest entry of the map that s begins with: its length, 0 for none; the place of its replacement in *at.
+ * A unit: bits 0-7 and 31 label, bit 8 has a leaf, bits 10-30 offset, bit 9 shifts it by 8 (darts.h, DoubleArrayUnit). */
+static size_t map_longest(const struct vocab *v, struct str s, size_t *at)
+{
+    size_t units = v->map_trie.n / 4, node = 0, longest = 0;
+    if (!units) return 0;
+    uint32_t u = unit(v->map_trie, 0);
+    node ^= (size_t)(u >> 10) << ((u & 512) >> 6);
+    for (size_t i = 0; i < s.n; i++) {
+        node ^= (unsigned char)s.p[i];
+        if (node >= units) break;
+        u = unit(v->map_trie, node);
+        if ((u & 0x800000ff) != (unsigned char)s.p[i]) break;
+        node ^= (size_t)(u >> 10) << ((u & 512) >> 6);
+        if (!(u & 256)) continue;
+        if (node >= units) break;
+        longest = i + 1;
+        *at = unit(v->map_trie, node) & 0x7fffffff;
+    }
+    return longest;
+}
+
+/* The replacement text at a place of the map: up to its NUL. */
+static struct str map_text(const struct vocab *v, size_t at)
+{
+    struct str s = str_from(v->map_text, at);
+    const char *end = s.n ? memchr(s.p, 0, s.n) : NULL;
+    return (struct str){s.p, end ? (size_t)(end - s.p) : s.n};
+}
+
+static int has_space_sign(struct str s)
+{
+    for (size_t i = 0; i + 3 <= s.n; i++)
+        if (!memcmp(s.p + i, SPACE_SIGN, 3)) return 1;
+    return 0;
+}
+
+/* What the first part of s (s.n > 0) becomes; its length in *n. */
+static struct str normalise_prefix(const struct vocab *v, struct str s, size_t *n)
+{
+    size_t at;
+    int32_t id = v->user.nnode && v->user.root[(unsigned char)s.p[0]] ? trie_longest(&v->user, s, n) : -1;
+    if (id >= 0 && !has_space_sign(vocab_piece(v, id))) return (struct str){s.p, *n};
+    if ((*n = map_longest(v, s, &at))) return map_text(v, at);
+    uint32_t cp;
+    if ((*n = utf8_decode(s.p, s.n, &cp))) return (struct str){s.p, *n};
+    *n = 1;
+    return STR("\xef\xbf\xbd");
+}
+
+/* Turns every U+2581 of b into a space. */
+static void fold_space_signs(struct buf *b)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < b->n;) {
+        if (b->n - i >= 3 && !memcmp(b->p + i, SPACE_SIGN, 3)) {
+            b->p[out++] = ' ';
+            i += 3;
+        } else {
+            b->p[out++] = b->p[i++];
+        }
+    }
+    b->n = out;
+}
+
+/* Copies text without a map. */
+static void copy_clean(struct str s, struct buf *out)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < s.n;) {
+        uint32_t cp;
+        size_t k = (unsigned char)s.p[i] < 0x80 ? 1 : utf8_decode(s.p + i, s.n - i, &cp);
+        if (!k) {
+            buf_add(out, s.p + done, i - done);
+            buf_puts(out, "\xef\xbf\xbd");
+            done = ++i;
+        } else {
+            i += k;
+        }
+    }
+    buf_add(out, s.p + done, s.n - done);
+}
+
+int spm_clean(struct encoder *e, struct str *s)
+{
+    if (!has_space_sign(*s) && utf8_valid(s->p, s->n)) return 0;
+    buf_clear(&e->norm);
+    copy_clean(*s, &e->norm);
+    if (e->norm.failed) return encoder_nomem(e);
+    fold_space_signs(&e->norm);
+    *s = buf_view(&e->norm);
+    return 0;
+}
+
+static int wants_prefix(const struct vocab *v, struct str s, int first)
+{
+    if (!v->add_prefix || !v->prefix_first) return v->add_prefix;
+    return first && !str_starts(s, STR(" ")) && !str_starts(s, STR(SPACE_SIGN));
+}
+
+static int ends_in_space(const struct buf *b, size_t *n)
+{
+    if (b->n && b->p[b->n - 1] == ' ') return *n = 1, 1;
+    return b->n >= 3 && !memcmp(b->p + b->n - 3, SPACE_SIGN, 3) ? (*n = 3, 1) : 0;
+}
+
+/* The general case: a map, or white space to remove, or the user's own pieces. */
+static void normalise(const struct vocab *v, struct str s, int prefix, struct buf *out)
+{
+    size_t k;
+    int after_space = v->remove_spaces;
+    while (v->remove_spaces && s.n && str_is(normalise_prefix(v, s, &k), " ")) s = str_from(s, k);
+    if (!s.n) return;
+    if (prefix) buf_putc(out, ' ');
+    for (; s.n; s = str_from(s, k)) {
+        struct str t = normalise_prefix(v, s, &k);
+        while (after_space && t.n && t.p[0] == ' ') t = str_from(t, 1);
+        if (t.n) after_space = v->remove_spaces && t.p[t.n - 1] == ' ';
+        buf_str(out, t);
+    }
+    while (v->remove_spaces && ends_in_space(out, &k)) out->n -= k;
+}
+
+int spm_normalise(struct encoder *e, struct str *s, int first)
+{
+    const struct vocab *v = e->v;
+    struct buf *b = &e->norm;
+    int prefix = s->n && wants_prefix(v, *s, first);
+    buf_clear(b);
+    if (v->map_trie.n || v->remove_spaces) {
+        normalise(v, *s, prefix, b);
+    } else {
+        if (prefix) buf_putc(b, ' ');
+        copy_clean(*s, b);
+    }
+    if (b->failed) return encoder_nomem(e);
+    fold_space_signs(b);
+    *s = buf_view(b);
+    return 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/unigram.c: SentencePiece Unigram: the split of the text whose pieces have the largest sum of scores (Viterbi).
+ *
+ * best[i] is the best split of the first i bytes: best[i] = max over pieces that end at i of best[begin] + score(piece). Sums are kept in
+ * floats and compared in doubles, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
+ * EncodeOptimized). A character that begins no piece of its own length is unknown, at the lowest score less ten. One of the user's own pieces
+ * gets its length in bytes times the highest score, less 0.1: so it is always taken.
+ */
+#include <float.h>
+
+#include "text/bpe.h"
+
+struct best {
+    float score;
+    uint32_t begin; /* of the last piece; NOWHERE before any ends here */
+    int32_t id;
+};
+
+#define NOWHERE 0xffffffffu
+
+int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
+{
+    (void)g;
+    int rc = 0;
+    v->score_min = FLT_MAX;
+    v->score_max = FLT_MIN;
+    if (v->unk < 0)
+        return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.unknown_token_id: missing; a t5 tokenizer needs it");
+    for (int32_t i = 0; i < v->n && rc == 0; i++) {
+        int t = vocab_type_of(v, i);
+        if (t == TOKEN_NORMAL && v->score[i] < v->score_min) v->score_min = v->score[i];
+        if (t == TOKEN_NORMAL && v->score[i] > v->score_max) v->score_max = v->score[i];
+        if ((t == TOKEN_NORMAL || t == TOKEN_USER) && vocab_raw(v, i).n)
+            rc = vocab_trie_add(&v->pieces, v, i, err);
+    }
+    return rc;
+}
+
+static double score_of(const struct vocab *v, int32_t id)
+{
+    if (vocab_type_of(v, id) != TOKEN_USER) return (double)v->score[id];
+    float bonus = (float)vocab_piece(v, id).n * v->score_max;
+    return (double)bonus - 0.1;
+}
+
+/* Offers best[end] a path. */
+static void offer(struct best *b, double score, uint32_t begin, int32_t id)
+{
+    if (b->begin != NOWHERE && !((float)score > b->score)) return;
+    *b = (struct best){(float)score, begin, id};
+}
+
+static void find_best(const struct vocab *v, struct str s, struct best *best)
+{
+    const struct trie *t = &v->pieces;
+    float unknown = v->score_min - 10.0f;
+    for (size_t i = 0; i <= s.n; i++) best[i] = (struct best){0, NOWHERE, -1};
+    for (size_t at = 0, k; at < s.n; at += k) {
+        k = bpe_char_length(s.p[at]);
+        float here = best[at].score;
+        int single = 0;
+        uint32_t node = 0;
+        for (size_t i = at; i < s.n && t->nnode && (node = trie_step(t, node, (unsigned char)s.p[i])); i++) {
+            int32_t id = t->value[node];
+            if (id < 0) continue;
+            offer(&best[i + 1], score_of(v, id) + (double)here, (uint32_t)at, id);
+            if (i + 1 - at == k) single = 1;
+        }
+        if (!single) offer(&best[at + k], (double)(unknown + here), (uint32_t)at, v->unk);
+    }
+}
+
+static int push_piece(struct encoder *e, int32_t id, const char *p, size_t n)
+{
+    const struct vocab *v = e->v;
+    int rc = 0;
+    if (id != v->unk) return encoder_push(e, id);
+    if (!v->byte_tokens) return encoder_push_unk(e);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int32_t b = v->byte_id[(unsigned char)p[i]];
+        rc = b < 0 ? encoder_push_unk(e) : encoder_push(e, b);
+    }
+    return rc;
+}
+
+int unigram_encode(struct encoder *e, struct str s, int first)
+{
+    int rc = spm_normalise(e, &s, first);
+    if (rc < 0 || !s.n) return rc;
+    if (s.n >= NOWHERE) return lar_fail(e->err, LAR_ELIMIT, "tokenizing: the text is too long when normalised");
+    struct best *best = encoder_scratch(e, (s.n + 1) * sizeof *best);
+    if (!best) return LAR_ENOMEM;
+    find_best(e->v, s, best);
+    /* Back from the end, turning the links round: afterwards begin is where the piece from here ends. */
+    uint32_t end = (uint32_t)s.n, next = NOWHERE;
+    int32_t id = -1;
+    for (uint32_t at = end;;) {
+        struct best b = best[at];
+        best[at].begin = next;
+        best[at].id = id;
+        if (at == 0) break;
+        next = at;
+        id = b.id;
+        at = b.begin;
+    }
+    for (uint32_t at = 0; at < end && rc == 0; at = best[at].begin)
+        rc = push_piece(e, best[at].id, s.p + at, best[at].begin - at);
+    return rc;
+}

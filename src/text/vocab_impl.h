@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/vocab_impl.h: what a vocabulary is inside. Private to the tokenizers (vocab*.c, bpe*.c, spm*.c, unigram*.c, wordpiece.c).
+ *
+ * Every piece is kept as the bytes that it stands for in running text: byte-level alphabets are decoded, the space sign U+2581 is a
+ * space, <0x0A> is a line end. Text is looked up in that form, so that encoding and decoding share one pool, and " the" is four bytes.
+ * After loading nothing changes but `whole`, where encoders note what they found out; any two would note the same.
+ */
+#ifndef TEXT_VOCAB_IMPL_H
+#define TEXT_VOCAB_IMPL_H
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "text/split.h"
+#include "text/vocab.h"
+#include "text/vocab_table.h"
+#include "text/vocab_trie.h"
+
+#define PIECE_MAX 2048 /* bytes; a longer piece is refused: real ones stay far below */
+
+#define VOCAB_ALPHABET 324 /* characters of GPT-2's alphabet of bytes */
+
+enum vocab_kind {
+    VOCAB_BPE,       /* gpt2: merges over bytes, words by a splitter */
+    VOCAB_CHARS,     /* gemma4: merges over characters, bytes where a character is unknown */
+    VOCAB_SPM,       /* llama: SentencePiece BPE: what is a piece may merge, the best score first */
+    VOCAB_UNIGRAM,   /* t5: SentencePiece Unigram */
+    VOCAB_WORDPIECE, /* bert */
+};
+
+/* Flags beside the type in vocab.type[]. */
+enum { TOKEN_TYPE = 7, TOKEN_LSTRIP = 16, TOKEN_RSTRIP = 32, TOKEN_ENDS = 64 };
+
+enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
+
+struct merge {
+    uint64_t pair; /* left << 32 | right; left is an id, so never all ones */
+    uint32_t rank;
+    int32_t id; /* what they become */
+};
+
+struct vocab {
+    enum vocab_kind kind;
+    int32_t n;
+    const struct gguf_kv *tokens;
+    uint32_t *off;           /* [n + 1] where pieces begin in pool */
+    char *pool;
+    uint8_t *type;           /* [n] enum token_type and flags */
+    atomic_uchar *whole;     /* [n] WHOLE_*: do its own bytes, as a word, become this token? */
+    float *score;            /* [n]; SPM and Unigram */
+    struct vocab_table table;
+    size_t piece_max;        /* bytes of the longest piece */
+    int twins;               /* two pieces stand for the same bytes */
+    struct merge *merge;     /* hash table; BPE and CHARS */
+    uint32_t merge_mask;
+    int merge_shift;
+    int32_t byte_id[256];    /* the token of a byte, or -1 */
+    int16_t alphabet[VOCAB_ALPHABET]; /* the byte of a character below U+0144 in that alphabet, or -1 */
+    int32_t unk;             /* what unknown characters become, or -1 */
+    struct vocab_special special;
+    const struct splitter *split;
+    struct trie added;       /* tokens that are found in text before anything else; SPM, Unigram: control tokens */
+    struct trie user;        /* SPM, Unigram: the user's own pieces, found after normalising */
+    struct trie pieces;      /* Unigram, WordPiece: all others */
+    int byte_tokens;         /* there are <0x00> ... <0xFF> */
+    int add_prefix, prefix_first, remove_spaces; /* SPM, Unigram: see spm_load.c */
+    int unused_pieces;       /* SPM: some are of type unused and taken apart again */
+    int lowercase, strip_accents; /* WordPiece */
+    uint8_t joins[6];        /* CHARS, SPM: does any piece hold class a before class b? bit b of [a] */
+    float score_min, score_max; /* Unigram: of normal pieces */
+    struct str map_trie, map_text; /* Unigram: the model's own normalisation */
+    struct arena a;
+};
+
+static inline struct str vocab_raw(const struct vocab *v, int32_t id)
+{
+    return (struct str){v->pool + v->off[id], v->off[id + 1] - v->off[id]};
+}
+static inline int vocab_type_of(const struct vocab *v, int32_t id)
+{
+    return v->type[id] & TOKEN_TYPE;
+}
+/* The piece that running text may become, by its bytes (n > 0); -1 for none. */
+static inline int32_t vocab_find_raw(const struct vocab *v, uint64_t key, const char *p, size_t n)
+{
+    if (n > v->piece_max) return -1;
+    return vocab_table_find(&v->table, v->pool, v->off, key, p, n, 0);
+}
+
+/* ---- loading (vocab.c calls them in this order) ------------------------------------------------------------------- */
+
+/* vocab_load.c: the pool, the types, the table. */
+int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err);
+int vocab_load_scores(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* The bytes of a normal piece as the file writes it; -1 when it cannot be one. out has room for s.n. */
+int64_t vocab_decode_text(const struct vocab *v, struct str s, char *out);
+/* vocab_special.c: special ids, end tokens, what a tokenizer adds. */
+int vocab_load_special(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* bpe_load.c: tokenizer.ggml.merges. */
+int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* spm.c, unigram.c, wordpiece.c: what is theirs. */
+int spm_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
+int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
+int wordpiece_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* vocab_added.c: the trie of added tokens. */
+int vocab_load_added(struct vocab *v, struct lar_err *err);
+/* vocab_joins.c: which kinds of characters no piece holds side by side. */
+void vocab_load_joins(struct vocab *v);
+/* A trie_add that explains itself. */
+int vocab_trie_add(struct trie *t, struct vocab *v, int32_t id, struct lar_err *err);
+
+/* ---- encoding -------------------------------------------------------------------------------------------------------- */
+
+/* A word that was encoded before, in this call. Words of up to eight bytes are their own key; longer ones are compared in the text. */
+struct seen {
+    uint64_t key;
+    uint32_t at;    /* where it lies in the text of its epoch */
+    uint32_t out;   /* where its ids lie in the output */
+    uint32_t epoch;
+    uint16_t len, n;
+};
+
+struct encoder {
+    const struct vocab *v;
+    struct ids *out;
+    struct lar_err *err;
+    const char *text;      /* the text of this epoch: what `at` counts from */
+    uint32_t epoch;
+    struct seen *seen;     /* NULL for short texts */
+    uint32_t seen_mask;
+    size_t unk_end;        /* out->n after the last unknown token: a next one is the same */
+    void *scratch;         /* for long words */
+    size_t scratch_bytes;
+    struct buf norm, norm2; /* normalised text */
+};
+
+/* Room for n bytes of scratch, its old contents lost; NULL (and err) when there is none. */
+void *encoder_scratch(struct encoder *e, size_t n);
+int encoder_nomem(struct encoder *e);
+
+static inline int encoder_push(struct encoder *e, int32_t id)
+{
+    struct ids *o = e->out;
+    if (o->n < o->cap) return o->id[o->n++] = id, 0;
+    return ids_add(o, id) < 0 ? encoder_nomem(e) : 0;
+}
+/* The unknown token, once for a run of unknown characters; nothing when the vocabulary has none. */
+static inline int encoder_push_unk(struct encoder *e)
+{
+    if (e->v->unk < 0 || (e->unk_end && e->unk_end == e->out->n)) return 0;
+    int rc = encoder_push(e, e->v->unk);
+    e->unk_end = e->out->n;
+    return rc;
+}
+
+/* The end of the part of s from `at` that merges cannot leave (vocab_joins.c); s is valid UTF-8. */
+size_t vocab_word_end(const struct vocab *v, struct str s, size_t at);
+/* s as pieces are kept: U+2581 a space, bytes that are no UTF-8 U+FFFD. It may be s itself or lie in e->norm. */
+int spm_clean(struct encoder *e, struct str *s);
+/* The same after SentencePiece's normalisation: the model's own map, its prefix, its rule for white space. In e->norm. */
+int spm_normalise(struct encoder *e, struct str *s, int first);
+
+/* Each takes one stretch of text between added tokens. first: it begins the text. */
+int bpe_encode(struct encoder *e, struct str s);
+int chars_encode(struct encoder *e, struct str s, int first);
+int spm_encode(struct encoder *e, struct str s, int first);
+int unigram_encode(struct encoder *e, struct str s, int first);
+int wordpiece_encode(struct encoder *e, struct str s);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/wordpiece.c: BERT's tokenizer: text is cleaned and cut at white space and punctuation, each word is covered with the longest
+ * pieces from the left, or is unknown.
+ *
+ * A GGUF writes a piece that begins a word with U+2581 before it and one that continues a word bare (BERT's own file: bare, and with ##).
+ * Both are found in one trie, by a space before the first. Cleaning is BertNormalizer's: control characters go, white space
+ * becomes a space, Chinese characters stand alone; then, as the file says, accents go (NFD without nonspacing marks) and case.
+ * A word of more than 100 characters is unknown.
+ */
+#include "base/utf8.h"
+#include "text/unicode.h"
+#include "text/vocab_impl.h"
+
+enum { WORD_MAX = 100 };
+
+int wordpiece_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
+{
+    int rc;
+    v->lowercase = 1;
+    if ((rc = gguf_bool(g, "tokenizer.ggml.normalizer.lowercase", &v->lowercase, err)) < 0) return rc;
+    v->strip_accents = v->lowercase;
+    if ((rc = gguf_bool(g, "tokenizer.ggml.normalizer.strip_accents", &v->strip_accents, err)) < 0) return rc;
+    if (v->unk < 0)
+        return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.unknown_token_id: missing; a bert tokenizer needs it");
+    rc = 0;
+    for (int32_t i = 0; i < v->n && rc == 0; i++) {
+        int t = vocab_type_of(v, i);
+        if (t != TOKEN_CONTROL && t != TOKEN_UNKNOWN && vocab_raw(v, i).n)
+            rc = vocab_trie_add(&v->pieces, v, i, err);
+    }
+    return rc;
+}
+
+/* The blocks of Chinese characters as BERT lists them. */
+static int is_chinese(uint32_t c)
+{
+    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
+           (c >= 0x2a700 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0xf900 && c <= 0xfaff) ||
+           (c >= 0x2f800 && c <= 0x2fa1f);
+}
+
+static void put(struct buf *b, uint32_t cp)
+{
+    char c[4];
+    buf_add(b, c, utf8_encode(cp, c));
+}
+
+/* Without what BERT deletes; white space as spaces; spaces round Chinese characters. Bytes that are no UTF-8 count as
+ * U+FFFD, which is deleted. */
+static void clean(struct str s, struct buf *out)
+{
+    for (size_t i = 0, k; i < s.n; i += k) {
+        uint32_t cp = 0xfffd;
+        k = utf8_decode(s.p + i, s.n - i, &cp);
+        if (!k) k = 1;
+        unsigned flags = unicode_of(cp).flags;
+        if (flags & UC_BERT_DELETE) continue;
+        if (flags & UC_SPACE) buf_putc(out, ' ');
+        else if (is_chinese(cp)) {
+            buf_putc(out, ' ');
+            buf_add(out, s.p + i, k);
+            buf_putc(out, ' ');
+        } else {
+            buf_add(out, s.p + i, k);
+        }
+    }
+}
+
+/* Takes away what is_mark says, lowers what is left. */
+static void fold(const struct vocab *v, struct str s, struct buf *out)
+{
+    for (size_t i = 0; i < s.n;) {
+        uint32_t cp, more = 0;
+        i += utf8_decode(s.p + i, s.n - i, &cp);
+        if (v->strip_accents && (unicode_of(cp).flags & UC_BERT_MARK)) continue;
+        if (v->lowercase) cp = unicode_lower(cp, &more);
+        put(out, cp);
+        if (more) put(out, more);
+    }
+}
+
+/* The longest pieces from the left over one word; all of it or unknown. */
+static int encode_word(struct encoder *e, struct str w)
+{
+    const struct vocab *v = e->v;
+    size_t start = e->out->n, chars = 0, n;
+    for (size_t i = 0; i < w.n; i++) chars += ((unsigned char)w.p[i] & 0xc0) != 0x80;
+    if (chars > WORD_MAX) return encoder_push(e, v->unk);
+    char text[1 + 4 * WORD_MAX];
+    text[0] = ' ';
+    memcpy(text + 1, w.p, w.n);
+    struct str rest = {text, w.n + 1};
+    while (rest.n) {
+        int32_t id = trie_longest(&v->pieces, rest, &n);
+        if (id < 0 || (rest.p == text && n == 1)) { /* a space alone begins no word */
+            e->out->n = start;
+            return encoder_push(e, v->unk);
+        }
+        int rc = encoder_push(e, id);
+        if (rc < 0) return rc;
+        rest = str_from(rest, n);
+    }
+    return 0;
+}
+
+static int is_punct(uint32_t cp)
+{
+    return cp < 0x80 ? cp > 0x20 && cp < 0x7f && !(cp - '0' < 10 || (cp | 32) - 'a' < 26)
+                     : (unicode_of(cp).flags & UC_BERT_PUNCT) != 0;
+}
+
+int wordpiece_encode(struct encoder *e, struct str s)
+{
+    const struct vocab *v = e->v;
+    struct buf *a = &e->norm, *b = &e->norm2;
+    buf_clear(a);
+    clean(s, a);
+    if (v->strip_accents) {
+        buf_clear(b);
+        unicode_nfd(buf_view(a), b);
+        struct buf *t = a;
+        a = b;
+        b = t;
+    }
+    buf_clear(b);
+    fold(v, buf_view(a), b);
+    if (a->failed || b->failed) return encoder_nomem(e);
+
+    int rc = 0;
+    struct str t = buf_view(b);
+    size_t word = 0;
+    for (size_t i = 0, k; i < t.n && rc == 0; i += k) {
+        uint32_t cp;
+        k = utf8_decode(t.p + i, t.n - i, &cp);
+        int punct = is_punct(cp);
+        if (!punct && !(unicode_of(cp).flags & UC_SPACE)) continue;
+        if (i > word) rc = encode_word(e, (struct str){t.p + word, i - word});
+        if (punct && rc == 0) rc = encode_word(e, (struct str){t.p + i, k});
+        word = i + k;
+    }
+    if (rc == 0 && t.n > word) rc = encode_word(e, str_from(t, word));
+    return rc;
+}
