@@ -101,6 +101,7 @@ static const struct arch families[] = {
      .expert_renorm = 1},
     {.name = "granitehybrid", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2, .expert_renorm = 1,
      .setup = granite_hybrid_setup},
+    {.name = "falcon-h1", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_BOTH},
     {.name = "mamba2", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2},
     /* Qwen3-Next and 3.5: three gated delta nets to one gated attention. */
     {.name = "qwen3next", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,

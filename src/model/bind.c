@@ -150,7 +150,10 @@ static int layer_mixer(struct binder *b, enum mixer *out)
     uint32_t interval = 0;
     int rc;
     *out = MIX_ATTENTION;
-    if (m->arch->mixer == MIX_ATTENTION) return 0;
+    if (m->arch->mixer == MIX_ATTENTION || m->arch->mixer == MIX_BOTH) {
+        *out = m->arch->mixer;
+        return 0;
+    }
     if ((rc = model_key_layer(m, "attention.recurrent_layers", b->layer, &v, b->err)) < 0) return rc;
     if (rc == 0 && m->arch->mixer == MIX_DELTA) {
         if ((rc = model_key_u32(m, "full_attention_interval", &interval, b->err)) < 0) return rc;
@@ -179,7 +182,7 @@ static int layer_shape(struct binder *b, struct layer *l)
     l->rope = -1;
     l->kv_from = b->layer;
     l->out_scale = 1;
-    if (l->mixer != MIX_ATTENTION) return 0;
+    if (l->mixer != MIX_ATTENTION && l->mixer != MIX_BOTH) return 0;
     if ((rc = count(b, "attention.head_count", b->layer, 0, 4096, &a->nhead)) < 0) return rc;
     if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0) return rc;
     int windowed = is_windowed(b);
@@ -260,6 +263,8 @@ static int bind_ffn(struct binder *b, struct layer *l)
     char name[BIND_NAME_MAX];
     const char *fn = b->m->arch->ffn_norm_name ? b->m->arch->ffn_norm_name : "ffn_norm";
     if ((rc = bind_norm(b, fn, width, &l->ffn_norm)) < 0) return rc;
+    if (rc == 0 && (rc = bind_vector(b, fn, NULL, width, &l->ffn_norm.w)) < 0) return rc; /* Falcon-H1 writes it so */
+    if (l->ffn_norm.w) l->ffn_norm.width = width;
     if (gguf_tensor(&b->m->gguf, bind_name(b, "ffn_gate_inp", "weight", name))) {
         if ((rc = moe_bind(b, &l->moe)) < 0) return rc;
         return bind_norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
@@ -321,7 +326,9 @@ static int bind_layer(struct binder *b, struct layer *l)
     struct model *m = b->m;
     if ((rc = layer_shape(b, l)) < 0) return rc;
     if ((rc = share_kv(b, l)) < 0) return rc;
-    if ((rc = l->mixer == MIX_ATTENTION ? bind_attention(b, l) : recur_bind(b, l)) < 0) return rc;
+    int attends = l->mixer == MIX_ATTENTION || l->mixer == MIX_BOTH;
+    if (attends && (rc = bind_attention(b, l)) < 0) return rc;
+    if (l->mixer != MIX_ATTENTION && (rc = recur_bind(b, l)) < 0) return rc;
     if ((rc = bind_ffn(b, l)) < 0) return rc;
     if ((rc = bind_layer_input(b, l)) < 0) return rc;
     const struct dev_attn *a = &l->attn;
@@ -333,6 +340,7 @@ static int bind_layer(struct binder *b, struct layer *l)
     if (l->wqkv.data && l->wqkv.rows > m->qkv_max) m->qkv_max = l->wqkv.rows;
     if (l->gated && l->wq.rows > m->qkv_max) m->qkv_max = l->wq.rows;
     if (l->gated && q > m->ff_max) m->ff_max = q;
+    if (l->mixer == MIX_BOTH && m->h.width > m->ff_max) m->ff_max = m->h.width;
     size_t ff = l->fused ? 2 * l->nff : l->nff;
     if (ff > m->ff_max) m->ff_max = ff;
     return 0;
@@ -375,7 +383,7 @@ static int bind_rope(struct binder *b)
     if ((rc = model_key_f32(m, "rope.freq_base", &base, b->err)) < 0) return rc;
     for (size_t i = 0; i < m->h.nlayer && rot == 0; i++) rot = m->layer[i].attn.hd;
     for (size_t i = 0; i < m->h.nlayer; i++)
-        if (m->layer[i].mixer == MIX_ATTENTION && !(m->layer[i].attn.window && m->arch->factors_global) && rot > m->layer[i].attn.hd)
+        if (m->layer[i].attn.nhead && !(m->layer[i].attn.window && m->arch->factors_global) && rot > m->layer[i].attn.hd)
             return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
                             m->layer[i].attn.hd);
     if (rot == 0 || m->no_rope) return no_rope(m);

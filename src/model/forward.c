@@ -155,6 +155,7 @@ static void attention(struct pass *p, size_t li)
     if (l->kv_from == li) p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
     if (li + 1 == p->m->h.nlayer) {
         if (l->gated) keep_rows(p, w->gate, a->nhead * a->hd);
+        if (l->mixer == MIX_BOTH) keep_rows(p, w->gate, p->m->h.width);
         keep_rows(p, q, a->nhead * a->hd);
         keep_wanted(p);
     }
@@ -217,6 +218,12 @@ static void run_layer(struct pass *p, size_t li)
     apply_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
     if (l->mixer == MIX_ATTENTION) {
         attention(p, li);
+    } else if (l->mixer == MIX_BOTH) {
+        recur_forward(p, l);
+        for (size_t i = 0; i < p->n; i++)
+            memcpy(w->gate.p + i * w->gate.stride, w->o.p + i * w->o.stride, p->m->h.width * sizeof(float));
+        attention(p, li);
+        if (p->n) p->d->ops->add(p->d, w->gate, p->n, p->m->h.width, 1, w->o);
     } else {
         recur_forward(p, l);
         if (li + 1 == p->m->h.nlayer) {

@@ -49,7 +49,7 @@ struct moe {
 };
 
 /* What stands where attention would: a layer that carries a state instead of keys and values; see recur.c. */
-enum mixer { MIX_ATTENTION, MIX_SHORTCONV, MIX_MAMBA2, MIX_DELTA };
+enum mixer { MIX_ATTENTION, MIX_SHORTCONV, MIX_MAMBA2, MIX_DELTA, MIX_BOTH /* attention and Mamba-2, added */ };
 
 struct recur {
     struct dev_matrix in, out, z, ba, alpha, beta; /* shapes in recur.c */

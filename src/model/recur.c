@@ -141,6 +141,7 @@ int recur_bind(struct binder *b, struct layer *l)
     if (rc < 0) return rc;
     switch (l->mixer) {
     case MIX_SHORTCONV: return bind_shortconv(b, &l->recur);
+    case MIX_BOTH:
     case MIX_MAMBA2: return bind_mamba2(b, &l->recur);
     default: return bind_delta(b, &l->recur);
     }
@@ -229,6 +230,7 @@ void recur_forward(struct pass *p, const struct layer *l)
 {
     switch (l->mixer) {
     case MIX_SHORTCONV: shortconv_forward(p, &l->recur); break;
+    case MIX_BOTH:
     case MIX_MAMBA2: mamba2_forward(p, &l->recur); break;
     default: delta_forward(p, &l->recur); break;
     }
