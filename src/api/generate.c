@@ -199,6 +199,7 @@ static int generate(struct run *r, struct lar_err *err)
     buf_room(&r->answer.hold, 4096);
     buf_room(&r->piece, 4096);
 
+    r->decoder.started = q->messages == NULL; /* plain text goes on: the space between is part of the answer */
     r->answer.marks = r->s->m->marks;
     r->answer.stop = q->stop;
     r->answer.nstop = q->nstop;
