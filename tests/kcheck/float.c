@@ -180,8 +180,8 @@ static void check_dequant(const struct kc_level *level, enum dtype t)
 
 enum { DRAM_BYTES = 128 << 20, WINDOW_BYTES = 2 << 20, THREADS_MAX = 64 };
 
-/* A run goes over `rows` rows from `at` on; the next over those behind them, so that weights come from memory
- * each time although a run is short. */
+/* A run goes over `rows` rows from `at` on; the next over those behind them, so that weights come
+ * from memory each time although a run is short. */
 struct timing {
     const struct kern_type *kt;
     size_t k, rows, all, at, stride, acts, astride;

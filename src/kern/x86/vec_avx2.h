@@ -2,8 +2,8 @@
  *
  * kern/x86/vec_avx2.h: the vector of kern/vec/, with AVX2, FMA and F16C: 8 floats, 16 registers.
  *
- * What each name means is said in kern/vec/vec.h. Tails of floats use masked moves; of 16-bit numbers,
- * for which there are none, a copy.
+ * What each name means is said in kern/vec/vec.h. Tails of floats use masked moves; of 16-bit
+ * numbers, for which there are none, a copy.
  */
 #ifndef KERN_X86_VEC_AVX2_H
 #define KERN_X86_VEC_AVX2_H
