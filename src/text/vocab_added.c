@@ -5,6 +5,9 @@
  * As in Hugging Face's tokenizers: from left to right, at each place the longest; a control token's name is passed over, not taken
  * apart into smaller ones, when names of control tokens are text. Some tokens swallow the white space beside them. That is not in the
  * file format, so it is known here for those that do: <mask> of RoBERTa's kin, [MASK] of ModernBERT, the chat marks of Phi-3.
+ *
+ * SentencePiece itself knows no names of control tokens in text, and finds the user's own pieces after normalising (spm.c, unigram.c).
+ * So its vocabularies are read as it does when names are text, and as Hugging Face does when they are tokens.
  */
 #include "text/vocab_added.h"
 
@@ -16,7 +19,12 @@ static int is_added(const struct vocab *v, int32_t id)
 {
     int t = vocab_type_of(v, id);
     if (t == TOKEN_CONTROL || t == TOKEN_UNKNOWN) return 1;
-    return t == TOKEN_USER && v->kind != VOCAB_SPM && v->kind != VOCAB_UNIGRAM;
+    return t == TOKEN_USER && v->kind != VOCAB_UNIGRAM;
+}
+
+static int is_sentencepiece(const struct vocab *v)
+{
+    return v->kind == VOCAB_SPM || v->kind == VOCAB_UNIGRAM;
 }
 
 static void mark(struct vocab *v, const char *name, unsigned flag)
@@ -53,7 +61,8 @@ int vocab_load_added(struct vocab *v, struct lar_err *err)
                             "tokenizer.ggml.tokens: token %d is found in text by its name, which has %zu "
                             "bytes; %d is the most", i, vocab_raw(v, i).n, ADDED_MAX);
         if (is_added(v, i)) rc = vocab_trie_add(&v->added, v, i, err);
-        else if (vocab_type_of(v, i) == TOKEN_USER) rc = vocab_trie_add(&v->user, v, i, err);
+        if (rc == 0 && vocab_type_of(v, i) == TOKEN_USER && is_sentencepiece(v))
+            rc = vocab_trie_add(&v->user, v, i, err);
         if (rc < 0) return rc;
     }
     return 0;
@@ -73,6 +82,7 @@ static size_t spaces_before(struct str s, size_t from, size_t at)
 struct added vocab_added_next(const struct vocab *v, struct str s, size_t from, unsigned flags)
 {
     const struct trie *t = &v->added;
+    if (is_sentencepiece(v) && !(flags & VOCAB_PARSE_SPECIAL)) from = s.n;
     for (size_t at = from; t->nnode && at < s.n; at++) {
         size_t n;
         if (!t->root[(unsigned char)s.p[at]]) continue;

@@ -60,7 +60,7 @@ struct vocab {
     int32_t unk;             /* what unknown characters become, or -1 */
     struct vocab_special special;
     const struct splitter *split;
-    struct trie added;       /* tokens that are found in text before anything else; SPM, Unigram: control tokens */
+    struct trie added;       /* tokens that are found in text before anything else */
     struct trie user;        /* SPM, Unigram: the user's own pieces, found after normalising */
     struct trie pieces;      /* Unigram, WordPiece: all others */
     int byte_tokens;         /* there are <0x00> ... <0xFF> */
