@@ -82,6 +82,8 @@ static const struct arch families[] = {
      * without keys of their own. */
     {.name = "gemma4", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 6,
      .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .factors_global = 1},
+    {.name = "gemma3n", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 5,
+     .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .own_kv_layers = 20},
     {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1},
     {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},

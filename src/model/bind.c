@@ -77,6 +77,21 @@ int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, 
     return 1;
 }
 
+int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out)
+{
+    char name[BIND_NAME_MAX];
+    const struct gguf_tensor *t = bind_find(b, part, "weight", name);
+    if (!t) return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing", name);
+    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n || t->dim[3] != 1)
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected", name,
+                        (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
+    if (!dev_can(b->m->dev, t->type))
+        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+                        dtype_info(t->type).name);
+    *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
+    return 1;
+}
+
 int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
 {
     char name[BIND_NAME_MAX];
@@ -94,7 +109,7 @@ int bind_norm(struct binder *b, const char *part, size_t width, struct norm *out
     return bind_vector(b, part, "bias", width, &out->b) < 0 ? LAR_EFORMAT : 1;
 }
 
-static int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm *out)
+int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm *out)
 {
     char name[BIND_NAME_MAX];
     int rc = bind_norm(b, part, width, out);
@@ -255,6 +270,18 @@ static int bind_xielu(struct binder *b, struct layer *l)
     return 0;
 }
 
+static int bind_sparsity(struct binder *b, struct layer *l)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s.activation_sparsity_scale", b->m->arch->name);
+    const struct gguf_kv *kv = gguf_find(&b->m->gguf, key);
+    if (!kv) return 0;
+    if (kv->type != GGUF_ARRAY || (kv->etype != GGUF_F32 && kv->etype != GGUF_F64) || b->layer >= kv->count)
+        return lar_fail(b->err, LAR_EFORMAT, "%s: one number a layer is expected", key);
+    l->sparsity = (float)gguf_num_at(kv, b->layer);
+    return 0;
+}
+
 static int bind_ffn(struct binder *b, struct layer *l)
 {
     /* Of families with experts the first layers may be dense; of those with mixers some layers have no feed-forward. */
@@ -270,6 +297,7 @@ static int bind_ffn(struct binder *b, struct layer *l)
         return bind_norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
     }
     if (l->nff == 0) return 0;
+    if ((rc = bind_sparsity(b, l)) < 0) return rc;
     if (b->m->arch->gate == GATE_XIELU && (rc = bind_xielu(b, l)) < 0) return rc;
     if ((rc = bind_matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
@@ -289,7 +317,9 @@ static int bind_ffn(struct binder *b, struct layer *l)
 static int share_kv(struct binder *b, struct layer *l)
 {
     const struct model *m = b->m;
-    uint32_t shared = 0;
+    uint32_t shared = m->arch->own_kv_layers && m->h.nlayer > (size_t)m->arch->own_kv_layers
+                          ? (uint32_t)(m->h.nlayer - (size_t)m->arch->own_kv_layers)
+                          : 0;
     int rc = model_key_u32(m, "attention.shared_kv_layers", &shared, b->err);
     if (rc < 0) return rc;
     if (shared >= m->h.nlayer)
@@ -331,6 +361,7 @@ static int bind_layer(struct binder *b, struct layer *l)
     if (l->mixer != MIX_ATTENTION && (rc = recur_bind(b, l)) < 0) return rc;
     if ((rc = bind_ffn(b, l)) < 0) return rc;
     if ((rc = bind_layer_input(b, l)) < 0) return rc;
+    if ((rc = altup_bind_layer(b, l)) < 0) return rc;
     const struct dev_attn *a = &l->attn;
     size_t q = a->nhead * a->hd, k = a->nkv * a->hd, v = a->nkv * a->hdv, att = a->nhead * a->hdv;
     if (q > m->q_max) m->q_max = q;
@@ -476,6 +507,7 @@ int model_bind(struct model *m, struct lar_err *err)
     if ((rc = bind_matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
     if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
     if ((rc = bind_model_input(&b)) < 0) return rc;
+    if ((rc = altup_bind_model(&b)) < 0) return rc;
     for (size_t i = 0; i < h->nlayer; i++) {
         b.layer = i;
         if ((rc = bind_layer(&b, &m->layer[i])) < 0) return rc;

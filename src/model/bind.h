@@ -27,7 +27,13 @@ int bind_norm(struct binder *b, const char *part, size_t width, struct norm *out
 /* The tensor of that name, marked as read. */
 const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail, char name[BIND_NAME_MAX]);
 
-/* moe.c, recur.c */
+int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm *out);
+/* n matrices: [n][rows][k] in the file, read as [n * rows][k]. Missing is an error. */
+int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out);
+
+/* moe.c, recur.c, altup.c */
+int altup_bind_model(struct binder *b);
+int altup_bind_layer(struct binder *b, struct layer *l);
 int moe_bind(struct binder *b, struct moe *m);
 int recur_bind(struct binder *b, struct layer *l);
 

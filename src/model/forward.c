@@ -15,7 +15,7 @@
 
 #include "model/forward.h"
 
-static void apply_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
+void pass_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
                        struct dev_rows out)
 {
     if (!nm->w) { /* no norm here: the block reads x itself */
@@ -35,7 +35,7 @@ static void bias(const struct pass *p, const float *b, size_t width, struct dev_
     if (b) p->d->ops->bias(p->d, b, p->n, width, y);
 }
 
-static void linear(const struct pass *p, const struct dev_matrix *w, const float *b, struct dev_rows x,
+void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *b, struct dev_rows x,
                    struct dev_rows out)
 {
     p->d->ops->matmul(p->d, 1, &w, x, p->n, &out);
@@ -48,7 +48,7 @@ static void project_qkv(const struct pass *p, const struct layer *l, struct dev_
 {
     struct work *w = p->w;
     if (l->wqkv.data) {
-        linear(p, &l->wqkv, l->bqkv, w->h, w->qkv);
+        pass_linear(p, &l->wqkv, l->bqkv, w->h, w->qkv);
         *q = w->qkv;
         *k = (struct dev_rows){w->qkv.p + l->attn.nhead * l->attn.hd, w->qkv.stride};
         *v = (struct dev_rows){k->p + l->attn.nkv * l->attn.hd, w->qkv.stride};
@@ -85,6 +85,11 @@ static void keep_wanted(struct pass *p)
     size_t to = 0;
     keep_rows(p, p->w->x, p->m->h.width);
     keep_rows(p, p->w->h, p->m->h.width);
+    if (p->m->altup) {
+        keep_rows(p, p->w->streams, p->m->altup * p->m->h.width);
+        keep_rows(p, p->w->predicted, p->m->altup * p->m->h.width);
+        keep_rows(p, p->w->laurel, p->m->h.width);
+    }
     if (p->m->npl) keep_rows(p, p->w->pl, p->m->npl * p->m->h.nlayer);
     for (size_t s = 0; s < p->b->nseq; s++) {
         struct dev_seq *seq = &p->b->seq[s];
@@ -98,8 +103,8 @@ static void keep_wanted(struct pass *p)
 
 static void head_norms(const struct pass *p, const struct layer *l, struct dev_rows q, struct dev_rows k)
 {
-    if (l->q_norm.w) apply_norm(p, &l->q_norm, q, l->attn.nhead * l->attn.hd, q);
-    if (l->k_norm.w && &p->m->layer[l->kv_from] == l) apply_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
+    if (l->q_norm.w) pass_norm(p, &l->q_norm, q, l->attn.nhead * l->attn.hd, q);
+    if (l->k_norm.w && &p->m->layer[l->kv_from] == l) pass_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
 }
 
 /* Attention's temperature falls with the position: see hparams.temp_scale. */
@@ -132,7 +137,7 @@ static void apply_gate(const struct pass *p, size_t width)
         for (size_t k = 0; k < width; k++) w->att.p[i * w->att.stride + k] /= 1 + expf(-w->gate.p[i * w->gate.stride + k]);
 }
 
-static void attention(struct pass *p, size_t li)
+void pass_attention(struct pass *p, size_t li)
 {
     const struct layer *l = &p->m->layer[li];
     const struct dev_attn *a = &l->attn;
@@ -162,19 +167,33 @@ static void attention(struct pass *p, size_t li)
     if (p->n == 0) return;
     p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
     if (l->gated) apply_gate(p, a->nhead * a->hdv);
-    linear(p, &l->wo, l->bo, w->att, w->o);                           /* o [n][width] */
-    if (l->attn_post.w) apply_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
+    pass_linear(p, &l->wo, l->bo, w->att, w->o);                           /* o [n][width] */
+    if (l->attn_post.w) pass_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
+}
+
+/* Of the gate's values only what lies `sparsity` standard deviations above their mean passes. */
+static void sparsify(const struct pass *p, const struct layer *l)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        float *g = p->w->gate.p + i * p->w->gate.stride;
+        double mean = 0, var = 0;
+        for (size_t k = 0; k < l->nff; k++) mean += (double)g[k];
+        mean /= (double)l->nff;
+        for (size_t k = 0; k < l->nff; k++) var += ((double)g[k] - mean) * ((double)g[k] - mean);
+        double cut = mean + sqrt(var / (double)l->nff) * (double)l->sparsity;
+        for (size_t k = 0; k < l->nff; k++) g[k] = (double)g[k] > cut ? (float)((double)g[k] - cut) : 0;
+    }
 }
 
 /* h [n][width] -> o [n][width] */
-static void feed_forward(struct pass *p, const struct layer *l)
+void pass_ffn(struct pass *p, const struct layer *l)
 {
     struct work *w = p->w;
     struct dev_rows none = {0};
     enum dev_gate gate = p->m->arch->gate;
     if (l->moe.nexpert) {
         moe_forward(p, l);
-        if (l->ffn_post.w) apply_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
+        if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
         return;
     }
     if (l->gate.data) {
@@ -183,14 +202,15 @@ static void feed_forward(struct pass *p, const struct layer *l)
         p->d->ops->matmul(p->d, 2, ws, w->h, p->n, out);
         bias(p, l->bgate, l->nff, w->gate);
         bias(p, l->bup, l->nff, w->up);
+        if (l->sparsity > 0) sparsify(p, l);
         p->d->ops->gate(p->d, gate, l->gate_par, w->gate, w->up, p->n, l->nff, w->gate);
     } else {
-        linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
+        pass_linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
         struct dev_rows up = {w->gate.p + l->nff, w->gate.stride};
         p->d->ops->gate(p->d, gate, l->gate_par, w->gate, l->fused ? up : none, p->n, l->nff, w->gate);
     }
-    linear(p, &l->down, l->bdown, w->gate, w->o);
-    if (l->ffn_post.w) apply_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
+    pass_linear(p, &l->down, l->bdown, w->gate, w->o);
+    if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
 }
 
 static void add_block(const struct pass *p)
@@ -204,10 +224,10 @@ static void layer_input(const struct pass *p, size_t li)
     const struct layer *l = &p->m->layer[li];
     struct work *w = p->w;
     struct dev_rows in = {w->pl.p + li * p->m->npl, w->pl.stride};
-    linear(p, &l->pl_gate, NULL, w->x, w->gate);
+    pass_linear(p, &l->pl_gate, NULL, w->x, w->gate);
     p->d->ops->gate(p->d, GATE_GELU_TANH, NULL, w->gate, in, p->n, p->m->npl, w->gate);
-    linear(p, &l->pl_proj, NULL, w->gate, w->o);
-    apply_norm(p, &l->pl_post, w->o, p->m->h.width, w->o);
+    pass_linear(p, &l->pl_proj, NULL, w->gate, w->o);
+    pass_norm(p, &l->pl_post, w->o, p->m->h.width, w->o);
     p->d->ops->add(p->d, w->o, p->n, p->m->h.width, 1, w->x);
 }
 
@@ -215,14 +235,18 @@ static void run_layer(struct pass *p, size_t li)
 {
     const struct layer *l = &p->m->layer[li];
     struct work *w = p->w;
-    apply_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
+    if (p->m->altup) {
+        altup_layer(p, li);
+        return;
+    }
+    pass_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
     if (l->mixer == MIX_ATTENTION) {
-        attention(p, li);
+        pass_attention(p, li);
     } else if (l->mixer == MIX_BOTH) {
         recur_forward(p, l);
         for (size_t i = 0; i < p->n; i++)
             memcpy(w->gate.p + i * w->gate.stride, w->o.p + i * w->o.stride, p->m->h.width * sizeof(float));
-        attention(p, li);
+        pass_attention(p, li);
         if (p->n) p->d->ops->add(p->d, w->gate, p->n, p->m->h.width, 1, w->o);
     } else {
         recur_forward(p, l);
@@ -233,16 +257,16 @@ static void run_layer(struct pass *p, size_t li)
     }
     if (p->n == 0) return;
     if (p->m->parallel) { /* both read the layer's input */
-        if (l->ffn_norm.w) apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
+        if (l->ffn_norm.w) pass_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
         add_block(p);
-        feed_forward(p, l);
+        pass_ffn(p, l);
         add_block(p);
         return;
     }
     add_block(p);
     if (!l->nff && !l->moe.nexpert) return; /* a mixer alone */
-    apply_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
-    feed_forward(p, l);
+    pass_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
+    pass_ffn(p, l);
     add_block(p);
     if (l->pl_gate.data) layer_input(p, li);
     if (l->out_scale != 1) p->d->ops->scale(p->d, l->out_scale, p->n, p->m->h.width, w->x);
@@ -256,7 +280,7 @@ static void model_input(const struct pass *p, const int32_t *tokens)
     size_t all = m->npl * m->h.nlayer;
     p->d->ops->gather(p->d, &m->pl_embed, tokens, p->n, w->pl);
     p->d->ops->scale(p->d, sqrtf((float)m->npl), p->n, all, w->pl);
-    linear(p, &m->pl_model, NULL, w->x, w->pl_x);
+    pass_linear(p, &m->pl_model, NULL, w->x, w->pl_x);
     p->d->ops->scale(p->d, 1 / sqrtf((float)m->h.width), p->n, all, w->pl_x);
     p->d->ops->rms(p->d, w->pl_x, p->n, m->h.nlayer, m->npl, m->pl_norm.w, m->h.eps, w->pl_x);
     p->d->ops->add(p->d, w->pl_x, p->n, all, 1, w->pl);
@@ -290,7 +314,8 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     if (m->pos_embed.data) add_positions(&p);
     if (h->embed_scale != 1) p.d->ops->scale(p.d, h->embed_scale, b->n, h->width, w->x);
     if (m->npl) model_input(&p, b->tokens);
-    if (m->embed_norm.w) apply_norm(&p, &m->embed_norm, w->x, h->width, w->x);
+    if (m->altup) altup_begin(&p);
+    if (m->embed_norm.w) pass_norm(&p, &m->embed_norm, w->x, h->width, w->x);
     for (int r = 0; r < m->nrope; r++)
         for (size_t s = 0; s < b->nseq; s++)
             rope_angles(&m->rope[r], b->seq[s].pos, b->seq[s].n, w->angles[r] + b->seq[s].first * m->rope[r].rot);
@@ -303,8 +328,9 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
         run_layer(&p, li);
     }
     if (p.n) {
-        apply_norm(&p, &m->output_norm, w->x, h->width, w->h);
-        linear(&p, &m->output, m->output_bias, w->h, w->logits); /* logits [n][vocab] */
+        if (m->altup) altup_end(&p);
+        pass_norm(&p, &m->output_norm, w->x, h->width, w->h);
+        pass_linear(&p, &m->output, m->output_bias, w->h, w->logits); /* logits [n][vocab] */
         if (h->logit_scale != 1) p.d->ops->scale(p.d, h->logit_scale, p.n, h->vocab, w->logits);
         if (h->final_softcap > 0) p.d->ops->softcap(p.d, h->final_softcap, p.n, h->vocab, w->logits);
     }

@@ -60,6 +60,15 @@ struct recur {
     size_t conv_at, scan_at; /* places in dev_seq.state */
 };
 
+/* Gemma 3n's streams; see altup.c. */
+enum { ALTUP_MAX = 16 };
+
+struct altup {
+    struct dev_matrix router, predict, correct, laurel_l, laurel_r;
+    const float *scale; /* [width] */
+    struct norm router_norm, laurel_norm;
+};
+
 struct layer {
     enum mixer mixer;
     struct recur recur; /* unless MIX_ATTENTION */
@@ -78,6 +87,8 @@ struct layer {
     struct dev_matrix pl_gate, pl_proj; /* [npl][width], [width][npl] */
     struct norm pl_post;
     float out_scale; /* 1 */
+    struct altup altup;
+    float sparsity; /* > 0: of the gate's values only those count that are so many deviations above the mean */
 
     /* feed-forward: gate [nff][width], up [nff][width], down [width][nff] */
     struct norm ffn_norm, ffn_post;
@@ -120,6 +131,8 @@ struct model {
     size_t npl; /* 0: none */
     struct dev_matrix pl_embed, pl_model; /* [vocab][nlayer npl], [nlayer npl][width] */
     struct norm pl_norm;
+    size_t altup, altup_active; /* streams, 0: one; the one that layers work on */
+    struct dev_matrix altup_proj, altup_unembed; /* [(altup - 1) width][width] */
     struct dev_matrix pos_embed;     /* [ctx_train][width], added to the token's vector */
     const float *output_bias;
     struct norm embed_norm, output_norm;
@@ -158,6 +171,7 @@ struct arch {
     int yarn_exact;         /* YaRN's correction range is not rounded */
     enum mixer mixer;       /* of layers that are no attention */
     float attn_scale;       /* of q . k; 0: 1 / sqrt(hd) */
+    int own_kv_layers;      /* layers from this one on share keys and values, unless attention.shared_kv_layers says; 0: none */
     int v_norm;             /* see struct layer */
     int factors_global;     /* rope_freqs is for layers that see everything */
     int gated_attention;    /* see struct layer */
@@ -207,6 +221,7 @@ struct work {
     size_t batch;
     struct dev_rows x, h, q, k, v, qkv, att, o, gate, up, logits; /* logits [nlogit][vocab] */
     struct dev_rows pl, pl_x; /* [batch][nlayer npl] twice */
+    struct dev_rows streams, predicted, laurel, coef; /* [batch][altup width] twice, [batch][width], [batch][2 altup^2] */
     struct dev_rows score, moe_x, moe_y; /* experts: [batch][nexpert], [batch][width] twice */
     int32_t *pick, *slot;                /* [batch][used], [batch] */
     float *weight;                       /* [batch][used] */

@@ -18,22 +18,6 @@
 
 /* ---- binding ---- */
 
-/* A matrix an expert: [nexpert][rows][k] in the file, read as [nexpert * rows][k]. */
-static int experts(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out)
-{
-    char name[BIND_NAME_MAX];
-    const struct gguf_tensor *t = bind_find(b, part, "weight", name);
-    if (!t) return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing", name);
-    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n || t->dim[3] != 1)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected", name,
-                        (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
-    if (!dev_can(b->m->dev, t->type))
-        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
-                        dtype_info(t->type).name);
-    *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
-    return 1;
-}
-
 /* [n][m] biases in the file, read as one row; 1, 0 or an error. */
 static int expert_bias(struct binder *b, const char *part, size_t m, size_t n, const float **out)
 {
@@ -84,9 +68,9 @@ int moe_bind(struct binder *b, struct moe *m)
     if ((rc = bind_need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
     if ((rc = bind_vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
-    if ((rc = experts(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
-    if ((rc = experts(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
-    if ((rc = experts(b, "ffn_down_exps", m->nff, width, n, &m->down)) < 0) return rc;
+    if ((rc = bind_stack(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
+    if ((rc = bind_stack(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
+    if ((rc = bind_stack(b, "ffn_down_exps", m->nff, width, n, &m->down)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_gate_exps", m->nff, n, &m->bgate)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_up_exps", m->nff, n, &m->bup)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_down_exps", width, n, &m->bdown)) < 0) return rc;
