@@ -32,7 +32,7 @@
  *               c: -128 * (the sum of 32 q); p: the same in parts, by 4-byte words of both halves (act_at). They are where integer sums
  *               start when weights are kept unsigned.
  *   ACT_Q8_256  int8 q[k] | float d[k/256] | int16 s[k/16] | int16 t[k/32] | int32 c[k/16]     x = d * q, one d per 256;
- *               k % 256 == 0. s, t: sums of 16 and of 32 q; c: -128 * s.
+ *               k % 256 == 0. q is not in order: see act_at. s, t: sums of 16 and of 32 q; c: -128 * s; these are in order.
  * d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even, so q is in -127..127 and equal at every level;
  * a group whose max|x| is below 2^-100 is all zero, d too. x must be finite: else the row is unspecified, but memory-safe. */
 enum kern_act { ACT_F32, ACT_Q8_32, ACT_Q8_256, ACT_COUNT };
@@ -73,13 +73,15 @@ static inline size_t act_bytes(enum kern_act kind, size_t k)
            : kind == ACT_Q8_32 ? act_part_at(k) + act_padded(kind, k) / 2
                                : act_start_at(k) + k / 4;
 }
-/* Where element i is in the plane q. ACT_Q8_32: four blocks of 32 at a time, as the nibbles of a 4-bit block lie: first the first
- * halves of all four, then the second halves; in each half the blocks take turns every 4 bytes, so that 4-byte word w of it
- * belongs to block w % 4. */
+/* Where element i is in the plane q: as the bits of the blocks lie, so that their unpacking needs fewest moves.
+ *   ACT_Q8_32   four blocks of 32 at a time: first the first halves of all four, then the second halves; in each half the blocks take
+ *               turns every 4 bytes, so that 4-byte word w of it belongs to block w % 4.
+ *   ACT_Q8_256  of each four 32 the two in the middle change places: 0 2 1 3. */
 static inline size_t act_at(enum kern_act kind, size_t i)
 {
-    if (kind != ACT_Q8_32) return i;
-    return (i & ~(size_t)127) | (i & 16) << 2 | (i & 12) << 2 | (i >> 3 & 12) | (i & 3);
+    return kind == ACT_Q8_32    ? (i & ~(size_t)127) | (i & 28) << 2 | (i >> 3 & 12) | (i & 3)
+           : kind == ACT_Q8_256 ? (i & ~(size_t)96) | (i & 32) << 1 | (i & 64) >> 1
+                                : i;
 }
 
 typedef void kern_quant_fn(size_t k, const float *x, void *row);

@@ -89,16 +89,17 @@ static void quant_q8_32_ref(size_t k, const float *x, void *row)
 
 static void quant_q8_256_ref(size_t k, const float *x, void *row)
 {
-    int8_t *q = row;
+    int8_t *q = row, group[256];
     float *d = (float *)(void *)(q + act_scale_at(ACT_Q8_256, k));
     int16_t *s = (int16_t *)(void *)(q + act_sum_at(ACT_Q8_256, k));
-    for (size_t i = 0; i < k; i += 256) d[i / 256] = quant_group(256, x + i, q + i);
     int16_t *t = (int16_t *)(void *)(q + act_sum32_at(k));
     int32_t *c = (int32_t *)(void *)(q + act_start_at(k));
-    for (size_t i = 0; i < k / 16; i++) {
-        s[i] = (int16_t)sum_of(16, q + 16 * i);
-        c[i] = -128 * s[i];
+    for (size_t i = 0; i < k; i += 256) {
+        d[i / 256] = quant_group(256, x + i, group);
+        for (size_t j = 0; j < 256; j++) q[act_at(ACT_Q8_256, i + j)] = group[j];
+        for (size_t j = 0; j < 256; j += 16) s[(i + j) / 16] = (int16_t)sum_of(16, group + j);
     }
+    for (size_t i = 0; i < k / 16; i++) c[i] = -128 * s[i];
     for (size_t i = 0; i < k / 32; i++) t[i] = (int16_t)(s[2 * i] + s[2 * i + 1]);
 }
 

@@ -8,8 +8,8 @@
  * An offset is taken from the sums of pairs, lane by lane, so that they are exact before they
  * are scaled.
  *
- * One row at a time: memory is read as one stream, and the loads of activations are not what
- * these types run out of.
+ * One activation row: two weight rows at a time, which share its loads; several: one weight row,
+ * for registers. Memory is asked for in its order, as in quant_mul32_avx512.c.
  */
 #include "kern/x86/quant_super_avx512.h"
 
@@ -18,94 +18,133 @@ struct acts {
     const uint8_t *row;
 };
 
-enum { N_MAX = 4 };
+enum { R_MAX = 2, N_MAX = 4 };
 
 /* How the four registers of a block meet those of the activations. */
 enum how { SCALE_WORDS, SCALE_FLOATS };
 
-INLINE __m512 dot_words(const struct super *w, int offset, const uint8_t *x)
+/* The integer sums of a block of one or two (R) rows. */
+INLINE void dot_words(const struct super *w, const struct super *v, int R, int offset,
+                      const uint8_t *x, __m512 *ws, __m512 *vs)
 {
-    __m512i sum = _mm512_setzero_si512();
+    __m512i sum = _mm512_setzero_si512(), sum2 = sum;
     const __m512i off = _mm512_set1_epi8((char)offset);
-#define PART(i)                                                            \
-    do {                                                                   \
-        __m512i a = _mm512_load_si512(x + 64 * (i));                       \
-        __m512i t = _mm512_maddubs_epi16(w->q##i, a);                      \
-        if (offset) t = _mm512_sub_epi16(t, _mm512_maddubs_epi16(off, a)); \
-        sum = _mm512_dpwssd_epi32(sum, t, w->s##i);                        \
+#define PART(i)                                                                        \
+    do {                                                                               \
+        __m512i a = _mm512_load_si512(x + 64 * (i)), o = _mm512_maddubs_epi16(off, a); \
+        if (R > 1) HOLD(a);                                                            \
+        __m512i t = _mm512_maddubs_epi16(w->q##i, a);                                  \
+        if (offset) t = _mm512_sub_epi16(t, o);                                        \
+        sum = _mm512_dpwssd_epi32(sum, t, w->s##i);                                    \
+        if (R > 1) {                                                                   \
+            t = _mm512_maddubs_epi16(v->q##i, a);                                      \
+            if (offset) t = _mm512_sub_epi16(t, o);                                    \
+            sum2 = _mm512_dpwssd_epi32(sum2, t, v->s##i);                              \
+        }                                                                              \
     } while (0)
     PART(0);
     PART(1);
     PART(2);
     PART(3);
 #undef PART
-    return _mm512_cvtepi32_ps(sum);
+    *ws = _mm512_cvtepi32_ps(sum);
+    if (R > 1) *vs = _mm512_cvtepi32_ps(sum2);
 }
 
 /* Sums of 4 products times 6-bit scales: below 2^24, so floats hold them exactly. */
-INLINE __m512 dot_floats(const struct super *w, const uint8_t *x)
+INLINE void dot_floats(const struct super *w, const struct super *v, int R, const uint8_t *x,
+                       __m512 *ws, __m512 *vs)
 {
-    __m512 sum = _mm512_setzero_ps();
+    __m512 sum = _mm512_setzero_ps(), sum2 = sum;
     const __m512i zero = _mm512_setzero_si512(), off = _mm512_set1_epi8(-128);
-#define PART(i)                                                                          \
-    do {                                                                                 \
-        __m512i a = _mm512_load_si512(x + 64 * (i));                                     \
-        __m512i t = _mm512_dpbusd_epi32(zero, w->q##i, a);                               \
-        t = _mm512_sub_epi32(t, _mm512_dpbusd_epi32(zero, off, a));                      \
-        sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t), _mm512_castsi512_ps(w->s##i), sum); \
+#define PART(i)                                                                \
+    do {                                                                       \
+        __m512i a = _mm512_load_si512(x + 64 * (i));                           \
+        __m512i o = _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, off, a)); \
+        __m512 t = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(o, w->q##i, a));     \
+        sum = _mm512_fmadd_ps(t, _mm512_castsi512_ps(w->s##i), sum);           \
+        if (R > 1) {                                                           \
+            t = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(o, v->q##i, a));        \
+            sum2 = _mm512_fmadd_ps(t, _mm512_castsi512_ps(v->s##i), sum2);     \
+        }                                                                      \
     } while (0)
     PART(0);
     PART(1);
     PART(2);
     PART(3);
 #undef PART
-    return sum;
+    *ws = sum;
+    if (R > 1) *vs = sum2;
 }
 
-INLINE void row(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int N,
-                size_t k, const uint8_t *w, struct acts a, __m512 *acc, __m256 *low)
+INLINE void add_block(const struct super *w, int has_min, __m512 sum, float ad, const uint8_t *s,
+                      __m512 *acc, __m256 *low)
 {
+    __m128 d = _mm_mul_ps(w->d, _mm_set1_ps(ad));
+    *acc = _mm512_fmadd_ps(sum, _mm512_broadcastss_ps(d), *acc);
+    if (!has_min) return;
+    __m256i sums = _mm256_load_si256((const __m256i *)(const void *)s);
+    __m256 min = _mm256_cvtepi32_ps(_mm256_madd_epi16(w->m, sums));
+    *low = _mm256_fmadd_ps(min, _mm256_broadcastss_ps(_mm_movehdup_ps(d)), *low);
+}
+
+/* Accumulators: acc[R * n + r]. */
+INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R, int N,
+                 size_t k, const uint8_t *w, size_t wstride, struct acts a, __m512 *acc,
+                 __m256 *low)
+{
+    const uint8_t *ahead = R > 1 ? w + wstride * 3 : w + PREFETCH_AHEAD;
     UNROLL
-    for (int n = 0; n < N; n++) acc[n] = _mm512_setzero_ps();
+    for (int i = 0; i < R * N; i++) acc[i] = _mm512_setzero_ps();
     UNROLL
-    for (int n = 0; n < N; n++) low[n] = _mm256_setzero_ps();
-    for (size_t b = 0; b < k / 256; b++, w += bytes) {
-        struct super q = super(w);
-        prefetch_lines(w + PREFETCH_AHEAD, bytes);
+    for (int i = 0; i < R * N; i++) low[i] = _mm256_setzero_ps();
+    for (size_t b = 0; b < k / 256; b++) {
+        struct super q = super(w + bytes * b), q2;
+        if (R > 1) q2 = super(w + wstride + bytes * b);
+        prefetch_lines(ahead, (size_t)R * bytes);
+        ahead += (size_t)R * bytes;
         UNROLL
         for (int n = 0; n < N; n++) {
             const uint8_t *x = a.row + (size_t)n * a.stride;
+            __m512 s, s2;
             float ad;
             memcpy(&ad, x + a.d + 4 * b, 4);
-            __m128 d = _mm_mul_ps(q.d, _mm_set1_ps(ad));
-            __m512 sum = how == SCALE_WORDS ? dot_words(&q, offset, x + 256 * b)
-                                            : dot_floats(&q, x + 256 * b);
-            acc[n] = _mm512_fmadd_ps(sum, _mm512_broadcastss_ps(d), acc[n]);
-            if (has_min) {
-                __m256i s = _mm256_load_si256((const __m256i *)(const void *)(x + a.s + 32 * b));
-                __m256 min = _mm256_cvtepi32_ps(_mm256_madd_epi16(q.m, s));
-                low[n] = _mm256_fmadd_ps(min, _mm256_broadcastss_ps(_mm_movehdup_ps(d)), low[n]);
-            }
+            if (how == SCALE_WORDS)
+                dot_words(&q, &q2, R, offset, x + 256 * b, &s, &s2);
+            else
+                dot_floats(&q, &q2, R, x + 256 * b, &s, &s2);
+            add_block(&q, has_min, s, ad, x + a.s + 32 * b, &acc[R * n], &low[R * n]);
+            if (R > 1)
+                add_block(&q2, has_min, s2, ad, x + a.s + 32 * b, &acc[R * n + 1], &low[R * n + 1]);
         }
     }
 }
 
-INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int N,
-                  size_t k, const uint8_t *w, size_t wstride, size_t nrow, struct acts a,
+INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R,
+                  int N, size_t k, const uint8_t *w, size_t wstride, size_t nrow, struct acts a,
                   float *out, size_t ostride)
 {
-    __m512 acc[N_MAX];
-    __m256 low[N_MAX];
-    for (size_t r = 0; r < nrow; r++) {
-        float sum[4];
-        row(super, bytes, how, offset, has_min, N, k, w + r * wstride, a, acc, low);
+    __m512 acc[R_MAX * N_MAX] = {0};
+    __m256 low[R_MAX * N_MAX] = {0};
+    for (size_t r = 0, m; r < nrow; r += m) {
+        float sum[R_MAX * N_MAX];
+        m = R > 1 && nrow - r > 1 ? 2 : 1;
+        if (m == 2)
+            rows(super, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a, acc,
+                 low);
+        else
+            rows(super, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a, acc,
+                 low);
+        if (has_min) {
+            UNROLL
+            for (int i = 0; i < R * N; i++)
+                acc[i] = _mm512_sub_ps(acc[i], _mm512_zextps256_ps512(low[i]));
+        }
         UNROLL
-        for (int n = 0; has_min && n < N; n++)
-            acc[n] = _mm512_sub_ps(acc[n], _mm512_zextps256_ps512(low[n]));
-        __m512 zero = _mm512_setzero_ps();
-        _mm_storeu_ps(sum, sum4_ps(acc[0], N > 1 ? acc[1] : zero, N > 2 ? acc[2] : zero,
-                                   N > 3 ? acc[3] : zero));
-        for (int n = 0; n < N; n++) out[(size_t)n * ostride + r] = sum[n];
+        for (int i = 0; i < R * N; i += 4)
+            _mm_storeu_ps(sum + i, sum4_ps(acc[i], acc[i + 1], acc[i + 2], acc[i + 3]));
+        for (size_t n = 0; n < (size_t)N; n++)
+            for (size_t i = 0; i < m; i++) out[n * ostride + r + i] = sum[m * n + i];
     }
 }
 
@@ -117,14 +156,14 @@ INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int h
         struct acts a = {act_scale_at(ACT_Q8_256, k), act_sum_at(ACT_Q8_256, k), astride, act}; \
         for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {             \
             n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;                               \
-            if (n == 1) mul_n(CASE(name, bytes, how, offset, has_min, 1));                      \
-            if (n == 2) mul_n(CASE(name, bytes, how, offset, has_min, 2));                      \
-            if (n == 3) mul_n(CASE(name, bytes, how, offset, has_min, 3));                      \
-            if (n == 4) mul_n(CASE(name, bytes, how, offset, has_min, 4));                      \
+            if (n == 1) mul_n(CASE(name, bytes, how, offset, has_min, 2, 1));                   \
+            if (n == 2) mul_n(CASE(name, bytes, how, offset, has_min, 1, 2));                   \
+            if (n == 3) mul_n(CASE(name, bytes, how, offset, has_min, 1, 3));                   \
+            if (n == 4) mul_n(CASE(name, bytes, how, offset, has_min, 1, 4));                   \
         }                                                                                       \
     }
-#define CASE(name, bytes, how, offset, has_min, N) \
-    super_##name, bytes, how, offset, has_min, N, k, w, wstride, nrow, a, out, ostride
+#define CASE(name, bytes, how, offset, has_min, R, N) \
+    super_##name, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride
 MUL(q2_k, 84, SCALE_WORDS, 0, 1)
 MUL(q3_k, 110, SCALE_WORDS, 4, 0)
 MUL(q4_k, 144, SCALE_WORDS, 0, 1)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * kern/x86/quant_super_avx512.h: a block of 256 weights becomes four registers of unsigned
- * bytes, in order, with its small integer scales as words beside them.
+ * bytes, in the order of ACT_Q8_256, with its small integer scales as words beside them.
  *
- * Where a type keeps several elements in the bits of one byte, 32 bytes are loaded into both
- * halves of a register and each half is shifted by its own amount, which leaves 64 elements in
- * order.
+ * That order is what one shift of 64 bytes of Q4_K's nibbles gives. Where a type keeps several
+ * elements in the bits of one byte otherwise, 32 bytes are loaded into both halves of a register
+ * and each half is shifted by its own amount.
  */
 #ifndef KERN_X86_QUANT_SUPER_AVX512_H
 #define KERN_X86_QUANT_SUPER_AVX512_H
@@ -14,7 +14,7 @@
 
 /* value = d * s * (q - offset) - dmin * m, the offset being the type's */
 struct super {
-    __m512i q0, q1, q2, q3; /* u8, elements 0..63, 64.. */
+    __m512i q0, q1, q2, q3; /* u8; groups of 32: 0 2, 1 3, 4 6, 5 7 */
     __m512i s0, s1, s2, s3; /* int16, each scale where its elements are, in pairs */
     __m256i m;              /* int16, one for 16 elements */
     __m128 d;               /* d, dmin */
@@ -37,6 +37,12 @@ INLINE __m512i left2(__m512i x, int a, int b)
 {
     const long long lo = a * 0x0001000100010001, hi = b * 0x0001000100010001;
     return _mm512_sllv_epi16(x, _mm512_setr_epi64(lo, lo, lo, lo, hi, hi, hi, hi));
+}
+/* x << a in the first half, x >> b in the second. */
+INLINE __m512i turn2(__m512i x, int a, int b)
+{
+    const long long lo = a, hi = 64 - b;
+    return _mm512_rolv_epi64(x, _mm512_setr_epi64(lo, lo, lo, lo, hi, hi, hi, hi));
 }
 /* (x & mask) | y */
 INLINE __m512i masked_or(__m512i x, int mask, __m512i y)
@@ -68,16 +74,15 @@ INLINE __m128 halves_at(const uint8_t *p)
 /* Words of 16 scales, one for 16 elements: each over its 8 words. */
 INLINE void spread16(struct super *o, __m256i scale)
 {
-    const __m512i pairs =
-        _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0002000200020002,
-                          0x0002000200020002, 0x0003000300030003, 0x0003000300030003);
-    const __m512i four = _mm512_set1_epi16(4);
-    __m512i s = _mm512_castsi256_si512(scale), i1 = _mm512_add_epi16(pairs, four);
-    __m512i i2 = _mm512_add_epi16(i1, four), i3 = _mm512_add_epi16(i2, four);
-    o->s0 = _mm512_permutexvar_epi16(pairs, s);
-    o->s1 = _mm512_permutexvar_epi16(i1, s);
-    o->s2 = _mm512_permutexvar_epi16(i2, s);
-    o->s3 = _mm512_permutexvar_epi16(i3, s);
+    const __m512i first =
+        _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0004000400040004,
+                          0x0004000400040004, 0x0005000500050005, 0x0005000500050005);
+    const __m512i two = _mm512_set1_epi16(2), eight = _mm512_set1_epi16(8);
+    __m512i s = _mm512_castsi256_si512(scale), second = _mm512_add_epi16(first, two);
+    o->s0 = _mm512_permutexvar_epi16(first, s);
+    o->s1 = _mm512_permutexvar_epi16(second, s);
+    o->s2 = _mm512_permutexvar_epi16(_mm512_add_epi16(first, eight), s);
+    o->s3 = _mm512_permutexvar_epi16(_mm512_add_epi16(second, eight), s);
 }
 
 /* The 6-bit scales and mins of Q4_K and Q5_K. As bytes: scales 0-3, mins 0-3, scales 4-7, mins
@@ -91,10 +96,10 @@ INLINE void k_head(struct super *o, const uint8_t *p)
     __m512i all = _mm512_broadcast_i32x4(packed);
 #define WORDS(i, j) _mm512_set_epi64(j, j, j, j, i, i, i, i)
 #define WORD(i)     ((long long)(0x8000800080008000u + 0x0001000100010001u * (i)))
-    o->s0 = _mm512_shuffle_epi8(all, WORDS(WORD(0), WORD(1)));
-    o->s1 = _mm512_shuffle_epi8(all, WORDS(WORD(2), WORD(3)));
-    o->s2 = _mm512_shuffle_epi8(all, WORDS(WORD(8), WORD(9)));
-    o->s3 = _mm512_shuffle_epi8(all, WORDS(WORD(10), WORD(11)));
+    o->s0 = _mm512_shuffle_epi8(all, WORDS(WORD(0), WORD(2)));
+    o->s1 = _mm512_shuffle_epi8(all, WORDS(WORD(1), WORD(3)));
+    o->s2 = _mm512_shuffle_epi8(all, WORDS(WORD(8), WORD(10)));
+    o->s3 = _mm512_shuffle_epi8(all, WORDS(WORD(9), WORD(11)));
     /* Each min twice: for the sums of 16. */
     o->m = _mm256_shuffle_epi8(
         _mm512_castsi512_si256(all),
@@ -110,11 +115,12 @@ INLINE void k_head(struct super *o, const uint8_t *p)
 INLINE struct super super_q4_k(const uint8_t *p)
 {
     struct super o;
+    __m512i a = load64(p + 16), b = load64(p + 80);
     k_head(&o, p);
-    o.q0 = masked(right2(twice32(p + 16), 0, 4), 15);
-    o.q1 = masked(right2(twice32(p + 48), 0, 4), 15);
-    o.q2 = masked(right2(twice32(p + 80), 0, 4), 15);
-    o.q3 = masked(right2(twice32(p + 112), 0, 4), 15);
+    o.q0 = masked(a, 15);
+    o.q1 = masked(_mm512_srli_epi16(a, 4), 15);
+    o.q2 = masked(b, 15);
+    o.q3 = masked(_mm512_srli_epi16(b, 4), 15);
     return o;
 }
 
@@ -122,12 +128,12 @@ INLINE struct super super_q4_k(const uint8_t *p)
 INLINE struct super super_q5_k(const uint8_t *p)
 {
     struct super o;
-    __m512i fifth = twice32(p + 16);
+    __m512i a = load64(p + 48), b = load64(p + 112), fifth = twice32(p + 16);
     k_head(&o, p);
-    o.q0 = masked_or(left2(fifth, 4, 3), 16, masked(right2(twice32(p + 48), 0, 4), 15));
-    o.q1 = masked_or(left2(fifth, 2, 1), 16, masked(right2(twice32(p + 80), 0, 4), 15));
-    o.q2 = masked_or(right2(fifth, 0, 1), 16, masked(right2(twice32(p + 112), 0, 4), 15));
-    o.q3 = masked_or(right2(fifth, 2, 3), 16, masked(right2(twice32(p + 144), 0, 4), 15));
+    o.q0 = masked_or(left2(fifth, 4, 2), 16, masked(a, 15));
+    o.q1 = masked_or(left2(fifth, 3, 1), 16, masked(_mm512_srli_epi16(a, 4), 15));
+    o.q2 = masked_or(right2(fifth, 0, 2), 16, masked(b, 15));
+    o.q3 = masked_or(right2(fifth, 1, 3), 16, masked(_mm512_srli_epi16(b, 4), 15));
     return o;
 }
 
@@ -135,11 +141,11 @@ INLINE struct super super_q5_k(const uint8_t *p)
 INLINE struct super super_q6_k(const uint8_t *p)
 {
     struct super o;
-    __m512i l0 = load64(p), l1 = load64(p + 64), h0 = twice32(p + 128), h1 = twice32(p + 160);
-    o.q0 = masked_or(left2(h0, 4, 2), 0x30, masked(l0, 15));
-    o.q1 = masked_or(right2(h0, 0, 2), 0x30, masked(_mm512_srli_epi16(l0, 4), 15));
-    o.q2 = masked_or(left2(h1, 4, 2), 0x30, masked(l1, 15));
-    o.q3 = masked_or(right2(h1, 0, 2), 0x30, masked(_mm512_srli_epi16(l1, 4), 15));
+    __m512i h0 = twice32(p + 128), h1 = twice32(p + 160);
+    o.q0 = masked_or(left2(h0, 4, 0), 0x30, masked(right2(twice32(p), 0, 4), 15));
+    o.q1 = masked_or(turn2(h0, 2, 2), 0x30, masked(right2(twice32(p + 32), 0, 4), 15));
+    o.q2 = masked_or(left2(h1, 4, 0), 0x30, masked(right2(twice32(p + 64), 0, 4), 15));
+    o.q3 = masked_or(turn2(h1, 2, 2), 0x30, masked(right2(twice32(p + 96), 0, 4), 15));
     spread16(&o, _mm256_cvtepi8_epi16(_mm512_castsi512_si128(load16(p + 192))));
     o.d = _mm_cvtph_ps(_mm_cvtsi32_si128((int)quant_u16(p + 208)));
     return o;
@@ -151,10 +157,10 @@ INLINE struct super super_q2_k(const uint8_t *p)
     struct super o;
     __m512i a = twice32(p + 16), b = twice32(p + 48);
     __m128i s = _mm512_castsi512_si128(load16(p)), low = _mm_set1_epi8(15);
-    o.q0 = masked(right2(a, 0, 2), 3);
-    o.q1 = masked(right2(a, 4, 6), 3);
-    o.q2 = masked(right2(b, 0, 2), 3);
-    o.q3 = masked(right2(b, 4, 6), 3);
+    o.q0 = masked(right2(a, 0, 4), 3);
+    o.q1 = masked(right2(a, 2, 6), 3);
+    o.q2 = masked(right2(b, 0, 4), 3);
+    o.q3 = masked(right2(b, 2, 6), 3);
     spread16(&o, _mm256_cvtepu8_epi16(_mm_and_si128(s, low)));
     o.m = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(s, 4), low));
     o.d = halves_at(p + 80);
@@ -167,10 +173,10 @@ INLINE struct super super_q3_k(const uint8_t *p)
 {
     struct super o;
     __m512i third = twice32(p), a = twice32(p + 32), b = twice32(p + 64);
-    o.q0 = masked_or(left2(third, 2, 1), 4, masked(right2(a, 0, 2), 3));
-    o.q1 = masked_or(right2(third, 0, 1), 4, masked(right2(a, 4, 6), 3));
-    o.q2 = masked_or(right2(third, 2, 3), 4, masked(right2(b, 0, 2), 3));
-    o.q3 = masked_or(right2(third, 4, 5), 4, masked(right2(b, 4, 6), 3));
+    o.q0 = masked_or(left2(third, 2, 0), 4, masked(right2(a, 0, 4), 3));
+    o.q1 = masked_or(turn2(third, 1, 1), 4, masked(right2(a, 2, 6), 3));
+    o.q2 = masked_or(right2(third, 2, 4), 4, masked(right2(b, 0, 4), 3));
+    o.q3 = masked_or(right2(third, 3, 5), 4, masked(right2(b, 2, 6), 3));
     uint64_t low = u64_at(p + 96), high = u32_at(p + 104);
     uint64_t s0 =
         (low & 0x0f0f0f0f0f0f0f0f) | (high << 4 & 0x30303030) | (high << 34 & 0x3030303000000000);
@@ -188,18 +194,20 @@ INLINE struct super super_q3_k(const uint8_t *p)
 INLINE struct super super_iq4_xs(const uint8_t *p)
 {
     struct super o;
-    const __m512i halves = _mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3);
+    const __m512i even = _mm512_setr_epi64(0, 1, 0, 1, 4, 5, 4, 5);
+    const __m512i odd = _mm512_setr_epi64(2, 3, 2, 3, 6, 7, 6, 7);
     const __m512i shift = _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4);
     __m512i table = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)quant_iq4)),
         _mm512_set1_epi8(-128));
-#define NIBBLES(at)      \
-    _mm512_shuffle_epi8( \
-        table, masked(_mm512_srlv_epi64(_mm512_permutexvar_epi64(halves, load32(at)), shift), 15))
-    o.q0 = NIBBLES(p + 8);
-    o.q1 = NIBBLES(p + 40);
-    o.q2 = NIBBLES(p + 72);
-    o.q3 = NIBBLES(p + 104);
+    __m512i a = load64(p + 8), b = load64(p + 72);
+#define NIBBLES(which, of)     \
+    _mm512_shuffle_epi8(table, \
+                        masked(_mm512_srlv_epi64(_mm512_permutexvar_epi64(which, of), shift), 15))
+    o.q0 = NIBBLES(even, a);
+    o.q1 = NIBBLES(odd, a);
+    o.q2 = NIBBLES(even, b);
+    o.q3 = NIBBLES(odd, b);
 #undef NIBBLES
     const __m256i low_at = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
     const __m256i high_at = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
@@ -209,13 +217,13 @@ INLINE struct super super_iq4_xs(const uint8_t *p)
     high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
     __m256i scale = _mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32));
     __m512i s = _mm512_castps_si512(_mm512_castps256_ps512(_mm256_cvtepi32_ps(scale)));
-    const __m512i eight = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-    const __m512i two = _mm512_set1_epi32(2);
-    __m512i i1 = _mm512_add_epi32(eight, two), i2 = _mm512_add_epi32(i1, two);
-    o.s0 = _mm512_permutexvar_epi32(eight, s);
-    o.s1 = _mm512_permutexvar_epi32(i1, s);
-    o.s2 = _mm512_permutexvar_epi32(i2, s);
-    o.s3 = _mm512_permutexvar_epi32(_mm512_add_epi32(i2, two), s);
+    const __m512i first = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2);
+    const __m512i one = _mm512_set1_epi32(1), four = _mm512_set1_epi32(4);
+    __m512i second = _mm512_add_epi32(first, one);
+    o.s0 = _mm512_permutexvar_epi32(first, s);
+    o.s1 = _mm512_permutexvar_epi32(second, s);
+    o.s2 = _mm512_permutexvar_epi32(_mm512_add_epi32(first, four), s);
+    o.s3 = _mm512_permutexvar_epi32(_mm512_add_epi32(second, four), s);
     o.d = _mm_cvtph_ps(_mm_cvtsi32_si128((int)quant_u16(p)));
     return o;
 }
