@@ -104,6 +104,18 @@ static int byte_word_whole(void *ctx, const char *p, size_t n)
     return bpe_word(ctx, p, n, merge_bytes, 1);
 }
 
+/* A word that may be a whole sentence. */
+static int byte_word_long(void *ctx, const char *p, size_t n)
+{
+    struct encoder *e = ctx;
+    int rc = 0;
+    for (size_t at = 0, end; at < n && rc == 0; at = end) {
+        end = vocab_word_end(e->v, (struct str){p, n}, at);
+        rc = bpe_word(e, p + at, end - at, merge_bytes, 0);
+    }
+    return rc;
+}
+
 int bpe_encode(struct encoder *e, struct str s)
 {
     const struct splitter *sp = e->v->split;
@@ -115,7 +127,10 @@ int bpe_encode(struct encoder *e, struct str s)
     }
     e->text = s.p;
     e->epoch++;
-    return split_each(sp, s, sp->flags & SPLIT_IGNORE_MERGES ? byte_word_whole : byte_word, e);
+    split_emit *word = sp->flags & SPLIT_IGNORE_MERGES ? byte_word_whole
+                       : sp->flags & SPLIT_LONG        ? byte_word_long
+                                                       : byte_word;
+    return split_each(sp, s, word, e);
 }
 
 int chars_encode(struct encoder *e, struct str s, int first)

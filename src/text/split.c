@@ -9,46 +9,48 @@
 
 #include "text/split_char.h"
 
-enum { DONE = SPLIT_COMPLETE, NFC = SPLIT_NFC, WHOLE = SPLIT_IGNORE_MERGES, BOS = SPLIT_ADD_BOS };
+enum { NFC = SPLIT_NFC, WHOLE = SPLIT_IGNORE_MERGES, BOS = SPLIT_ADD_BOS };
+
+static split_find_fn split_gpt2_find, split_llama3_find;
 
 // clang-format off
 static const struct splitter table[] = {
-    {"gpt-2 phi-2 jina-es jina-de gigachat a.x-4.0 mellum jais trillion granite-docling exaone4",
-     {split_gpt2}, DONE},
-    {"jina-v1-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe", {split_gpt2}, DONE | SPLIT_MASK_LSTRIP},
-    {"modern-bert", {split_gpt2}, DONE | NFC | SPLIT_MASK_LSTRIP},
-    {"mpt olmo", {split_gpt2}, DONE | NFC},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
-     {split_llama3}, DONE | WHOLE | BOS},
-    {"dbrx smaug-bpe chatglm-bpe glm4", {split_llama3}, DONE},
-    {"jais-2", {split_jais2}, DONE},
-    {"minicpm5", {split_digits3, split_minicpm5}, WHOLE},
-    {"qwen2 deepseek-r1-qwen megrez kormo f2llmv2 stablelm2", {split_qwen2}, DONE | NFC},
-    {"hunyuan solar-open grok-2 bailingmoe bailingmoe2 llada-moe", {split_qwen2}, DONE},
-    {"qwen35", {split_qwen35}, DONE | NFC},
-    {"laguna", {split_lines, split_qwen2}, 0},
-    {"ufakzeka", {split_ufakzeka}, DONE},
-    {"seed-coder", {split_seed_coder}, DONE},
-    {"exaone-moe", {split_exaone_moe}, DONE | NFC},
-    {"gpt-4o llama4 kanana2 talkie minimax-m2", {split_gpt4o}, DONE},
-    {"granite-embed-multi-97m", {split_gpt4o}, DONE | WHOLE},
-    {"tiny_aya cohere2moe", {split_grouped_digits, split_gpt4o}, NFC},
-    {"tekken", {split_tekken}, DONE | WHOLE | BOS},
-    {"youtu", {split_youtu_cjk, split_youtu}, WHOLE},
-    {"kimi-k2", {split_kimi}, DONE},
-    {"starcoder refact smollm codeshell exaone minerva-7b mellum2", {split_digit, split_gpt2}, 0},
-    {"command-r", {split_digit, split_gpt2}, NFC},
-    {"falcon", {split_punct_falcon, split_gpt2, split_ascii_digits3}, 0},
-    {"default", {split_punct_falcon, split_gpt2, split_digits, split_ascii_digits3}, 0},
-    {"deepseek-llm", {split_newline, split_scripts_sp, split_symbols_sp, split_spaces_end, split_cjk, split_digit}, 0},
-    {"deepseek-coder", {split_newline, split_letters_sp, split_punct_sp, split_cjk, split_digit}, 0},
-    {"deepseek-v3 hunyuan-dense joyai-llm hy_v4", {split_digits3, split_deepseek_cjk, split_deepseek3}, 0},
-    {"spark2_5", {split_digits3, split_deepseek_cjk, split_spark, split_digit}, 0},
-    {"afmoe", {split_grouped_digits_all, split_asian, split_deepseek3}, 0},
-    {"superbpe", {split_digits, split_thousands}, 0},
-    {"bloom gpt3-finnish poro-chat", {split_bloom}, 0},
-    {"viking", {split_bloom, split_digit}, 0},
-    {"chameleon", {split_chameleon, split_chameleon_space, split_digit, split_chameleon_punct, split_gpt2}, BOS},
+    {"gpt-2 phi-2 jina-es jina-de gigachat a.x-4.0 mellum jais trillion granite-docling exaone4", {0}, split_gpt2, 0},
+    {"jina-v1-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe", {0}, split_gpt2, SPLIT_MASK_LSTRIP},
+    {"modern-bert", {0}, split_gpt2, NFC | SPLIT_MASK_LSTRIP},
+    {"mpt olmo", {0}, split_gpt2, NFC},
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano", {0}, split_llama3, WHOLE | BOS},
+    {"dbrx smaug-bpe chatglm-bpe glm4", {0}, split_llama3, 0},
+    {"jais-2", {split_llama3_find, split_space_powers}, NULL, 0},
+    {"minicpm5", {split_digits3}, split_minicpm5, WHOLE},
+    {"qwen2 deepseek-r1-qwen megrez kormo f2llmv2 stablelm2", {0}, split_qwen2, NFC},
+    {"hunyuan solar-open grok-2 bailingmoe bailingmoe2 llada-moe", {0}, split_qwen2, 0},
+    {"qwen35", {0}, split_qwen35, NFC},
+    {"laguna", {split_lines}, split_qwen2, 0},
+    {"ufakzeka", {0}, split_ufakzeka, 0},
+    {"seed-coder", {0}, split_seed_coder, 0},
+    {"exaone-moe", {0}, split_exaone_moe, NFC | SPLIT_LONG},
+    {"gpt-4o llama4 kanana2 talkie minimax-m2", {0}, split_gpt4o, 0},
+    {"granite-embed-multi-97m", {0}, split_gpt4o, WHOLE},
+    {"tiny_aya cohere2moe", {split_grouped_digits}, split_gpt4o, NFC},
+    {"tekken", {0}, split_tekken, WHOLE | BOS},
+    {"youtu", {split_youtu_cjk}, split_youtu, WHOLE},
+    {"kimi-k2", {0}, split_kimi, 0},
+    {"starcoder refact smollm codeshell exaone minerva-7b mellum2", {split_digit}, split_gpt2, 0},
+    {"command-r", {split_digit}, split_gpt2, NFC},
+    {"falcon", {split_punct_falcon, split_gpt2_find, split_ascii_digits3}, NULL, 0},
+    {"default", {split_punct_falcon, split_gpt2_find, split_digits, split_ascii_digits3}, NULL, 0},
+    {"deepseek-llm",
+     {split_newline, split_scripts_sp, split_symbols_sp, split_spaces_end, split_cjk, split_digit}, NULL, 0},
+    {"deepseek-coder", {split_newline, split_letters_sp, split_punct_sp, split_cjk, split_digit}, NULL, 0},
+    {"deepseek-v3 hunyuan-dense joyai-llm hy_v4", {split_digits3, split_deepseek_cjk, split_deepseek3}, NULL, 0},
+    {"spark2_5", {split_digits3, split_deepseek_cjk, split_spark, split_digit}, NULL, 0},
+    {"afmoe", {split_grouped_digits_all, split_asian, split_deepseek3}, NULL, 0},
+    {"superbpe", {split_digits, split_thousands}, NULL, SPLIT_LONG},
+    {"bloom gpt3-finnish poro-chat", {split_bloom}, NULL, 0},
+    {"viking", {split_bloom, split_digit}, NULL, 0},
+    {"chameleon",
+     {split_chameleon, split_chameleon_space, split_digit, split_chameleon_punct}, split_gpt2, BOS},
 };
 
 /* Architectures whose files were made before tokenizer.ggml.pre was. */
@@ -90,37 +92,42 @@ void split_names(struct buf *out)
     for (size_t i = 0; i < COUNT(table); i++) buf_printf(out, "%s%s", i ? " " : "", table[i].names);
 }
 
+/* Stages that match everywhere, where others follow them. */
+static size_t split_gpt2_find(const char *s, size_t n, size_t from, size_t *start)
+{
+    return split_gpt2(s, n, *start = from);
+}
+
+static size_t split_llama3_find(const char *s, size_t n, size_t from, size_t *start)
+{
+    return split_llama3(s, n, *start = from);
+}
+
 /* Stage i of the splitter on one piece; the depth is the number of stages. */
 static int run_stage(const struct splitter *sp, int i, const char *s, size_t n, split_emit *emit,
                      void *ctx)
 {
-    if (i == SPLIT_STAGES_MAX || !sp->stage[i]) return emit(ctx, s, n);
-    struct split_memo m = {0, 0};
-    size_t gap = 0;
-    int rc;
-    for (size_t at = 0; at < n;) {
-        size_t end = sp->stage[i](s, n, at, &m);
-        if (end == at) {
-            at += split_length(s, n, at);
-            continue;
+    int rc = 0;
+    if (i == SPLIT_STAGES_MAX || !sp->stage[i]) {
+        if (!sp->last) return emit(ctx, s, n);
+        for (size_t at = 0, end; at < n && rc == 0; at = end) {
+            end = sp->last(s, n, at);
+            rc = emit(ctx, s + at, end - at);
         }
-        if (gap < at && (rc = run_stage(sp, i + 1, s + gap, at - gap, emit, ctx))) return rc;
-        if ((rc = run_stage(sp, i + 1, s + at, end - at, emit, ctx))) return rc;
-        gap = at = end;
+        return rc;
     }
-    return gap < n ? run_stage(sp, i + 1, s + gap, n - gap, emit, ctx) : 0;
+    for (size_t at = 0, start, end; at < n && rc == 0; at = end) {
+        end = sp->stage[i](s, n, at, &start);
+        if (start > at) rc = run_stage(sp, i + 1, s + at, start - at, emit, ctx);
+        if (start == n) break;
+        if (rc == 0) rc = run_stage(sp, i + 1, s + start, end - start, emit, ctx);
+    }
+    return rc;
 }
 
 int split_each(const struct splitter *sp, struct str s, split_emit *emit, void *ctx)
 {
-    if (!(sp->flags & SPLIT_COMPLETE)) return run_stage(sp, 0, s.p, s.n, emit, ctx);
-    struct split_memo m = {0, 0};
-    for (size_t at = 0, end; at < s.n; at = end) {
-        end = sp->stage[0](s.p, s.n, at, &m);
-        int rc = emit(ctx, s.p + at, end - at);
-        if (rc) return rc;
-    }
-    return 0;
+    return s.n ? run_stage(sp, 0, s.p, s.n, emit, ctx) : 0;
 }
 
 uint16_t split_class(uint32_t cp)

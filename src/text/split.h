@@ -16,27 +16,25 @@
 
 #define SPLIT_STAGES_MAX 6
 
-/* What one stage remembers while it works through one piece. A zeroed one is fresh. */
-struct split_memo {
-    size_t until; /* nothing matches before this place */
-    size_t group; /* end of the run of digits that is being cut into groups */
-};
+/* The end of the match that begins at byte `at` of the piece s (at < n). These match everywhere: every text is covered. */
+typedef size_t split_fn(const char *s, size_t n, size_t at);
 
-/* The end of the match that begins at byte `at` of the piece s (at < n), or `at` itself when none begins there. */
-typedef size_t split_fn(const char *s, size_t n, size_t at, struct split_memo *m);
+/* The first match at or after `from` (from < n): where it begins in *start, its end as the result; *start = n when there is none. */
+typedef size_t split_find_fn(const char *s, size_t n, size_t from, size_t *start);
 
 struct splitter {
-    const char *names;                  /* separated by single spaces */
-    split_fn *stage[SPLIT_STAGES_MAX];  /* up to the first NULL */
+    const char *names;                      /* separated by single spaces */
+    split_find_fn *stage[SPLIT_STAGES_MAX]; /* up to the first NULL */
+    split_fn *last;                         /* the last one, where that matches everywhere; or NULL */
     unsigned flags;
 };
 
 enum {
-    SPLIT_COMPLETE = 1,      /* the one stage matches at every place */
     SPLIT_NFC = 2,           /* the reference brings text into NFC first */
     SPLIT_IGNORE_MERGES = 4, /* a word that is a token is taken whole */
     SPLIT_ADD_BOS = 8,       /* when the file does not say */
-    SPLIT_MASK_LSTRIP = 16   /* <mask> or [MASK] swallows the white space before it */
+    SPLIT_MASK_LSTRIP = 16,  /* <mask> or [MASK] swallows the white space before it */
+    SPLIT_LONG = 32          /* words are long; they may be cut where no piece reaches across */
 };
 
 /* NULL when no splitter has this name. */
@@ -50,13 +48,14 @@ void split_names(struct buf *out);
 typedef int split_emit(void *ctx, const char *p, size_t n);
 int split_each(const struct splitter *sp, struct str s, split_emit *emit, void *ctx);
 
-/* The stages (split_word.c, split_more.c). */
+/* split_word.c */
 split_fn split_gpt2, split_llama3, split_qwen2, split_qwen35, split_seed_coder, split_ufakzeka,
     split_minicpm5, split_exaone_moe, split_gpt4o, split_tekken, split_youtu, split_kimi;
-split_fn split_digit, split_digits, split_digits3, split_ascii_digits3, split_newline, split_lines,
+/* split_more.c */
+split_find_fn split_digit, split_digits, split_digits3, split_ascii_digits3, split_newline, split_lines,
     split_letters_sp, split_punct_sp, split_cjk, split_scripts_sp, split_symbols_sp, split_spaces_end,
-    split_deepseek_cjk, split_deepseek3, split_spark, split_punct_falcon,
-    split_bloom, split_grouped_digits, split_grouped_digits_all, split_thousands, split_jais2, split_asian,
-    split_youtu_cjk, split_chameleon, split_chameleon_space, split_chameleon_punct;
+    split_deepseek_cjk, split_deepseek3, split_spark, split_punct_falcon, split_bloom,
+    split_grouped_digits, split_grouped_digits_all, split_thousands, split_asian, split_youtu_cjk,
+    split_chameleon, split_chameleon_space, split_chameleon_punct, split_space_powers;
 
 #endif

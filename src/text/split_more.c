@@ -6,72 +6,102 @@
 #include "text/split.h"
 #include "text/split_char.h"
 
-#define STAGE(name)                                                        \
-    size_t name(const char *s, size_t n, size_t at, struct split_memo *m) \
-    {                                                                      \
-        (void)m, (void)n;
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-struct range {
-    uint32_t first, last;
-};
+/* FIND(name) makes the stage split_name of name_at, which finds the end of the match that begins at `at`, or gives `at`. */
+#define FIND(name)                                                           \
+    size_t split_##name(const char *s, size_t n, size_t from, size_t *start) \
+    {                                                                        \
+        for (size_t at = from; at < n;) {                                    \
+            size_t end = name##_at(s, n, at);                                \
+            if (end > at) return *start = at, end;                           \
+            at += (unsigned char)s[at] < 0x80 ? 1 : split_length(s, n, at);  \
+        }                                                                    \
+        return *start = n;                                                   \
+    }
+#define STAGE(name) size_t split_##name(const char *s, size_t n, size_t from, size_t *start)
+#define AT(name) static inline size_t name##_at(const char *s, size_t n, size_t at)
 
-static int in_ranges(uint32_t c, const struct range *r, size_t n)
+/* A set of characters: classes of ASCII ones, ranges of the others. */
+struct set {
+    unsigned ascii;
+    const uint32_t (*range)[2]; /* first and last, in order */
+    size_t nrange;
+};
+#define SET(ascii, ranges) (struct set){ascii, ranges, COUNT(ranges)}
+
+static int in_ranges(uint32_t c, struct set set)
 {
-    size_t lo = 0, hi = n;
+    size_t lo = 0, hi = set.nrange;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (r[mid].last < c) lo = mid + 1;
+        if (set.range[mid][1] < c) lo = mid + 1;
         else hi = mid;
     }
-    return lo < n && c >= r[lo].first;
+    return lo < set.nrange && c >= set.range[lo][0];
 }
 
-/* [ranges]+ at i */
-static size_t range_run(const char *s, size_t n, size_t i, const struct range *r, size_t nr)
+/* Is the character at i in the set? Its length in *k. */
+static inline int in_set(const char *s, size_t n, size_t i, struct set set, size_t *k)
 {
-    size_t k;
-    while (i < n && in_ranges(split_cp(s, n, i, &k), r, nr)) i += k;
+    if ((unsigned char)s[i] < 0x80) return *k = 1, split_ascii[(unsigned char)s[i]] & set.ascii;
+    return in_ranges(split_cp(s, n, i, k), set);
+}
+
+static inline size_t set_run(const char *s, size_t n, size_t i, struct set set)
+{
+    for (size_t k; i < n && in_set(s, n, i, set, &k);) i += k;
     return i;
 }
 
-/* \s?[ranges]+ at i */
-static size_t sp_range_run(const char *s, size_t n, size_t i, const struct range *r, size_t nr)
+/* [set]+, and with space \s?[set]+. */
+static inline __attribute__((always_inline)) size_t find_set(const char *s, size_t n, size_t from, size_t *start,
+                                                             struct set set, int space)
 {
-    size_t k;
-    if (split_at(s, n, i, &k) & C_S) {
-        size_t end = range_run(s, n, i + k, r, nr);
-        if (end > i + k) return end;
+    size_t k, kk;
+    for (size_t i = from; i < n; i += k) {
+        int in = in_set(s, n, i, set, &k);
+        if (space && i + k < n && (split_at(s, n, i, &k) & C_S) && in_set(s, n, i + k, set, &kk)) in = 1;
+        if (in) return *start = i, set_run(s, n, i + k, set);
     }
-    return range_run(s, n, i, r, nr);
+    return *start = n;
 }
 
-/* \s?[classes]+ at i */
-static size_t sp_class_run(const char *s, size_t n, size_t i, unsigned classes)
+/* \s?[classes]+ */
+static inline __attribute__((always_inline)) size_t find_classes(const char *s, size_t n, size_t from, size_t *start,
+                                                                 unsigned classes)
 {
-    size_t k;
-    if (split_at(s, n, i, &k) & C_S) {
-        size_t end = split_run(s, n, i + k, classes);
-        return end > i + k ? end : i;
+    size_t i = from, k, kk;
+    while ((i = split_run_not(s, n, i, classes | C_S)) < n) {
+        unsigned c = split_at(s, n, i, &k);
+        if ((c & classes) || (i + k < n && (split_at(s, n, i + k, &kk) & classes)))
+            return *start = i, split_run(s, n, i + k, classes);
+        i += k;
     }
-    return split_run(s, n, i, classes);
+    return *start = n;
 }
 
 /* ---- digits ------------------------------------------------------------------------------------------------------------ */
 
 /* \p{N} */
-STAGE(split_digit)
-    size_t k;
-    return split_at(s, n, at, &k) & C_N ? at + k : at;
+STAGE(digit)
+{
+    size_t k = 0;
+    *start = split_run_not(s, n, from, C_N);
+    if (*start < n) split_at(s, n, *start, &k);
+    return *start + k;
 }
 
 /* \p{N}+ */
-STAGE(split_digits)
-    return split_run(s, n, at, C_N);
+STAGE(digits)
+{
+    return split_run(s, n, *start = split_run_not(s, n, from, C_N), C_N);
 }
 
 /* \p{N}{1,3} */
-STAGE(split_digits3)
+STAGE(digits3)
+{
+    size_t at = *start = split_run_not(s, n, from, C_N);
     for (int d = 0; d < 3 && at < n; d++) {
         size_t k;
         if (!(split_at(s, n, at, &k) & C_N)) break;
@@ -81,57 +111,69 @@ STAGE(split_digits3)
 }
 
 /* [0-9][0-9][0-9] */
-STAGE(split_ascii_digits3)
+AT(ascii_digits3)
+{
     if (n - at < 3) return at;
     for (int d = 0; d < 3; d++)
-        if (!(split_ascii[s[at + (size_t)d] & 127] & C_D) || s[at + (size_t)d] & 0x80) return at;
+        if (!(split_ascii[s[at + (size_t)d] & 127] & C_D) || (s[at + (size_t)d] & 0x80)) return at;
     return at + 3;
 }
+FIND(ascii_digits3)
 
-/* Groups of three counted from the right end of a run of \d, the first shorter. bound: only when no \w follows. */
-static size_t grouped(const char *s, size_t n, size_t at, struct split_memo *m, int bound)
+/* Has the character before i, at or after from, one of the classes? */
+static int is_after(const char *s, size_t i, size_t from, unsigned classes)
 {
-    size_t k, take = 3;
-    if (at < m->until || !(split_at(s, n, at, &k) & C_D)) return at;
-    if (at >= m->group) {
+    size_t b = i, k;
+    while (b > from && i - b < 4 && ((unsigned char)s[b - 1] & 0xc0) == 0x80) b--;
+    if (b > from) b--;
+    return b < i && (split_at(s, i, b, &k) & classes) && b + k == i;
+}
+
+/* Cuts runs of \d into groups of three counted from the right end, the first shorter. bound: only runs that no \w follows. A call
+ * that begins behind a digit goes on in a run that an earlier one began to cut. */
+static size_t find_group(const char *s, size_t n, size_t from, size_t *start, int bound)
+{
+    size_t k, take = 3, at = split_run_not(s, n, from, C_D);
+    while (at < n && !(at == from && is_after(s, at, 0, C_D))) {
         size_t end = at, count = 0;
         for (; end < n && (split_at(s, n, end, &k) & C_D); end += k) count++;
-        if (bound && end < n && (split_at(s, n, end, &k) & C_W)) {
-            m->until = end;
-            return at;
-        }
-        m->group = end;
-        if (count % 3) take = count % 3;
+        take = count % 3 ? count % 3 : 3;
+        if (!bound || end == n || !(split_at(s, n, end, &k) & C_W)) break;
+        at = split_run_not(s, n, end, C_D);
     }
-    for (; take && at < m->group; take--) at += split_length(s, n, at);
+    for (*start = at; take && at < n; take--) at += split_length(s, n, at);
     return at;
 }
 
 /* \d{1,3}(?=(?:\d{3})*\b) */
-STAGE(split_grouped_digits)
-    return grouped(s, n, at, m, 1);
+STAGE(grouped_digits)
+{
+    return find_group(s, n, from, start, 1);
 }
 
 /* The same without \b: AFMoE's rule. */
-STAGE(split_grouped_digits_all)
-    return grouped(s, n, at, m, 0);
+STAGE(grouped_digits_all)
+{
+    return find_group(s, n, from, start, 0);
 }
 
-/* (?=(\d{3})+(?!\d)): cuts before every group of three, and nowhere else. The piece that begins at at; inside a run of digits that is
- * known to the memo, at is such a cut. */
-STAGE(split_thousands)
-    size_t k, count = at < m->group ? 3 : 0; /* digits to take before the next cut */
-    for (size_t i = at; i < n; i += k) {
-        if (!(split_at(s, n, i, &k) & C_D)) continue;
-        if (i >= m->group) {
+/* (?=(\d{3})+(?!\d)): cuts before every group of three, and nowhere else: a match here is all up to the next cut. */
+STAGE(thousands)
+{
+    size_t k, count = is_after(s, from, 0, C_D) ? 3 : 0; /* digits to take before the next cut */
+    int in_run = count > 0;
+    *start = from;
+    for (size_t i = from; i < n; i += k) {
+        if (!(split_at(s, n, i, &k) & C_D)) {
+            in_run = 0;
+            continue;
+        }
+        if (!in_run) {
             size_t end = i;
             for (size_t kk; end < n && (split_at(s, n, end, &kk) & C_D); end += kk) count++;
-            m->group = end;
-            if (i > at && count >= 3 && count % 3 == 0) {
-                m->group = i; /* measured again by the next call */
-                return i;
-            }
+            if (i > from && count % 3 == 0) return i;
             count = count % 3 ? count % 3 : 3;
+            in_run = 1;
         }
         if (count == 0) return i;
         count--;
@@ -142,52 +184,63 @@ STAGE(split_thousands)
 /* ---- DeepSeek ------------------------------------------------------------------------------------------------------------ */
 
 /* [\r\n] */
-STAGE(split_newline)
-    return at + (s[at] == '\r' || s[at] == '\n');
+STAGE(newline)
+{
+    while (from < n && s[from] != '\r' && s[from] != '\n') from++;
+    *start = from;
+    return from + (from < n);
 }
 
 /* [^\n]+|[\n]+ */
-STAGE(split_lines)
-    int line = s[at] == '\n';
-    while (at < n && (s[at] == '\n') == line) at++;
-    return at;
+STAGE(lines)
+{
+    int line = s[*start = from] == '\n';
+    while (from < n && (s[from] == '\n') == line) from++;
+    return from;
 }
 
 /* \s?\p{L}+ */
-STAGE(split_letters_sp)
-    return sp_class_run(s, n, at, C_L);
+STAGE(letters_sp)
+{
+    return find_classes(s, n, from, start, C_L);
 }
 
 /* \s?\p{P}+ */
-STAGE(split_punct_sp)
-    return sp_class_run(s, n, at, C_P);
+STAGE(punct_sp)
+{
+    return find_classes(s, n, from, start, C_P);
 }
 
 /* \s+$ */
-STAGE(split_spaces_end)
-    if (at < m->until) return at;
-    size_t end = split_run(s, n, at, C_S);
-    if (end == n) return end;
-    m->until = end;
-    return at;
+STAGE(spaces_end)
+{
+    size_t end = from;
+    do {
+        *start = split_run_not(s, n, end, C_S);
+        end = split_run(s, n, *start, C_S);
+    } while (end < n);
+    return end;
 }
 
 /* [一-龥ࠀ-一가-퟿]+ */
-STAGE(split_cjk)
-    static const struct range r[] = {{0x800, 0x9fa5}, {0xac00, 0xd7ff}};
-    return range_run(s, n, at, r, COUNT(r));
+STAGE(cjk)
+{
+    static const uint32_t r[][2] = {{0x800, 0x9fa5}, {0xac00, 0xd7ff}};
+    return find_set(s, n, from, start, SET(0, r), 0);
 }
 
 /* [一-龥぀-ゟ゠-ヿ]+ */
-STAGE(split_deepseek_cjk)
-    static const struct range r[] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
-    return range_run(s, n, at, r, COUNT(r));
+STAGE(deepseek_cjk)
+{
+    static const uint32_t r[][2] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
+    return find_set(s, n, from, start, SET(0, r), 0);
 }
 
 /* \s?[A-Za-zµÀ-Ö...]+: the cased scripts, as DeepSeek LLM's tokenizer.json lists them */
-STAGE(split_scripts_sp)
+STAGE(scripts_sp)
+{
     // clang-format off
-    static const struct range r[] = {
+    static const uint32_t r[][2] = {
         {0x41, 0x5a}, {0x61, 0x7a}, {0xb5, 0xb5}, {0xc0, 0xd6}, {0xd8, 0xf6}, {0xf8, 0x1ba}, {0x1bc, 0x1bf},
         {0x1c4, 0x293}, {0x295, 0x2af}, {0x370, 0x373}, {0x376, 0x377}, {0x37b, 0x37d}, {0x37f, 0x37f}, {0x386, 0x386},
         {0x388, 0x38a}, {0x38c, 0x38c}, {0x38e, 0x3a1}, {0x3a3, 0x3f5}, {0x3f7, 0x481}, {0x48a, 0x52f}, {0x531, 0x556},
@@ -204,14 +257,15 @@ STAGE(split_scripts_sp)
         {0x10c80, 0x10cb2}, {0x10cc0, 0x10cf2}, {0x118a0, 0x118df}, {0x1e900, 0x1e943},
     };
     // clang-format on
-    return sp_range_run(s, n, at, r, COUNT(r));
+    return find_set(s, n, from, start, SET(C_A, r), 1);
 }
 
 /* \s?[!-/:-~！-／：-～‘-‟　-。]+ */
-STAGE(split_symbols_sp)
-    static const struct range r[] = {{0x21, 0x2f},     {0x3a, 0x7e},     {0x2018, 0x201f},
+STAGE(symbols_sp)
+{
+    static const uint32_t r[][2] = {{0x21, 0x2f},     {0x3a, 0x7e},     {0x2018, 0x201f},
                                      {0x3000, 0x3002}, {0xff01, 0xff0f}, {0xff1a, 0xff5e}};
-    return sp_range_run(s, n, at, r, COUNT(r));
+    return find_set(s, n, from, start, SET(C_A | C_X, r), 1);
 }
 
 /* The words of DeepSeek V3: [!-/:-@[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+, or at. */
@@ -235,7 +289,8 @@ static size_t sp_signs(const char *s, size_t n, size_t i)
 }
 
 /* deepseek_word | ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+. White space is as in GPT-2's and Llama 3's splitters. */
-STAGE(split_deepseek3)
+AT(deepseek3)
+{
     size_t k;
     unsigned c = split_at(s, n, at, &k);
     size_t end = deepseek_word(s, n, at, c, k);
@@ -256,9 +311,11 @@ STAGE(split_deepseek3)
     if (line > at) return line;
     return i < n && last > at ? last : i;
 }
+FIND(deepseek3)
 
 /* deepseek_word | ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+ */
-STAGE(split_spark)
+AT(spark)
+{
     size_t k;
     unsigned c = split_at(s, n, at, &k);
     size_t end = deepseek_word(s, n, at, c, k);
@@ -269,54 +326,60 @@ STAGE(split_spark)
     for (; i < n && (split_at(s, n, i, &k) & C_S); i += k) last = i;
     return i < n && last > at ? last : i;
 }
+FIND(spark)
 
 /* ---- others ------------------------------------------------------------------------------------------------------------------ */
 
 /* [\p{P}\$\+<=>\^~\|`]+, and which marks are \p{P} is as in BERT */
-STAGE(split_punct_falcon)
-    return split_run(s, n, at, C_BP);
+STAGE(punct_falcon)
+{
+    return split_run(s, n, *start = split_run_not(s, n, from, C_BP), C_BP);
 }
 
 /* ` ?[^(\s|.,!?…。，、।۔،)]+` */
-STAGE(split_bloom)
-    static const struct range not[] = {
-        {'!', '!'}, {'(', ')'}, {',', ','}, {'.', '.'}, {'?', '?'}, {'|', '|'}, {0x60c, 0x60c},
-        {0x6d4, 0x6d4}, {0x964, 0x964}, {0x2026, 0x2026}, {0x3001, 0x3002}, {0xff0c, 0xff0c},
-    };
+AT(bloom)
+{
+    static const uint32_t not[][2] = {{0x60c, 0x60c},   {0x6d4, 0x6d4},   {0x964, 0x964},
+                                      {0x2026, 0x2026}, {0x3001, 0x3002}, {0xff0c, 0xff0c}};
     size_t i = at + (s[at] == ' '), from = i, k;
     for (; i < n; i += k) {
         if (split_at(s, n, i, &k) & C_S) break;
-        if (in_ranges(split_cp(s, n, i, &k), not, COUNT(not))) break;
+        if (k == 1 ? strchr("(|.,!?)", s[i]) && s[i] : in_ranges(split_cp(s, n, i, &k), SET(0, not))) break;
     }
     return i > from ? i : at;
 }
+FIND(bloom)
 
 /* AFMoE: the scripts that are written without spaces, and Hangul */
-STAGE(split_asian)
-    static const struct range r[] = {
+STAGE(asian)
+{
+    static const uint32_t r[][2] = {
         {0xe40, 0xeff},   {0x1000, 0x109f}, {0x1100, 0x11ff}, {0x1780, 0x17ff}, {0x2f00, 0x2fdf},
         {0x3040, 0x30ff}, {0x3400, 0x4dbf}, {0x4e00, 0x9fff}, {0xa9e0, 0xa9ff}, {0xaa60, 0xaa7f},
         {0xac00, 0xd7af}, {0xf900, 0xfaff}, {0xff65, 0xff9f},
     };
-    return range_run(s, n, at, r, COUNT(r));
+    return find_set(s, n, from, start, SET(0, r), 0);
 }
 
 /* [가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+ */
-STAGE(split_youtu_cjk)
-    static const struct range a[] = {{0x3131, 0x318e}, {0xac00, 0xd7a3}};
-    static const struct range b[] = {{0x2014, 0x2014}, {0x2018, 0x2019}, {0x201c, 0x201d}, {0x2026, 0x2026},
-                                     {0x3001, 0x303f}, {0xfe30, 0xfe4f}, {0xff01, 0xff01}, {0xff0c, 0xff0c},
-                                     {0xff1a, 0xff1b}};
-    static const struct range c[] = {{0x3105, 0x312f}};
-    static const struct range d[] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
-    size_t end = range_run(s, n, at, a, COUNT(a));
-    if (end == at) end = range_run(s, n, at, b, COUNT(b));
-    if (end == at) end = range_run(s, n, at, c, COUNT(c));
-    return end == at ? range_run(s, n, at, d, COUNT(d)) : end;
+AT(youtu_cjk)
+{
+    static const uint32_t a[][2] = {{0x3131, 0x318e}, {0xac00, 0xd7a3}};
+    static const uint32_t b[][2] = {{0x2014, 0x2014}, {0x2018, 0x2019}, {0x201c, 0x201d}, {0x2026, 0x2026},
+                                    {0x3001, 0x303f}, {0xfe30, 0xfe4f}, {0xff01, 0xff01}, {0xff0c, 0xff0c},
+                                    {0xff1a, 0xff1b}};
+    static const uint32_t c[][2] = {{0x3105, 0x312f}};
+    static const uint32_t d[][2] = {{0x3040, 0x30ff}, {0x4e00, 0x9fa5}};
+    size_t end = set_run(s, n, at, SET(0, a));
+    if (end == at) end = set_run(s, n, at, SET(0, b));
+    if (end == at) end = set_run(s, n, at, SET(0, c));
+    return end == at ? set_run(s, n, at, SET(0, d)) : end;
 }
+FIND(youtu_cjk)
 
 /* <sentinel:[0-9]+>|IMGIMG[A-I]{1,4}Z */
-STAGE(split_chameleon)
+AT(chameleon)
+{
     size_t i = at;
     if (n - at > 10 && !memcmp(s + at, "<sentinel:", 10)) {
         for (i = at + 10; i < n && s[i] >= '0' && s[i] <= '9'; i++) continue;
@@ -328,16 +391,34 @@ STAGE(split_chameleon)
     }
     return at;
 }
+FIND(chameleon)
 
 /* ([\t\n]|    |  ) */
-STAGE(split_chameleon_space)
+AT(chameleon_space)
+{
     if (s[at] == '\t' || s[at] == '\n') return at + 1;
     if (n - at >= 4 && !memcmp(s + at, "    ", 4)) return at + 4;
     return n - at >= 2 && !memcmp(s + at, "  ", 2) ? at + 2 : at;
 }
+FIND(chameleon_space)
 
 /* [\p{P}!-/:-@\[-`{-~] */
-STAGE(split_chameleon_punct)
+AT(chameleon_punct)
+{
     size_t k;
     return split_at(s, n, at, &k) & (C_P | C_X) ? at + k : at;
+}
+FIND(chameleon_punct)
+
+/* Jais 2, on the pieces of Llama 3's splitter: one of white space without line ends falls into powers of two, the largest first: 512 to 4,
+ * then twos, then one. Others stay whole. */
+STAGE(space_powers)
+{
+    size_t left = 0, take = 512, k;
+    *start = n;
+    if (from == 0 && (split_run(s, n, 0, C_S) < n || split_run_not(s, n, 0, C_R) < n)) return n;
+    for (size_t i = from; i < n && left < take; i += k, left++) k = split_length(s, n, i);
+    while (take > left) take /= 2;
+    for (*start = from; take; take--) from += split_length(s, n, from);
+    return from;
 }

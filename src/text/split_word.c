@@ -107,10 +107,9 @@ INLINE size_t llama_like(const char *s, size_t n, size_t i, struct shape f)
 }
 
 #define LLAMA(...) return llama_like(s, n, at, (struct shape){__VA_ARGS__})
-#define STAGE(name)                                                        \
-    size_t name(const char *s, size_t n, size_t at, struct split_memo *m) \
-    {                                                                      \
-        (void)m;
+#define STAGE(name)                                  \
+    size_t name(const char *s, size_t n, size_t at) \
+    {
 
 STAGE(split_llama3) LLAMA(FIRST, C_L, 3, C_S | C_L | C_N, TAIL_LINES, 0); }
 STAGE(split_qwen2) LLAMA(FIRST, C_L, 1, C_S | C_L | C_N, TAIL_LINES, 0); }
@@ -138,32 +137,6 @@ STAGE(split_exaone_moe)
         if (next >= n || !(split_at(s, n, next, &k) & C_L)) return i;
         i = next;
     }
-}
-
-/* `...{512}(?!\S)|...{256}(?!\S)|...|...{4}(?!\S)|...{1,2}(?!\S)|...`: white space in powers of two. The memo holds the end
- * of a run without line ends, so that it is measured once. */
-STAGE(split_jais2)
-    size_t k;
-    unsigned c = split_at(s, n, at, &k);
-    size_t end = split_llama3(s, n, at, m);
-    if (!(c & C_S)) return end;
-    size_t word = at; /* did anything but white space match? */
-    while (word < end && (split_at(s, n, word, &k) & C_S)) word += k;
-    if (word < end) return end;
-    if (at >= m->group) {
-        size_t run = split_run(s, n, at, C_S);
-        for (size_t i = at; i < end; i += split_length(s, n, i))
-            if (split_at(s, n, i, &k) & C_R) return end; /* \s*[\r\n]+ */
-        m->group = run;
-    }
-    size_t left = 0;
-    for (size_t i = at; i < m->group && left <= 512; i += split_length(s, n, i)) left++;
-    size_t take = 512, most = m->group == n ? left : left - 1; /* the last is left for a word */
-    if (left > 512) most = 512;
-    while (take > 2 && take > most) take /= 2;
-    if (take > most) take = most ? most : 1;
-    for (; take && at < n; take--) at += split_length(s, n, at);
-    return at;
 }
 
 /* ---- GPT-4o and its family ------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  *
  * text/vocab_joins.c: where a text without words may be cut all the same.
  *
- * SentencePiece and Gemma 4 merge over the whole text. But where no piece of the vocabulary holds, say, a letter before a space, no merge can
+ * SentencePiece and Gemma 4 merge over the whole text, a few splitters of byte-level BPE make words of whole sentences. But where no piece of the vocabulary holds, say, a letter before a space, no merge can
  * ever cross such a place, and cutting there changes nothing but the time it takes: words instead of megabytes. Characters fall into
  * six classes; joins[a] has bit b when some piece holds a character of class a before one of class b.
  */
@@ -23,7 +23,7 @@ static inline int class_of(char c)
 
 void vocab_load_joins(struct vocab *v)
 {
-    if (v->kind == VOCAB_BPE) return;
+    if (v->kind == VOCAB_BPE && !(v->split->flags & SPLIT_LONG)) return;
     v->joins[J_WIDE] = 1 << J_WIDE; /* never inside a character */
     for (int32_t i = 0; i < v->n; i++) {
         int type = vocab_type_of(v, i);
