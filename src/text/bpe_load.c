@@ -86,6 +86,5 @@ int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
             return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.merges: merge %llu: pairs are made to collide",
                             (unsigned long long)i);
     }
-    vocab_load_joins(v);
-    return 0;
+    return vocab_load_joins(v, err);
 }

@@ -64,6 +64,6 @@ int spm_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
     v->prefix_first = v->kind == VOCAB_SPM && has_appended_control(v);
     for (int32_t i = 0; i < v->n; i++)
         if (vocab_type_of(v, i) == TOKEN_UNUSED) v->unused_pieces = 1;
-    vocab_load_joins(v);
+    if ((rc = vocab_load_joins(v, err)) < 0) return rc;
     return load_map(v, g, err);
 }

@@ -67,7 +67,7 @@ struct vocab {
     int add_prefix, prefix_first, remove_spaces; /* SPM, Unigram: see spm_load.c */
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
     int lowercase, strip_accents; /* WordPiece */
-    uint8_t joins[6];        /* CHARS, SPM: does any piece hold class a before class b? bit b of [a] */
+    uint8_t *joins;          /* CHARS, SPM: [256][32] does any piece hold byte a before byte b? bit b of [a] */
     float score_min, score_max; /* Unigram: of normal pieces */
     struct str map_trie, map_text; /* Unigram: the model's own normalisation */
     struct arena a;
@@ -105,8 +105,8 @@ int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int wordpiece_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* vocab_added.c: the trie of added tokens. */
 int vocab_load_added(struct vocab *v, struct lar_err *err);
-/* vocab_joins.c: which kinds of characters no piece holds side by side. */
-void vocab_load_joins(struct vocab *v);
+/* vocab_joins.c: which bytes no piece holds side by side. */
+int vocab_load_joins(struct vocab *v, struct lar_err *err);
 /* A trie_add that explains itself. */
 int vocab_trie_add(struct trie *t, struct vocab *v, int32_t id, struct lar_err *err);
 
