@@ -348,7 +348,7 @@ static void timing_free(struct timing *b)
 /* Small batches from memory: what decoding and the choice of gemm_from see. */
 static void bench_mul(const struct kern *ref, const struct kern_type *kt, enum dtype t)
 {
-    static const size_t acts[] = {1, 2, 3, 4, 8, 16, 24};
+    static const size_t acts[] = {1, 2, 3, 4, 5, 6, 8, 12, 16};
     struct timing b = timing_new(ref, kt, t, DRAM_BYTES, 32);
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
         char what[64];

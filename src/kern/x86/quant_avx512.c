@@ -2,19 +2,55 @@
  * kern/x86/quant_avx512.c: the table's entries for quantised weights at level avx512. */
 #include "kern/x86/quant_avx512.h"
 
+#include "kern/x86/quant_panel_avx512.h"
+
+static size_t bytes_32(size_t k) { return LINE * panel_lines(PANEL_32) * panel_steps(PANEL_32, k); }
+static size_t bytes_32_min(size_t k)
+{
+    return LINE * panel_lines(PANEL_32_MIN) * panel_steps(PANEL_32_MIN, k);
+}
+static size_t bytes_k32(size_t k)
+{
+    return LINE * panel_lines(PANEL_K32) * panel_steps(PANEL_K32, k);
+}
+static size_t bytes_k32_min(size_t k)
+{
+    return LINE * panel_lines(PANEL_K32_MIN) * panel_steps(PANEL_K32_MIN, k);
+}
+static size_t bytes_k16(size_t k)
+{
+    return LINE * panel_lines(PANEL_K16) * panel_steps(PANEL_K16, k);
+}
+static size_t bytes_k16_min(size_t k)
+{
+    return LINE * panel_lines(PANEL_K16_MIN) * panel_steps(PANEL_K16_MIN, k);
+}
+
+/* type, the kernels' name, its panel, the batch from which that is faster (kcheck --bench) */
+#define TYPE_MAP(X)           \
+    X(Q4_0, q4_0, 32, 8)      \
+    X(Q4_1, q4_1, 32_min, 8)  \
+    X(Q5_0, q5_0, 32, 8)      \
+    X(Q5_1, q5_1, 32_min, 8)  \
+    X(Q8_0, q8_0, 32, 8)      \
+    X(Q2_K, q2_k, k16_min, 8) \
+    X(Q3_K, q3_k, k16, 8)     \
+    X(Q4_K, q4_k, k32_min, 8) \
+    X(Q5_K, q5_k, k32_min, 8) \
+    X(Q6_K, q6_k, k16, 8)     \
+    X(IQ4_NL, iq4_nl, 32, 8)  \
+    X(IQ4_XS, iq4_xs, k32, 8) \
+    X(MXFP4, mxfp4, 32, 8)
+
 void kern_quant_init_avx512(struct kern *k)
 {
-    k->type[DT_Q4_0].mul = mul_q4_0_avx512;
-    k->type[DT_Q4_1].mul = mul_q4_1_avx512;
-    k->type[DT_Q5_0].mul = mul_q5_0_avx512;
-    k->type[DT_Q5_1].mul = mul_q5_1_avx512;
-    k->type[DT_Q8_0].mul = mul_q8_0_avx512;
-    k->type[DT_Q2_K].mul = mul_q2_k_avx512;
-    k->type[DT_Q3_K].mul = mul_q3_k_avx512;
-    k->type[DT_Q4_K].mul = mul_q4_k_avx512;
-    k->type[DT_Q5_K].mul = mul_q5_k_avx512;
-    k->type[DT_Q6_K].mul = mul_q6_k_avx512;
-    k->type[DT_IQ4_XS].mul = mul_iq4_xs_avx512;
-    k->type[DT_IQ4_NL].mul = mul_iq4_nl_avx512;
-    k->type[DT_MXFP4].mul = mul_mxfp4_avx512;
+#define X(T, name, kind, from)                   \
+    k->type[DT_##T].mul = mul_##name##_avx512;   \
+    k->type[DT_##T].pack = pack_##name##_avx512; \
+    k->type[DT_##T].gemm = gemm_##kind##_avx512; \
+    k->type[DT_##T].panel_rows = PANEL_ROWS;     \
+    k->type[DT_##T].panel_bytes = bytes_##kind;  \
+    k->type[DT_##T].gemm_from = from;
+    TYPE_MAP(X)
+#undef X
 }

@@ -18,6 +18,8 @@ struct super {
     __m512i s0, s1, s2, s3; /* int16, each scale where its elements are, in pairs */
     __m256i m;              /* int16, one for 16 elements */
     __m128 d;               /* d, dmin */
+    __m128i small;          /* the scales before they are spread, for the packing of panels: bytes;
+                               Q4_K, Q5_K: scales 0-3, mins 0-3, scales 4-7, mins 4-7 */
 };
 
 typedef struct super super_fn(const uint8_t *p);
@@ -71,9 +73,11 @@ INLINE __m128 halves_at(const uint8_t *p)
     return _mm_cvtph_ps(_mm_cvtsi32_si128((int)u32_at(p)));
 }
 
-/* Words of 16 scales, one for 16 elements: each over its 8 words. */
-INLINE void spread16(struct super *o, __m256i scale)
+/* 16 bytes of scales, one for 16 elements: as words, each over its 8. */
+INLINE void spread16(struct super *o, __m128i bytes)
 {
+    __m256i scale = _mm256_cvtepi8_epi16(bytes);
+    o->small = bytes;
     const __m512i first =
         _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0004000400040004,
                           0x0004000400040004, 0x0005000500050005, 0x0005000500050005);
@@ -94,6 +98,7 @@ INLINE void k_head(struct super *o, const uint8_t *p)
     __m128i packed = _mm_set_epi64x((long long)((first >> 2 & 0x3030303030303030) | low),
                                     (long long)(first & 0x3f3f3f3f3f3f3f3f));
     __m512i all = _mm512_broadcast_i32x4(packed);
+    o->small = packed;
 #define WORDS(i, j) _mm512_set_epi64(j, j, j, j, i, i, i, i)
 #define WORD(i)     ((long long)(0x8000800080008000u + 0x0001000100010001u * (i)))
     o->s0 = _mm512_shuffle_epi8(all, WORDS(WORD(0), WORD(2)));
@@ -146,7 +151,7 @@ INLINE struct super super_q6_k(const uint8_t *p)
     o.q1 = masked_or(turn2(h0, 2, 2), 0x30, masked(right2(twice32(p + 32), 0, 4), 15));
     o.q2 = masked_or(left2(h1, 4, 0), 0x30, masked(right2(twice32(p + 64), 0, 4), 15));
     o.q3 = masked_or(turn2(h1, 2, 2), 0x30, masked(right2(twice32(p + 96), 0, 4), 15));
-    spread16(&o, _mm256_cvtepi8_epi16(_mm512_castsi512_si128(load16(p + 192))));
+    spread16(&o, _mm512_castsi512_si128(load16(p + 192)));
     o.d = _mm_cvtph_ps(_mm_cvtsi32_si128((int)quant_u16(p + 208)));
     return o;
 }
@@ -161,7 +166,7 @@ INLINE struct super super_q2_k(const uint8_t *p)
     o.q1 = masked(right2(a, 2, 6), 3);
     o.q2 = masked(right2(b, 0, 4), 3);
     o.q3 = masked(right2(b, 2, 6), 3);
-    spread16(&o, _mm256_cvtepu8_epi16(_mm_and_si128(s, low)));
+    spread16(&o, _mm_and_si128(s, low));
     o.m = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(s, 4), low));
     o.d = halves_at(p + 80);
     return o;
@@ -183,7 +188,7 @@ INLINE struct super super_q3_k(const uint8_t *p)
     uint64_t s1 =
         (low >> 4 & 0x0f0f0f0f0f0f0f0f) | (high & 0x30303030) | (high << 30 & 0x3030303000000000);
     __m128i s = _mm_sub_epi8(_mm_set_epi64x((long long)s1, (long long)s0), _mm_set1_epi8(32));
-    spread16(&o, _mm256_cvtepi8_epi16(s));
+    spread16(&o, s);
     o.d = _mm_cvtph_ps(_mm_cvtsi32_si128((int)quant_u16(p + 108)));
     return o;
 }
@@ -216,6 +221,7 @@ INLINE struct super super_iq4_xs(const uint8_t *p)
     low = _mm256_and_si256(low, _mm256_set1_epi32(15));
     high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
     __m256i scale = _mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32));
+    o.small = _mm256_cvtepi32_epi8(scale);
     __m512i s = _mm512_castps_si512(_mm512_castps256_ps512(_mm256_cvtepi32_ps(scale)));
     const __m512i first = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2);
     const __m512i one = _mm512_set1_epi32(1), four = _mm512_set1_epi32(4);
