@@ -7,58 +7,111 @@
  */
 #include "text/bpe.h"
 
-/* The ids of the two halves of a line and of both together. */
+/* A line of the merges on its way into the table. Whatever it looks up lies all over memory, so lines go in blocks: first all keys
+ * are made and their places asked for, then all ids are found and the places of the pairs asked for, then the pairs are stored. */
 struct line {
-    int32_t l, r, id;
+    struct str text;
+    const char *raw;    /* the bytes of both halves */
+    uint32_t n, m;      /* bytes of the first half, of the second; n = 0: not made of normal pieces */
+    uint64_t key[3];    /* of the first, the second, both */
+    int32_t id[3];
 };
 
-static int32_t raw_id(const struct vocab *v, const char *p, size_t n)
+enum { BLOCK = 32, FIRST = 0, SECOND, BOTH };
+
+static void make_keys(const struct vocab *v, struct line *k, struct str text, char *raw)
 {
-    return n ? vocab_find_raw(v, vocab_key(p, n), p, n) : -1;
+    const char *space = text.n > 1 ? memchr(text.p + 1, ' ', text.n - 1) : NULL;
+    *k = (struct line){.text = text, .raw = raw, .id = {-1, -1, -1}};
+    if (!space) return;
+    int64_t n = vocab_decode_text(v, (struct str){text.p, (size_t)(space - text.p)}, raw);
+    int64_t m = n <= 0 ? 0 : vocab_decode_text(v, str_from(text, (size_t)(space - text.p) + 1), raw + n);
+    if (m <= 0) return;
+    k->n = (uint32_t)n;
+    k->m = (uint32_t)m;
+    k->key[FIRST] = vocab_key(raw, k->n);
+    k->key[SECOND] = vocab_key(raw + n, k->m);
+    k->key[BOTH] = vocab_key(raw, k->n + k->m);
+    const uint32_t len[3] = {k->n, k->m, k->n + k->m};
+    for (int i = 0; i < 3; i++) __builtin_prefetch(&v->table.e[vocab_slot(&v->table, k->key[i], len[i])]);
+}
+
+/* Pieces that the file declares to be the user's own keep their part in merges; they are found by name. */
+static void find_by_name(const struct vocab *v, struct line *k)
+{
+    char both[2 * PIECE_MAX];
+    const char *space = k->text.n > 1 ? memchr(k->text.p + 1, ' ', k->text.n - 1) : NULL;
+    if (!space || k->text.n > sizeof both) return;
+    struct str a = {k->text.p, (size_t)(space - k->text.p)}, b = str_from(k->text, a.n + 1);
+    memcpy(both, a.p, a.n);
+    memcpy(both + a.n, b.p, b.n);
+    k->id[FIRST] = vocab_find_named(v, a);
+    k->id[SECOND] = vocab_find_named(v, b);
+    k->id[BOTH] = vocab_find_named(v, (struct str){both, a.n + b.n});
+}
+
+static int is_found(const struct line *k)
+{
+    return k->id[FIRST] >= 0 && k->id[SECOND] >= 0 && k->id[BOTH] >= 0;
+}
+
+static uint64_t pair_of(const struct line *k)
+{
+    return ((uint64_t)k->id[FIRST] + 1) << 32 | (uint32_t)k->id[SECOND];
+}
+
+static uint32_t place_of(const struct vocab *v, uint64_t pair)
+{
+    return (uint32_t)(pair * 0x9e3779b97f4a7c15 >> v->merge_shift);
+}
+
+static void find_ids(const struct vocab *v, struct line *k)
+{
+    if (k->n) {
+        k->id[FIRST] = vocab_find_raw(v, k->key[FIRST], k->raw, k->n);
+        k->id[SECOND] = vocab_find_raw(v, k->key[SECOND], k->raw + k->n, k->m);
+        k->id[BOTH] = vocab_find_raw(v, k->key[BOTH], k->raw, k->n + k->m);
+    }
+    if (!is_found(k)) find_by_name(v, k);
+    __builtin_prefetch(&v->merge[place_of(v, pair_of(k))], 1);
 }
 
 /* Puts a pair into the table; of two equal ones the later counts, as in the reference. -1 when pairs crowd together. */
-static int insert(struct vocab *v, struct line k, uint32_t rank)
+static int insert(struct vocab *v, const struct line *k, uint32_t rank)
 {
-    uint64_t pair = ((uint64_t)k.l + 1) << 32 | (uint32_t)k.r;
-    uint32_t i = (uint32_t)(pair * 0x9e3779b97f4a7c15 >> v->merge_shift);
+    uint64_t pair = pair_of(k);
+    uint32_t i = place_of(v, pair);
     for (uint32_t tries = 0; v->merge[i].pair && v->merge[i].pair != pair; tries++) {
         if (tries > PROBES_MAX) return -1;
         i = (i + 1) & v->merge_mask;
     }
-    v->merge[i] = (struct merge){pair, rank, k.id};
+    v->merge[i] = (struct merge){pair, rank, k->id[BOTH]};
     return 0;
 }
 
-/* Nearly every line: by the bytes of both halves, which lie behind each other in raw. */
-static struct line by_bytes(const struct vocab *v, struct str a, struct str b, char *raw)
+/* Loads up to BLOCK lines from number `at` on; gives how many. raw has room for the bytes of all. */
+static int load_block(struct vocab *v, const struct gguf_kv *kv, uint64_t at, char *raw, struct lar_err *err)
 {
-    int64_t n = vocab_decode_text(v, a, raw), m = n < 0 ? -1 : vocab_decode_text(v, b, raw + n);
-    if (m < 0) return (struct line){-1, -1, -1};
-    return (struct line){raw_id(v, raw, (size_t)n), raw_id(v, raw + n, (size_t)m), raw_id(v, raw, (size_t)(n + m))};
-}
-
-/* Pieces that the file declares to be the user's own keep their part in merges; they are found by name. */
-static struct line by_name(const struct vocab *v, struct str a, struct str b, char *raw)
-{
-    memcpy(raw, a.p, a.n);
-    memcpy(raw + a.n, b.p, b.n);
-    return (struct line){vocab_find(v, a), vocab_find(v, b), vocab_find(v, (struct str){raw, a.n + b.n})};
-}
-
-static int is_known(struct line k)
-{
-    return k.l >= 0 && k.r >= 0 && k.id >= 0;
-}
-
-static struct line resolve(const struct vocab *v, struct str s)
-{
-    char raw[2 * PIECE_MAX];
-    const char *space = s.n > 1 ? memchr(s.p + 1, ' ', s.n - 1) : NULL;
-    if (!space || s.n > sizeof raw) return (struct line){-1, -1, -1};
-    struct str a = {s.p, (size_t)(space - s.p)}, b = {space + 1, s.n - a.n - 1};
-    struct line k = by_bytes(v, a, b, raw);
-    return is_known(k) ? k : by_name(v, a, b, raw);
+    struct line line[BLOCK];
+    int n = 0;
+    for (size_t used = 0; n < BLOCK && at + (uint64_t)n < kv->count; n++) {
+        struct str s = gguf_str_at(kv, at + (uint64_t)n);
+        if (s.n > 2 * PIECE_MAX) s.n = 0;
+        if (used + s.n > BLOCK * PIECE_MAX) break;
+        make_keys(v, &line[n], s, raw + used);
+        used += s.n;
+    }
+    for (int i = 0; i < n; i++) find_ids(v, &line[i]);
+    for (int i = 0; i < n; i++) {
+        if (!is_found(&line[i]))
+            return lar_fail(err, LAR_EFORMAT,
+                            "tokenizer.ggml.merges: merge %llu \"%.*s\" names a piece that is no token",
+                            (unsigned long long)at + (unsigned)i, STR_ARG(line[i].text));
+        if (insert(v, &line[i], (uint32_t)at + (uint32_t)i) < 0)
+            return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.merges: merge %llu: pairs are made to collide",
+                            (unsigned long long)at + (unsigned)i);
+    }
+    return n;
 }
 
 int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
@@ -75,16 +128,11 @@ int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
                         (unsigned long long)kv->count);
     v->merge_mask = (uint32_t)(places - 1);
     v->merge_shift = vocab_table_shift(places);
-    for (uint64_t i = 0; i < kv->count; i++) {
-        struct str s = gguf_str_at(kv, i);
-        struct line k = resolve(v, s);
-        if (!is_known(k))
-            return lar_fail(err, LAR_EFORMAT,
-                            "tokenizer.ggml.merges: merge %llu \"%.*s\" names a piece that is no token",
-                            (unsigned long long)i, STR_ARG(s));
-        if (insert(v, k, (uint32_t)i) < 0)
-            return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.merges: merge %llu: pairs are made to collide",
-                            (unsigned long long)i);
-    }
+    char *raw = mem_alloc(BLOCK * PIECE_MAX);
+    if (!raw) return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory");
+    int rc = 0;
+    for (uint64_t at = 0; at < kv->count && rc >= 0; at += (uint64_t)rc) rc = load_block(v, kv, at, raw, err);
+    mem_free(raw);
+    if (rc < 0) return rc;
     return vocab_load_joins(v, err);
 }

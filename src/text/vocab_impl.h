@@ -95,6 +95,8 @@ int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err
 int vocab_load_scores(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* The bytes of a normal piece as the file writes it; -1 when it cannot be one. out has room for s.n. */
 int64_t vocab_decode_text(const struct vocab *v, struct str s, char *out);
+/* vocab_find without its last resort, which looks at every token. */
+int32_t vocab_find_named(const struct vocab *v, struct str piece);
 /* vocab_special.c: special ids, end tokens, what a tokenizer adds. */
 int vocab_load_special(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* bpe_load.c: tokenizer.ggml.merges. */

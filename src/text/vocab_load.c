@@ -92,22 +92,65 @@ static int64_t decode_piece(const struct vocab *v, int32_t id, struct str s, cha
     return (int64_t)s.n;
 }
 
-/* Puts id into the table; the first of two equal pieces stays. -1 when pieces crowd together. */
-static int insert(struct vocab *v, int32_t id, int apart)
+static int check_piece(const struct vocab *v, int32_t i, struct str s, struct lar_err *err)
 {
-    struct str s = vocab_raw(v, id);
-    if (!s.n) return 0;
-    uint64_t key = vocab_key(s.p, s.n);
-    uint32_t len = (uint32_t)s.n | (apart ? VOCAB_APART : 0), i = vocab_slot(&v->table, key, len);
+    if (s.n > PIECE_MAX)
+        return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.tokens: token %d has %zu bytes, %d is the most", i, s.n,
+                        PIECE_MAX);
+    if (v->kind != VOCAB_BPE && vocab_type_of(v, i) == TOKEN_BYTE && byte_named(s) < 0)
+        return lar_fail(err, LAR_EFORMAT,
+                        "tokenizer.ggml.tokens: token %d \"%.*s\" is of type byte, expected <0x00> to <0xFF>", i,
+                        STR_ARG(s));
+    return 0;
+}
+
+/* A piece on its way into the table. */
+struct waiting {
+    uint64_t key;
+    uint32_t len;
+    int32_t id;
+};
+
+enum { AHEAD = 16 };
+
+/* Puts a piece into the table; the first of two equal ones stays. -1 when pieces crowd together. */
+static int insert(struct vocab *v, struct waiting w)
+{
+    const char *p = v->pool + v->off[w.id];
+    uint32_t i = vocab_slot(&v->table, w.key, w.len);
     for (uint32_t tries = 0; v->table.e[i].len; tries++, i = (i + 1) & v->table.mask) {
         const struct vocab_entry *e = &v->table.e[i];
-        if (e->key == key && e->len == len && !memcmp(v->pool + v->off[e->id], s.p, s.n)) {
+        if (e->key == w.key && e->len == w.len && !memcmp(v->pool + v->off[e->id], p, w.len & ~VOCAB_APART)) {
             v->twins = 1;
             return 0;
         }
         if (tries > PROBES_MAX) return -1;
     }
-    v->table.e[i] = (struct vocab_entry){key, len, id};
+    v->table.e[i] = (struct vocab_entry){w.key, w.len, w.id};
+    return 0;
+}
+
+/* Decodes all pieces and fills the table. Its places are all over memory: each is asked for sixteen pieces before it is needed. */
+static int fill_table(struct vocab *v, struct lar_err *err)
+{
+    struct waiting ring[AHEAD] = {{0, 0, 0}};
+    for (int32_t i = 0; i < v->n + AHEAD; i++) {
+        struct waiting *w = &ring[i % AHEAD];
+        if (w->len && insert(v, *w) < 0)
+            return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.tokens: token %d: pieces are made to collide", w->id);
+        w->len = 0;
+        if (i >= v->n) continue;
+        struct str s = gguf_str_at(v->tokens, (uint64_t)i);
+        int apart = 1, rc = check_piece(v, i, s, err);
+        if (rc < 0) return rc;
+        char *p = v->pool + v->off[i];
+        size_t n = s.n ? (size_t)decode_piece(v, i, s, p, &apart) : 0;
+        v->off[i + 1] = v->off[i] + (uint32_t)n;
+        if (n > v->piece_max) v->piece_max = n;
+        if (!n) continue;
+        *w = (struct waiting){vocab_key(p, n), (uint32_t)n | (apart ? VOCAB_APART : 0), i};
+        __builtin_prefetch(&v->table.e[vocab_slot(&v->table, w->key, w->len)], 1);
+    }
     return 0;
 }
 
@@ -127,18 +170,6 @@ static int load_types(struct vocab *v, const struct gguf *g, struct lar_err *err
                             i, (long long)t);
         if (t) v->type[i] = (uint8_t)t;
     }
-    return 0;
-}
-
-static int check_piece(const struct vocab *v, int32_t i, struct str s, struct lar_err *err)
-{
-    if (s.n > PIECE_MAX)
-        return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.tokens: token %d has %zu bytes, %d is the most", i, s.n,
-                        PIECE_MAX);
-    if (v->kind != VOCAB_BPE && vocab_type_of(v, i) == TOKEN_BYTE && byte_named(s) < 0)
-        return lar_fail(err, LAR_EFORMAT,
-                        "tokenizer.ggml.tokens: token %d \"%.*s\" is of type byte, expected <0x00> to <0xFF>", i,
-                        STR_ARG(s));
     return 0;
 }
 
@@ -183,16 +214,7 @@ int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err
 
     alphabet_bytes(v->alphabet);
     int rc = load_types(v, g, err);
-    for (int32_t i = 0; rc == 0 && i < v->n; i++) {
-        struct str s = gguf_str_at(kv, (uint64_t)i);
-        int apart = 1;
-        if ((rc = check_piece(v, i, s, err)) < 0) break;
-        int64_t n = s.n ? decode_piece(v, i, s, v->pool + v->off[i], &apart) : 0;
-        v->off[i + 1] = v->off[i] + (uint32_t)n;
-        if ((size_t)n > v->piece_max) v->piece_max = (size_t)n;
-        if (insert(v, i, apart) < 0)
-            rc = lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.tokens: token %d: pieces are made to collide", i);
-    }
+    if (rc == 0) rc = fill_table(v, err);
     if (rc == 0) find_bytes(v);
     return rc;
 }
@@ -225,25 +247,31 @@ int vocab_trie_add(struct trie *t, struct vocab *v, int32_t id, struct lar_err *
     return 0;
 }
 
+int32_t vocab_find_named(const struct vocab *v, struct str piece)
+{
+    char raw[256];
+    int64_t n[2] = {(int64_t)piece.n, -1}; /* as it is, and decoded */
+    if (!piece.n || piece.n > sizeof raw) return -1;
+    int b = byte_named(piece);
+    if (b >= 0 && v->byte_tokens && str_eq(vocab_piece(v, v->byte_id[b]), piece)) return v->byte_id[b];
+    n[1] = vocab_decode_text(v, piece, raw);
+    for (int i = 0; i < 4; i++) {
+        const char *p = i & 1 ? raw : piece.p;
+        size_t k = n[i & 1] > 0 ? (size_t)n[i & 1] : 0;
+        if (!k) continue;
+        int32_t id = vocab_table_find(&v->table, v->pool, v->off, vocab_key(p, k), p, k, i & 2 ? VOCAB_APART : 0);
+        if (id >= 0 && str_eq(vocab_piece(v, id), piece)) return id;
+    }
+    return -1;
+}
+
 int32_t vocab_find(const struct vocab *v, struct str piece)
 {
-    if (!piece.n || piece.n > PIECE_MAX) return -1;
-    char few[256], *raw = piece.n <= sizeof few ? few : NULL;
-    int32_t found = -1;
-    int64_t n[2] = {(int64_t)piece.n, -1}; /* as it is, and decoded */
-    if (raw) n[1] = vocab_decode_text(v, piece, raw);
-    if (raw && byte_named(piece) >= 0 && v->byte_tokens && v->byte_id[byte_named(piece)] >= 0)
-        found = v->byte_id[byte_named(piece)];
-    for (int i = 0; i < 4 && found < 0; i++) {
-        const char *p = i & 1 ? raw : piece.p;
-        int64_t k = n[i & 1];
-        if (k <= 0) continue;
-        int32_t id = vocab_table_find(&v->table, v->pool, v->off, vocab_key(p, (size_t)k), p, (size_t)k,
-                                      i & 2 ? VOCAB_APART : 0);
-        if (id >= 0 && str_eq(vocab_piece(v, id), piece)) found = id;
-    }
-    /* Long pieces, and those that stand for the same bytes as another. */
-    for (int32_t i = 0; i < v->n && found < 0 && (!raw || v->twins); i++)
+    int32_t found = vocab_find_named(v, piece);
+    if (found >= 0 || !piece.n) return found;
+    if (piece.n <= 256 && !v->twins) return -1;
+    /* Very long pieces, and those that stand for the same bytes as another. */
+    for (int32_t i = 0; i < v->n && found < 0; i++)
         if (str_eq(vocab_piece(v, i), piece)) found = i;
     return found;
 }
