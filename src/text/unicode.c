@@ -192,6 +192,10 @@ static void normalise(struct str s, int composed, struct buf *out)
     int dirty = 0;              /* it holds something unstable */
     for (size_t i = 0; i <= s.n;) {
         uint32_t cp = 0;
+        if (!dirty && i + 1 < s.n && (unsigned char)s.p[i] < 0x80 && (unsigned char)s.p[i + 1] < 0x80) {
+            start = ++i;
+            continue;
+        }
         size_t k = i < s.n ? utf8_decode(s.p + i, s.n - i, &cp) : 0;
         if (k && !is_stable(cp, composed)) {
             dirty = 1;

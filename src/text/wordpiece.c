@@ -9,7 +9,7 @@
  * A word of more than 100 characters is unknown.
  */
 #include "base/utf8.h"
-#include "text/unicode.h"
+#include "text/split_char.h"
 #include "text/vocab_impl.h"
 
 enum { WORD_MAX = 100 };
@@ -52,6 +52,11 @@ static void clean(struct str s, struct buf *out)
 {
     for (size_t i = 0, k; i < s.n; i += k) {
         uint32_t cp = 0xfffd;
+        for (k = 0; i + k < s.n && s.p[i + k] >= ' ' && s.p[i + k] < 0x7f; k++) continue;
+        if (k) { /* plain ASCII */
+            buf_add(out, s.p + i, k);
+            continue;
+        }
         k = utf8_decode(s.p + i, s.n - i, &cp);
         if (!k) k = 1;
         unsigned flags = unicode_of(cp).flags;
@@ -72,6 +77,13 @@ static void fold(const struct vocab *v, struct str s, struct buf *out)
 {
     for (size_t i = 0; i < s.n;) {
         uint32_t cp, more = 0;
+        size_t run = 0;
+        while (i + run < s.n && (unsigned char)s.p[i + run] < 0x80) run++;
+        char *room = run ? buf_room(out, run) : NULL;
+        for (size_t j = 0; room && j < run; j++)
+            room[j] = v->lowercase && (unsigned char)(s.p[i + j] - 'A') < 26 ? (char)(s.p[i + j] | 32) : s.p[i + j];
+        if (room) out->n += run;
+        if ((i += run) == s.n) break;
         i += utf8_decode(s.p + i, s.n - i, &cp);
         if (v->strip_accents && (unicode_of(cp).flags & UC_BERT_MARK)) continue;
         if (v->lowercase) cp = unicode_lower(cp, &more);
@@ -104,10 +116,20 @@ static int encode_word(struct encoder *e, struct str w)
     return 0;
 }
 
-static int is_punct(uint32_t cp)
+enum { INSIDE, SPACE, PUNCT };
+
+/* What the character at i is to the cutting of words; its length in *k. */
+static inline int kind_at(struct str s, size_t i, size_t *k)
 {
-    return cp < 0x80 ? cp > 0x20 && cp < 0x7f && !(cp - '0' < 10 || (cp | 32) - 'a' < 26)
-                     : (unicode_of(cp).flags & UC_BERT_PUNCT) != 0;
+    uint32_t cp;
+    if ((unsigned char)s.p[i] < 0x80) {
+        unsigned c = split_ascii[(unsigned char)s.p[i]];
+        *k = 1;
+        return c & C_BP ? PUNCT : c & C_S ? SPACE : INSIDE;
+    }
+    *k = utf8_decode(s.p + i, s.n - i, &cp);
+    unsigned flags = unicode_of(cp).flags;
+    return flags & UC_BERT_PUNCT ? PUNCT : flags & UC_SPACE ? SPACE : INSIDE;
 }
 
 int wordpiece_encode(struct encoder *e, struct str s)
@@ -131,12 +153,10 @@ int wordpiece_encode(struct encoder *e, struct str s)
     struct str t = buf_view(b);
     size_t word = 0;
     for (size_t i = 0, k; i < t.n && rc == 0; i += k) {
-        uint32_t cp;
-        k = utf8_decode(t.p + i, t.n - i, &cp);
-        int punct = is_punct(cp);
-        if (!punct && !(unicode_of(cp).flags & UC_SPACE)) continue;
+        int kind = kind_at(t, i, &k);
+        if (kind == INSIDE) continue;
         if (i > word) rc = encode_word(e, (struct str){t.p + word, i - word});
-        if (punct && rc == 0) rc = encode_word(e, (struct str){t.p + i, k});
+        if (kind == PUNCT && rc == 0) rc = encode_word(e, (struct str){t.p + i, k});
         word = i + k;
     }
     if (rc == 0 && t.n > word) rc = encode_word(e, str_from(t, word));
