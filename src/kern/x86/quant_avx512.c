@@ -28,19 +28,19 @@ static size_t bytes_k16_min(size_t k)
 
 /* type, the kernels' name, its panel, the batch from which that is faster (kcheck --bench) */
 #define TYPE_MAP(X)           \
-    X(Q4_0, q4_0, 32, 8)      \
-    X(Q4_1, q4_1, 32_min, 8)  \
-    X(Q5_0, q5_0, 32, 8)      \
-    X(Q5_1, q5_1, 32_min, 8)  \
-    X(Q8_0, q8_0, 32, 8)      \
-    X(Q2_K, q2_k, k16_min, 8) \
+    X(Q4_0, q4_0, 32, 10)     \
+    X(Q4_1, q4_1, 32_min, 10) \
+    X(Q5_0, q5_0, 32, 9)      \
+    X(Q5_1, q5_1, 32_min, 9)  \
+    X(Q8_0, q8_0, 32, 11)     \
+    X(Q2_K, q2_k, k16_min, 9) \
     X(Q3_K, q3_k, k16, 8)     \
-    X(Q4_K, q4_k, k32_min, 8) \
-    X(Q5_K, q5_k, k32_min, 8) \
+    X(Q4_K, q4_k, k32_min, 9) \
+    X(Q5_K, q5_k, k32_min, 9) \
     X(Q6_K, q6_k, k16, 8)     \
-    X(IQ4_NL, iq4_nl, 32, 8)  \
+    X(IQ4_NL, iq4_nl, 32, 10) \
     X(IQ4_XS, iq4_xs, k32, 8) \
-    X(MXFP4, mxfp4, 32, 8)
+    X(MXFP4, mxfp4, 32, 9)
 
 void kern_quant_init_avx512(struct kern *k)
 {
@@ -53,4 +53,6 @@ void kern_quant_init_avx512(struct kern *k)
     k->type[DT_##T].gemm_from = from;
     TYPE_MAP(X)
 #undef X
+    k->quant[ACT_Q8_32] = quant_q8_32_avx512;
+    k->quant[ACT_Q8_256] = quant_q8_256_avx512;
 }

@@ -59,6 +59,7 @@ INLINE __m128 sum4_ps(__m512 a, __m512 b, __m512 c, __m512 d)
     return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 }
 
+kern_quant_fn quant_q8_32_avx512, quant_q8_256_avx512;
 kern_mul_fn mul_q4_0_avx512, mul_q4_1_avx512, mul_q5_0_avx512, mul_q5_1_avx512, mul_q8_0_avx512,
     mul_iq4_nl_avx512, mul_mxfp4_avx512, mul_q2_k_avx512, mul_q3_k_avx512, mul_q4_k_avx512,
     mul_q5_k_avx512, mul_q6_k_avx512, mul_iq4_xs_avx512;
