@@ -59,8 +59,8 @@ static int has_space_sign(struct str s)
 static struct str normalise_prefix(const struct vocab *v, struct str s, size_t *n)
 {
     size_t at;
-    int32_t id = v->user.nnode && v->user.root[(unsigned char)s.p[0]] ? trie_longest(&v->user, s, n) : -1;
-    if (id >= 0 && !has_space_sign(vocab_piece(v, id))) return (struct str){s.p, *n};
+    if (v->verbatim.root[(unsigned char)s.p[0]] && trie_longest(&v->verbatim, s, n) >= 0)
+        return (struct str){s.p, *n};
     if ((*n = map_longest(v, s, &at))) return map_text(v, at);
     uint32_t cp;
     if ((*n = utf8_decode(s.p, s.n, &cp))) return (struct str){s.p, *n};

@@ -2,8 +2,8 @@
  *
  * text/unigram.c: SentencePiece Unigram: the split of the text whose pieces have the largest sum of scores (Viterbi).
  *
- * best[i] is the best split of the first i bytes: best[i] = max over pieces that end at i of best[begin] + score(piece). Sums are kept in
- * floats and compared in doubles, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
+ * best[i] is the best split of the first i bytes: best[i] = max over pieces that end at i of best[begin] + score(piece). Sums are
+ * floats, added from the left, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
  * EncodeOptimized). A character that begins no piece of its own length is unknown, at the lowest score less ten. One of the user's own pieces
  * gets its length in bytes times the highest score, less 0.1: so it is always taken.
  */
@@ -31,24 +31,24 @@ int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
         int t = vocab_type_of(v, i);
         if (t == TOKEN_NORMAL && v->score[i] < v->score_min) v->score_min = v->score[i];
         if (t == TOKEN_NORMAL && v->score[i] > v->score_max) v->score_max = v->score[i];
-        if ((t == TOKEN_NORMAL || t == TOKEN_USER) && vocab_raw(v, i).n)
-            rc = vocab_trie_add(&v->pieces, v, i, err);
+        if ((t == TOKEN_NORMAL || t == TOKEN_USER) && !vocab_has_plain_space(v, i))
+            rc = vocab_trie_add(&v->pieces, v, i, vocab_raw(v, i), err);
     }
     return rc;
 }
 
-static double score_of(const struct vocab *v, int32_t id)
+static float score_of(const struct vocab *v, int32_t id)
 {
-    if (vocab_type_of(v, id) != TOKEN_USER) return (double)v->score[id];
+    if (vocab_type_of(v, id) != TOKEN_USER) return v->score[id];
     float bonus = (float)vocab_piece(v, id).n * v->score_max;
-    return (double)bonus - 0.1;
+    return (float)((double)bonus - 0.1);
 }
 
 /* Offers best[end] a path. */
-static void offer(struct best *b, double score, uint32_t begin, int32_t id)
+static void offer(struct best *b, float score, uint32_t begin, int32_t id)
 {
-    if (b->begin != NOWHERE && !((float)score > b->score)) return;
-    *b = (struct best){(float)score, begin, id};
+    if (b->begin != NOWHERE && !(score > b->score)) return;
+    *b = (struct best){score, begin, id};
 }
 
 static void find_best(const struct vocab *v, struct str s, struct best *best)
@@ -64,10 +64,10 @@ static void find_best(const struct vocab *v, struct str s, struct best *best)
         for (size_t i = at; i < s.n && t->nnode && (node = trie_step(t, node, (unsigned char)s.p[i])); i++) {
             int32_t id = t->value[node];
             if (id < 0) continue;
-            offer(&best[i + 1], score_of(v, id) + (double)here, (uint32_t)at, id);
+            offer(&best[i + 1], score_of(v, id) + here, (uint32_t)at, id);
             if (i + 1 - at == k) single = 1;
         }
-        if (!single) offer(&best[at + k], (double)(unknown + here), (uint32_t)at, v->unk);
+        if (!single) offer(&best[at + k], unknown + here, (uint32_t)at, v->unk);
     }
 }
 

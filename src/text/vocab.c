@@ -107,6 +107,7 @@ void vocab_close(struct vocab *v)
 {
     if (!v) return;
     trie_done(&v->added);
+    trie_done(&v->verbatim);
     trie_done(&v->user);
     trie_done(&v->pieces);
     arena_done(&v->a);

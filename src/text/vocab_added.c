@@ -60,9 +60,12 @@ int vocab_load_added(struct vocab *v, struct lar_err *err)
             return lar_fail(err, LAR_ELIMIT,
                             "tokenizer.ggml.tokens: token %d is found in text by its name, which has %zu "
                             "bytes; %d is the most", i, vocab_raw(v, i).n, ADDED_MAX);
-        if (is_added(v, i)) rc = vocab_trie_add(&v->added, v, i, err);
-        if (rc == 0 && vocab_type_of(v, i) == TOKEN_USER && is_sentencepiece(v))
-            rc = vocab_trie_add(&v->user, v, i, err);
+        if (is_added(v, i)) rc = vocab_trie_add(&v->added, v, i, vocab_raw(v, i), err);
+        if (rc == 0 && vocab_type_of(v, i) == TOKEN_USER && is_sentencepiece(v)) {
+            rc = vocab_trie_add(&v->verbatim, v, i, vocab_piece(v, i), err);
+            if (rc == 0 && !vocab_has_plain_space(v, i))
+                rc = vocab_trie_add(&v->user, v, i, vocab_raw(v, i), err);
+        }
         if (rc < 0) return rc;
     }
     return 0;

@@ -61,7 +61,8 @@ struct vocab {
     struct vocab_special special;
     const struct splitter *split;
     struct trie added;       /* tokens that are found in text before anything else */
-    struct trie user;        /* SPM, Unigram: the user's own pieces, found after normalising */
+    struct trie verbatim;    /* SPM, Unigram: the user's own pieces as the file writes them: normalising leaves them alone */
+    struct trie user;        /* SPM, Unigram: the same as text becomes them, found after normalising */
     struct trie pieces;      /* Unigram, WordPiece: all others */
     int byte_tokens;         /* there are <0x00> ... <0xFF> */
     int add_prefix, prefix_first, remove_spaces; /* SPM, Unigram: see spm_load.c */
@@ -80,6 +81,12 @@ static inline struct str vocab_raw(const struct vocab *v, int32_t id)
 static inline int vocab_type_of(const struct vocab *v, int32_t id)
 {
     return v->type[id] & TOKEN_TYPE;
+}
+/* SentencePiece writes every space of a text as U+2581 before it looks for pieces, so one that holds a plain space is never found. */
+static inline int vocab_has_plain_space(const struct vocab *v, int32_t id)
+{
+    struct str s = vocab_piece(v, id);
+    return (v->kind == VOCAB_SPM || v->kind == VOCAB_UNIGRAM) && s.n && memchr(s.p, ' ', s.n);
 }
 /* The piece that running text may become, by its bytes (n > 0); -1 for none. */
 static inline int32_t vocab_find_raw(const struct vocab *v, uint64_t key, const char *p, size_t n)
@@ -110,7 +117,7 @@ int vocab_load_added(struct vocab *v, struct lar_err *err);
 /* vocab_joins.c: which bytes no piece holds side by side. */
 int vocab_load_joins(struct vocab *v, struct lar_err *err);
 /* A trie_add that explains itself. */
-int vocab_trie_add(struct trie *t, struct vocab *v, int32_t id, struct lar_err *err);
+int vocab_trie_add(struct trie *t, const struct vocab *v, int32_t id, struct str key, struct lar_err *err);
 
 /* ---- encoding -------------------------------------------------------------------------------------------------------- */
 

@@ -76,7 +76,8 @@ static int byte_named(struct str s)
 static int64_t decode_piece(const struct vocab *v, int32_t id, struct str s, char *out, int *apart)
 {
     int type = vocab_type_of(v, id);
-    *apart = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || (type == TOKEN_USER && v->kind != VOCAB_CHARS);
+    *apart = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || (type == TOKEN_USER && v->kind != VOCAB_CHARS) ||
+             vocab_has_plain_space(v, id);
     if (v->kind == VOCAB_BPE) {
         int64_t n = *apart ? -1 : alphabet_decode(v->alphabet, s, out);
         if (n >= 0) return n;
@@ -239,9 +240,9 @@ int vocab_load_scores(struct vocab *v, const struct gguf *g, struct lar_err *err
     return 0;
 }
 
-int vocab_trie_add(struct trie *t, struct vocab *v, int32_t id, struct lar_err *err)
+int vocab_trie_add(struct trie *t, const struct vocab *v, int32_t id, struct str key, struct lar_err *err)
 {
-    int rc = trie_add(t, vocab_raw(v, id), id);
+    int rc = key.n ? trie_add(t, key, id) : 0;
     if (rc == LAR_ENOMEM) return lar_fail(err, rc, "tokenizer: out of memory for %d tokens", v->n);
     if (rc < 0) return lar_fail(err, rc, "tokenizer.ggml.tokens: token %d: pieces too long or made to collide", id);
     return 0;

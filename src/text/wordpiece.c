@@ -26,8 +26,8 @@ int wordpiece_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
     rc = 0;
     for (int32_t i = 0; i < v->n && rc == 0; i++) {
         int t = vocab_type_of(v, i);
-        if (t != TOKEN_CONTROL && t != TOKEN_UNKNOWN && vocab_raw(v, i).n)
-            rc = vocab_trie_add(&v->pieces, v, i, err);
+        if (t != TOKEN_CONTROL && t != TOKEN_UNKNOWN)
+            rc = vocab_trie_add(&v->pieces, v, i, vocab_raw(v, i), err);
     }
     return rc;
 }
