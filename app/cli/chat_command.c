@@ -34,31 +34,36 @@ static void show(const struct buf *b)
 /* ---- /set ---------------------------------------------------------------------------------------------------------- */
 
 /* The names that other programs' users bring along. */
+static const char *const other_names[][2] = {{"temperature", "temp"},
+                                             {"typical_p", "typical"},
+                                             {"num_ctx", "ctx"},
+                                             {"num_predict", "max-tokens"},
+                                             {"mirostat_mode", "mirostat"}};
+enum { NOTHER = sizeof other_names / sizeof *other_names, NAMES_MAX = 64 };
+
 static const char *our_name(const char *name)
 {
-    static const char *const known[][2] = {{"temperature", "temp"},
-                                           {"typical_p", "typical"},
-                                           {"num_ctx", "ctx"},
-                                           {"num_predict", "max-tokens"},
-                                           {"mirostat_mode", "mirostat"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(name, known[i][0]) == 0) return known[i][1];
+    for (int i = 0; i < NOTHER; i++)
+        if (strcmp(name, other_names[i][0]) == 0) return other_names[i][1];
     return name;
 }
 
 static int unknown_parameter(const char *name, struct lar_err *err)
 {
-    const char *all[40];
+    const struct opt *const table[] = {generation_options, sampling_options};
+    const char *all[NAMES_MAX];
     size_t n = 0;
-    for (const struct opt *o = generation_options; o->kind != OPT_END; o++) all[n++] = o->name;
-    for (const struct opt *o = sampling_options; o->kind != OPT_END && n < 39; o++)
-        all[n++] = o->name;
+    for (int i = 0; i < NOTHER; i++) all[n++] = other_names[i][0];
+    for (int t = 0; t < 2; t++)
+        for (const struct opt *o = table[t]; o->kind != OPT_END && n < NAMES_MAX - 1; o++)
+            all[n++] = o->name;
     all[n] = NULL;
     const char *near = options_nearest(name, all);
-    return near ? lar_fail(err, LAR_EINVAL, "no parameter is called '%s'; did you mean '%s'?", name,
-                           near)
-                : lar_fail(err, LAR_EINVAL,
-                           "no parameter is called '%s' (/show parameters lists them)", name);
+    if (near)
+        return lar_fail(err, LAR_EINVAL, "no parameter is called '%s'; did you mean '%s'?", name,
+                        near);
+    return lar_fail(err, LAR_EINVAL, "no parameter is called '%s' (/show parameters lists them)",
+                    name);
 }
 
 static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)

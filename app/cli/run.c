@@ -136,8 +136,8 @@ static double answer_rate(const struct lar_result *res)
 void runner_tell(const struct runner *r, const struct lar_result *res)
 {
     if (res->stop == LAR_STOP_FULL)
-        say("the answer stops here: the context of %d tokens is full (--ctx N makes more room)",
-            lar_session_ctx(r->s));
+        say("the answer stops here: the context of %d tokens is full (%s N makes more room)",
+            lar_session_ctx(r->s), r->chatting ? "/set parameter ctx" : "--ctx");
     if (!r->o.verbose) return;
     double p = prompt_rate(res), a = answer_rate(res);
     fprintf(stderr, "prompt %zu tokens (%zu reused)", res->prompt_tokens, res->prompt_reused);
@@ -226,7 +226,7 @@ static int run(const void *values, char **arg, int narg)
     if (e == 0 && has_prompt)
         e = answer(&r, buf_z(&prompt), &interrupted, &err);
     else if (e == 0)
-        code = chat(&r);
+        r.chatting = 1, code = chat(&r);
     if (e < 0 && !(e == LAR_ECANCEL && interrupted)) code = say_err(&err);
     buf_done(&prompt);
     lar_session_close(r.s);

@@ -23,6 +23,7 @@ struct runner {
     struct lar_model *m;
     struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
     struct lar_model_info info;
+    int chatting;
     int raw; /* no template, by --raw or because there is none */
     double load_ms;
 };

@@ -1,0 +1,213 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_chat.t: the chat, at a terminal that script(1) makes. What is typed waits for what should appear, so nothing here
+# depends on how fast the machine is.
+. tests/sh.inc
+model=models/lar-demo-q8_0.gguf
+look() { perl tests/look.pl "$@"; }
+HOME=$TMP/home TERM=xterm
+export HOME TERM
+unset LAR_HISTORY NO_COLOR
+mkdir "$HOME"
+if ! command -v script >/dev/null; then
+    skip "no script(1) here"
+    tap_done
+fi
+editing=
+case $($LAR version --json) in *line-editing*) editing=1 ;; esac
+
+screen=$TMP/screen mark=1
+# What appeared since the last line was typed.
+news() { tail -c "+$mark" "$screen" | tr -d '\r'; }
+# PATTERN: until it has appeared and the chat waits for the next line.
+appears()
+{
+    for _ in $(seq ${patience:-600}); do
+        if news | grep -q -- "$1" && news | tail -n 1 | grep -q '^>>> '; then return 0; fi
+        kill -0 $pid 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "'$1' did not appear:"
+    news
+    return 1
+}
+start() # OPTION...
+{
+    rm -f "$TMP/keys"
+    mkfifo "$TMP/keys"
+    : > "$screen"
+    mark=1
+    script -qefc "$LAR run $*" "$screen" < "$TMP/keys" > "$TMP/script" 2>&1 &
+    pid=$!
+    exec 5> "$TMP/keys"
+    ok "lar run $*" appears 'Ctrl-D leaves'
+}
+# TEXT PATTERN: types a line and waits.
+type()
+{
+    mark=$(($(wc -c < "$screen") + 1))
+    printf '%s\n' "$1" >&5
+    appears "$2"
+}
+press() { mark=$(($(wc -c < "$screen") + 1)); printf "$1" >&5; }
+leaves() # STATUS
+{
+    exec 5>&-
+    status=0
+    wait $pid || status=$?
+    [ $status = "$1" ] || { echo "exit status $status"; return 1; }
+}
+number() { news | sed -n "s/.*$1.*/\\1/p" | tail -n 1; }
+
+start "$model --temp 0 --verbose"
+ok "a message is answered" type 'Where is my order A-48213? Please hurry!' '"order_id":"A-48213"'
+whole=$(($(number 'prompt \([0-9]*\) tokens') + $(number 'answer \([0-9]*\) tokens')))
+ok "with its timings" news
+ok "a second one as well" type 'I want to cancel order 555-77, thank you.' '^{"intent":"cancel"'
+reused=$(number '(\([0-9]*\) reused)')
+echo "# first turn $whole tokens, of these $reused reused in the second"
+ok "and what the first one left is not evaluated again" test "$reused" -ge $((whole - 2))
+ok "/show messages shows them" type '/show messages' 'user: I want to cancel'
+ok "  ... with the answers" sh -c 'echo "$1" | grep -q "^assistant: {"' - "$(news)"
+ok "/show info" type '/show info' 'architecture qwen3'
+ok "/show parameters" type '/show parameters' 'top-k  *40'
+ok "/show template" type '/show template' 'im_start'
+ok "/show system" type '/show system' 'no system message'
+ok "/show alone" type '/show' 'messages'
+ok "/save writes the conversation" type "/save $TMP/talk.json" '4 messages saved'
+ok "  ... as JSON" look json "$TMP/talk.json" '@{$j->{messages}} == 4 && $j->{messages}[0]{role} eq "user" && $j->{messages}[3]{content} =~ /^\{"intent":"cancel"/'
+ok "  ... for its owner only" test "$(stat -c %a "$TMP/talk.json")" = 600
+ok "/save to a place that is none" type "/save $TMP/nowhere/talk.json" 'cannot create'
+ok "/save to a device" type "/save /dev/null" 'no regular file'
+ok "  ... which stays one" test -c /dev/null
+ok "/clear forgets" type '/clear' 'a new conversation'
+ok "  ... them" type '/show messages' 'no messages yet'
+ok "/load continues" type "/load $TMP/talk.json" '4 messages loaded'
+ok "  ... where it was" type '/show messages' '^user: I want to cancel'
+ok "/load of what is no conversation" type "/load $model" 'lar: '
+ok "  ... costs nothing" type '/show messages' '^user: I want to cancel'
+ok "/clear again" type '/clear' 'a new conversation'
+
+ok "/set system" type '/set system Answer with JSON.' '^>>> '
+ok "  ... is the first message" type '/show messages' '^system: Answer with JSON\.$'
+ok "/set system takes it away" type '/set system' '^>>> '
+ok "  ... again" type '/show system' 'no system message'
+ok "/set parameter by the names of other programs" type '/set parameter temperature 0.5' '^>>> '
+ok "/set parameter by ours" type '/set parameter top_p 0.5' '^>>> '
+ok "/set parameter of a string" type '/set parameter stop urgency' '^>>> '
+ok "are shown" type '/show parameters' '^  temp  *0\.5$'
+ok "  ... all of them" sh -c 'echo "$1" | grep -q "^  top-p  *0\.5$" && echo "$1" | grep -q "^  stop  *\"urgency\"$"' - "$(news)"
+ok "and taken" type 'Where is my order A-48213?' '^{"intent":"[a-z_]*","$'
+ok "a parameter out of range is refused" type '/set parameter top_p 5' 'lar: top-p 5: '
+ok "  ... and the old value stays" type '/show parameters' '^  top-p  *0\.5$'
+ok "an unknown parameter is named" type '/set parameter temprature 1' "'temprature'; did you mean 'temperature'"
+ok "no more stop strings" type '/set parameter stop' '^>>> '
+ok "/set think is refused where there is no thinking" type '/set think' 'knows no thinking'
+ok "/set of what there is not" type '/set verbos' "did you mean 'verbose'"
+ok "/set quiet" type '/set quiet' '^>>> '
+ok "an unknown command is named" type '/shwo info' "'/shwo'; did you mean '/show'"
+ok "/? tells the commands" type '/?' '^/clear '
+ok "an empty line is nothing" type '' '^>>> $'
+ok "/clear" type '/clear' 'a new conversation'
+
+press '"""Hello,\n'
+for _ in $(seq 200); do news | grep -q '^\.\.\. ' && break; sleep 0.05; done
+press '\nwhere is order B-17?\n'
+ok "a message of several lines" type '"""' '"order_id":"B-17"'
+ok "is one" type "/save $TMP/talk.json" 'messages saved'
+ok "  ... with its lines" look json "$TMP/talk.json" '$j->{messages}[0]{content} eq "Hello,\n\nwhere is order B-17?"'
+press 'a line that is thought better of'
+press '\003'
+ok "Ctrl-C drops a line" appears 'Ctrl-D or /bye leaves'
+ok "and the chat goes on" type 'Where is order C-18?' '^{"intent"'
+if [ $editing ]; then
+    mark=$(($(wc -c < "$screen") + 1))
+    press '\020\001\033[C'   # the line before, to its beginning, a step to the right
+    ok "an old line comes back to be edited" type '' '^{"intent"'
+    ok "  ... and was what it had been" type '/show messages' 'user: Where is order C-18?'
+else
+    skip "no line editing built in"
+fi
+ok "nothing was written to disk" test ! -e "$HOME/.lar"
+press '/bye\n'
+ok "/bye leaves" leaves 0
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
+start "$model --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 30000"
+press 'tell me everything\n'
+for _ in $(seq 200); do [ "$(news | wc -c)" -gt 200 ] && break; sleep 0.05; done
+press '\003'
+ok "Ctrl-C stops an answer" appears '^>>> '
+ok "and keeps what there was" type '/show messages' '^assistant: '
+ok "/set parameter temp 0" type '/set parameter temp 0' '^>>> '
+ok "and the chat goes on" type 'Where is my order A-48213?' 'intent'
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+
+# ---- a full context ------------------------------------------------------------------------------------------------------------
+long='And where is my order D-19? I have been waiting for it for a very long time now, and nobody answers my letters or my calls.'
+start "$model --temp 0 --ctx 120 --system Brief."
+ok "a short context is enough for one" type 'Where is order C-18?' '"order_id":"C-18"'
+ok "not for a second" type "$long $long" 'was not sent'
+ok "  ... which is told" sh -c 'echo "$1" | grep -q "/set parameter ctx 240"' - "$(news)"
+ok "  ... and nothing was cut" type "/save $TMP/talk.json" '3 messages saved'
+ok "  ... of them" look json "$TMP/talk.json" '$j->{messages}[0]{content} eq "Brief." && $j->{messages}[1]{content} eq "Where is order C-18?"'
+ok "an answer that does not fit stops" type "$long" 'the answer stops here: the context of 120 tokens is full (/set parameter ctx'
+ok "a larger one" type '/set parameter ctx 400' '^>>> '
+ok "is enough" type "$long" '^{"intent".*}$'
+ok "one that no memory holds" type '/set parameter ctx 200000000' 'lar: '
+ok "leaves the old one" type '/show info' 'context  *400 tokens'
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+
+# ---- history ----------------------------------------------------------------------------------------------------------------------
+if [ $editing ]; then
+    start "$model --temp 0 --max-tokens 1"
+    ok "/set history on" type '/set history on' '^>>> '
+    ok "keeps" type 'Where is order C-18?' '^>>> '
+    ok "  ... what is typed" grep -q 'Where.*C-18' "$HOME/.lar/history"
+    ok "  ... for its owner only" test "$(stat -c %a "$HOME/.lar/history" "$HOME/.lar" | tr '\n' ' ')" = '600 700 '
+    ok "/set history off" type '/set history off' '^>>> '
+    ok "keeps" type 'a secret' '^>>> '
+    ok "  ... nothing" not grep -q 'secret' "$HOME/.lar/history"
+    press '\004'
+    ok "Ctrl-D leaves" leaves 0
+    LAR_HISTORY=$TMP/lines
+    export LAR_HISTORY
+    start "$model --temp 0 --max-tokens 1"
+    ok "LAR_HISTORY names another file" type 'Where is order E-20?' '^>>> '
+    ok "  ... which is used" grep -q 'E-20' "$TMP/lines"
+    press '\004'
+    ok "Ctrl-D leaves" leaves 0
+    unset LAR_HISTORY
+else
+    skip "no history without line editing"
+fi
+
+# ---- without a template, and with thoughts -----------------------------------------------------------------------------------------
+look patch $model "$TMP/plain.gguf" tokenizer.chat_template tokenizer.chat_templatX
+start "$TMP/plain.gguf --temp 0 --max-tokens 4"
+ok "without a template a line is continued" type '{"intent":"refund","urg' '^[^>]*"'
+ok "/set system is refused there" type '/set system x' 'no chat template'
+ok "/load as well" type "/load $TMP/talk.json" 'no chat template'
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+template=$($LAR show $model --template)
+thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}{{- '<|im_start|>assistant\n<think>' }}{# </think> #}"
+look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
+start "$TMP/thinker.gguf --temp 0 --max-tokens 12"
+ok "thinking is shown" type 'Where is order C-18?' 'intent'
+ok "  ... dim, and the colours end with it" sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")" && echo "$1" | grep -q "$(printf "\\033\\[0m")"' - "$(news)"
+ok "/set hidethinking" type '/set hidethinking' '^>>> '
+ok "hides it" type 'Where is order C-18?' '^>>> '
+ok "  ... from sight" not sh -c 'echo "$1" | grep -q intent' - "$(news)"
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+NO_COLOR=1
+export NO_COLOR
+start "$TMP/thinker.gguf --temp 0 --max-tokens 12"
+ok "with NO_COLOR" type 'Where is order C-18?' 'intent'
+ok "  ... there are none" not sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")"' - "$(news)"
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+tap_done

@@ -1,0 +1,137 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_run.t: `lar run` with a prompt, as people and scripts use it.
+. tests/sh.inc
+model=models/lar-demo-q8_0.gguf
+message='Hi, where is my order A-48213? It should have been here by Monday. Please answer asap!'
+look() { perl tests/look.pl "$@"; }
+silent() { [ ! -s "$TMP/err" ] || { cat "$TMP/err"; return 1; }; }
+said() { grep -qF -- "$1" "$TMP/err" || { cat "$TMP/err"; return 1; }; }
+one_line() { [ "$(wc -l < "$TMP/err")" = 1 ] || { cat "$TMP/err"; return 1; }; }
+
+# ---- the answer, and nothing else -----------------------------------------------------------------------------------
+try "answers a prompt" $LAR run $model --temp 0 "$message"
+cp "$TMP/out" "$TMP/answer"
+ok "with one line of JSON" grep -qx '{"intent":"[a-z_]*",.*"order_id":"A-48213".*}' "$TMP/answer"
+ok "and one newline at its end" sh -c '[ "$(wc -l < "$1")" = 1 ]' - "$TMP/answer"
+ok "and nothing on stderr" silent
+same() { try "$@"; ok "  ... and answers the same" cmp "$TMP/out" "$TMP/answer"; }
+same "reads the prompt from a pipe" sh -c 'printf "%s\n" "$1" | "$2" run "$3" --temp 0' - "$message" "$LAR" $model
+same "reads the prompt from - " sh -c 'printf "%s" "$1" | "$2" run "$3" --temp=0 -' - "$message" "$LAR" $model
+printf '%s\r\n' "$message" > "$TMP/message"
+same "reads the prompt from a file, its last line end left out" sh -c '"$1" run "$2" --temp 0 < "$3"' - "$LAR" $model "$TMP/message"
+same "takes options before and after" $LAR run --temp 0 --threads 1 $model "$message" --kv f16
+same "takes a prompt after --" $LAR run --temp=0 $model -- "$message"
+same "keeps its keys as F32" $LAR run $model --temp 0 --kv f32 "$message"
+try "joins a prompt and what a file holds" sh -c '"$1" run "$2" --temp 0 "Hello." < "$3"' - "$LAR" $model "$TMP/message"
+cp "$TMP/out" "$TMP/joined"
+try "like the two with an empty line between" $LAR run $model --temp 0 "Hello.
+
+$message"
+ok "  ... which gives the same" cmp "$TMP/out" "$TMP/joined"
+try "a prompt and a pipe that says nothing" sh -c ': | "$1" run "$2" --temp 0 "$3"' - "$LAR" $model "$message"
+ok "  ... is the prompt" cmp "$TMP/out" "$TMP/answer"
+
+# ---- JSON ----------------------------------------------------------------------------------------------------------
+try "--json gives one object" $LAR run $model --temp 0 --json "$message"
+cp "$TMP/out" "$TMP/json"
+look get "$TMP/json" '$j->{text} . "\n"' > "$TMP/text"
+ok "with the same text" cmp "$TMP/text" "$TMP/answer"
+ok "with a list of ids" look json "$TMP/json" '@{$j->{tokens}} > 10 && !grep { !/^\d+$/ } @{$j->{tokens}}'
+ok "with the reason of its end" look json "$TMP/json" '$j->{stop} eq "end"'
+ok "with four timings" look json "$TMP/json" '!grep { !($j->{timings}{$_} > 0) } qw(load_ms prompt_tok_s first_token_ms tok_s)'
+ok "without thinking, for there was none" look json "$TMP/json" '!exists $j->{thinking}'
+ok "on stdout only" silent
+look get "$TMP/json" 'join ",", @{$j->{tokens}}' > "$TMP/tokens"
+try "its ids are the text" $LAR tokenize $model --decode --no-special "$(cat "$TMP/tokens")"
+echo >> "$TMP/out"
+ok "  ... to the byte" cmp "$TMP/out" "$TMP/answer"
+printf '{"messages":[{"role":"user","content":"%s"}],"add_generation_prompt":true}' "$message" > "$TMP/in.json"
+try "the prompt by hand: the template" $LAR template $model "$TMP/in.json"
+cp "$TMP/out" "$TMP/prompt"
+try "  ... its tokens" sh -c '"$1" tokenize "$2" --json --no-bos < "$3"' - "$LAR" $model "$TMP/prompt"
+ok "  ... are as many as prompt_tokens says" look json "$TMP/json" "\$j->{prompt_tokens} == $(look get "$TMP/out" 'scalar @{$j->{ids}}')"
+same "  ... and --raw continues it to the same answer" $LAR run $model --raw --temp 0 "$(cat "$TMP/prompt")
+"
+
+# ---- where an answer ends ------------------------------------------------------------------------------------------------
+try "--max-tokens 3" $LAR run $model --temp 0 --max-tokens 3 --json "$message"
+ok "ends after three" look json "$TMP/out" '@{$j->{tokens}} == 3 && $j->{stop} eq "length"'
+try "--stop" $LAR run $model --temp 0 --stop urgency --stop nowhere --json "$message"
+ok "ends before the text" look json "$TMP/out" '$j->{stop} eq "string" && $j->{text} =~ /^\{"intent":"\w+","$/'
+try "--ctx 70" $LAR run $model --temp 0 --ctx 70 --json "$message"
+ok "ends where the context is full" look json "$TMP/out" '$j->{stop} eq "context" && $j->{prompt_tokens} + @{$j->{tokens}} >= 70'
+ok "and says so in one line" one_line
+ok "which names the number and the remedy" said "70 tokens is full (--ctx"
+try_status 2 "a prompt longer than the context is refused" $LAR run $model --ctx 10 "$message"
+ok "in one line" one_line
+ok "with both numbers" sh -c 'grep -q "has [0-9][0-9]* tokens.*10" "$1"' - "$TMP/err"
+ok "and no answer" test ! -s "$TMP/out"
+try_status 1 "a context larger than memory is refused" $LAR run $model --ctx 200000000 "$message"
+ok "in one line" one_line
+
+# ---- chance ----------------------------------------------------------------------------------------------------------
+seed() { $LAR run $model --raw --temp 1.5 --top-k 0 --top-p 1 --min-p 0 --max-tokens 20 --seed "$1" "Hello" > "$TMP/$2"; }
+ok "a seed gives a text" seed 7 seed7
+ok "and the same one again" seed 7 again
+ok "  ... to the byte" cmp "$TMP/seed7" "$TMP/again"
+ok "another seed" seed 8 seed8
+ok "another text" not cmp -s "$TMP/seed7" "$TMP/seed8"
+try "every option of sampling at once" $LAR run $model --temp 0.7 --top-k 20 --top-p 0.9 --min-p 0.02 --typical 0.95 \
+    --repeat-penalty 1.1 --repeat-last-n 32 --presence-penalty 0.1 --frequency-penalty 0.1 --dry-multiplier 0.5 --dry-base 1.75 \
+    --dry-allowed-length 2 --dry-penalty-last-n 64 --xtc-probability 0.1 --xtc-threshold 0.2 --seed 3 --max-tokens 8 hi
+try "mirostat" $LAR run $model --mirostat 2 --mirostat-tau 5 --mirostat-eta 0.1 --seed 3 --max-tokens 8 hi
+
+# ---- what goes to stderr ------------------------------------------------------------------------------------------------
+try "--verbose tells the timings" $LAR run $model --temp 0 --verbose "$message"
+ok "on stderr" said "first token after"
+ok "and the answer is what it was" cmp "$TMP/out" "$TMP/answer"
+
+ok "a model without a template" look patch $model "$TMP/plain.gguf" tokenizer.chat_template tokenizer.chat_templatX
+try "continues the prompt as text" $LAR run "$TMP/plain.gguf" --temp 0 --max-tokens 5 "$message"
+ok "and says so in one line" one_line
+ok "that tells why" said "no chat template"
+cp "$TMP/out" "$TMP/continued"
+try "as --raw does" $LAR run $model --raw --temp 0 --max-tokens 5 "$message"
+ok "with the same text" cmp "$TMP/out" "$TMP/continued"
+ok "and without a word" silent
+try_status 2 "but a system message has no place there" $LAR run "$TMP/plain.gguf" --system x "$message"
+
+# ---- thinking: the demonstration model told that its answer is its thoughts ------------------------------------------------
+template=$($LAR show $model --template)
+thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}{{- '<|im_start|>assistant\n<think>' }}{# </think> #}"
+ok "a model that thinks" look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
+try "its thinking is no answer" $LAR run "$TMP/thinker.gguf" --temp 0 "$message"
+ok "so stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
+ok "and stderr nothing" silent
+try "with --think it goes to stderr" $LAR run "$TMP/thinker.gguf" --temp 0 --think "$message"
+ok "  ... where it is" test "$(wc -c < "$TMP/err")" -gt 5
+ok "  ... and stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
+try "--hide-thinking hides it there too" $LAR run "$TMP/thinker.gguf" --temp 0 --think --hide-thinking "$message"
+ok "  ... altogether" silent
+try "--json has it apart" $LAR run "$TMP/thinker.gguf" --temp 0 --json "$message"
+ok "  ... under its name" look json "$TMP/out" 'length $j->{thinking} > 5 && $j->{text} eq ""'
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
+if [ -n "${RUN-}" ]; then
+    skip "an emulator takes the signals"
+else
+    long="--raw --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 30000"
+    # shellcheck disable=SC2086
+    try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --preserve-status -s INT 1 $LAR run $model $long hi
+    ok "  ... with what there was" test "$(wc -c < "$TMP/out")" -gt 20
+    ok "  ... and a newline" sh -c '[ "$(tail -c 1 "$1" | od -An -c | tr -d " ")" = "\\n" ]' - "$TMP/out"
+fi
+
+# ---- a story ----------------------------------------------------------------------------------------------------------------
+story=../shared/data/models/stories260k/stories260K
+if [ -e $story.gguf ]; then
+    try "stories260K tells its story" $LAR run $story.gguf --raw --temp 0 --max-tokens 256 ""
+    awk '/^\$ .*-t 0.0$/ { on = 1; next } /^```/ { on = 0 } on' $story.md > "$TMP/story"
+    # The first word's space belongs to the tokenizer's way of writing a beginning; the book leaves it out.
+    sed '1s/^ //' "$TMP/out" > "$TMP/told"
+    ok "which is the one in the book" cmp "$TMP/told" "$TMP/story"
+else
+    skip "no ../shared/data/models/stories260k"
+fi
+tap_done
