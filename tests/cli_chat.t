@@ -133,13 +133,17 @@ press '/bye\n'
 ok "/bye leaves" leaves 0
 
 # ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
-start "$model --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 30000"
+# The model without its end token never ends.
+look patch $model "$TMP/noeos.gguf" tokenizer.ggml.eos_token_id tokenizer.ggml.xos_token_id
+look patch "$TMP/noeos.gguf" "$TMP/endless.gguf" '<|im_end|>' '<|im_foo|>'
+start "$TMP/endless.gguf --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 60000"
 press 'tell me everything\n'
 for _ in $(seq 200); do [ "$(news | wc -c)" -gt 200 ] && break; sleep 0.05; done
 press '\003'
 ok "Ctrl-C stops an answer" appears '^>>> '
 ok "and keeps what there was" type '/show messages' '^assistant: '
 ok "/set parameter temp 0" type '/set parameter temp 0' '^>>> '
+ok "/set parameter max-tokens" type '/set parameter max-tokens 20' '^>>> '
 ok "and the chat goes on" type 'Where is my order A-48213?' 'intent'
 press '\004'
 ok "Ctrl-D leaves" leaves 0
@@ -196,17 +200,17 @@ template=$($LAR show $model --template)
 thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}{{- '<|im_start|>assistant\n<think>' }}{# </think> #}"
 look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
 start "$TMP/thinker.gguf --temp 0 --max-tokens 12"
-ok "thinking is shown" type 'Where is order C-18?' 'intent'
+ok "thinking is shown" type 'Where is order C-18?' '2m'
 ok "  ... dim, and the colours end with it" sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")" && echo "$1" | grep -q "$(printf "\\033\\[0m")"' - "$(news)"
 ok "/set hidethinking" type '/set hidethinking' '^>>> '
 ok "hides it" type 'Where is order C-18?' '^>>> '
-ok "  ... from sight" not sh -c 'echo "$1" | grep -q intent' - "$(news)"
+ok "  ... from sight" not sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")"' - "$(news)"
 press '\004'
 ok "Ctrl-D leaves" leaves 0
 NO_COLOR=1
 export NO_COLOR
 start "$TMP/thinker.gguf --temp 0 --max-tokens 12"
-ok "with NO_COLOR" type 'Where is order C-18?' 'intent'
+ok "with NO_COLOR" type 'Where is order C-18?' '^>>> '
 ok "  ... there are none" not sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")"' - "$(news)"
 press '\004'
 ok "Ctrl-D leaves" leaves 0

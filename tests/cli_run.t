@@ -101,24 +101,27 @@ try_status 2 "but a system message has no place there" $LAR run "$TMP/plain.gguf
 template=$($LAR show $model --template)
 thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}{{- '<|im_start|>assistant\n<think>' }}{# </think> #}"
 ok "a model that thinks" look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
-try "its thinking is no answer" $LAR run "$TMP/thinker.gguf" --temp 0 "$message"
+try "its thinking is no answer" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 "$message"
 ok "so stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
 ok "and stderr nothing" silent
-try "with --think it goes to stderr" $LAR run "$TMP/thinker.gguf" --temp 0 --think "$message"
+try "with --think it goes to stderr" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --think "$message"
 ok "  ... where it is" test "$(wc -c < "$TMP/err")" -gt 5
 ok "  ... and stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
-try "--hide-thinking hides it there too" $LAR run "$TMP/thinker.gguf" --temp 0 --think --hide-thinking "$message"
+try "--hide-thinking hides it there too" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --think --hide-thinking "$message"
 ok "  ... altogether" silent
-try "--json has it apart" $LAR run "$TMP/thinker.gguf" --temp 0 --json "$message"
+try "--json has it apart" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --json "$message"
 ok "  ... under its name" look json "$TMP/out" 'length $j->{thinking} > 5 && $j->{text} eq ""'
 
 # ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
 if [ -n "${RUN-}" ]; then
     skip "an emulator takes the signals"
 else
-    long="--raw --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 30000"
+    # The model without its end token never ends.
+    look patch $model "$TMP/noeos.gguf" tokenizer.ggml.eos_token_id tokenizer.ggml.xos_token_id
+    look patch "$TMP/noeos.gguf" "$TMP/endless.gguf" '<|im_end|>' '<|im_foo|>'
+    long="--raw --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 60000"
     # shellcheck disable=SC2086
-    try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --preserve-status -s INT 1 $LAR run $model $long hi
+    try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --preserve-status -s INT 1 $LAR run "$TMP/endless.gguf" $long hi
     ok "  ... with what there was" test "$(wc -c < "$TMP/out")" -gt 20
     ok "  ... and a newline" sh -c '[ "$(tail -c 1 "$1" | od -An -c | tr -d " ")" = "\\n" ]' - "$TMP/out"
 fi

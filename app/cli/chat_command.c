@@ -151,11 +151,11 @@ int chat_history(struct chat *c, int on, struct lar_err *err)
 /* clang-format off */
 static const char set_help[] =
     "/set system TEXT           the system message; without TEXT there is none\n"
-    "/set parameter NAME VALUE  an option of lar run: temp, ctx, max-tokens, stop, ...\n"
-    "/set think                 the model shall think first; /set nothink: it shall not\n"
+    "/set parameter NAME VALUE  an option of lar run: temp, ctx, stop, ...\n"
+    "/set think                 the model shall think first; /set nothink: not\n"
     "/set hidethinking          its thinking is not shown; /set showthinking: it is\n"
     "/set verbose               timings after each answer; /set quiet: none\n"
-    "/set history on            keeps the lines typed in a file; /set history off: no more\n";
+    "/set history on            keeps typed lines in a file; off: no more\n";
 /* clang-format on */
 
 static int set(struct chat *c, const char *rest, struct lar_err *err)
