@@ -40,8 +40,7 @@ int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
 static float score_of(const struct vocab *v, int32_t id)
 {
     if (vocab_type_of(v, id) != TOKEN_USER) return v->score[id];
-    float bonus = (float)vocab_piece(v, id).n * v->score_max;
-    return (float)((double)bonus - 0.1);
+    return (float)vocab_piece(v, id).n * v->score_max - 0.1f;
 }
 
 /* Offers best[end] a path. */
