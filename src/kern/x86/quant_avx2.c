@@ -22,4 +22,6 @@ void kern_quant_init_avx2(struct kern *k)
 #define X(T, name) k->type[DT_##T].mul = mul_##name##_avx2;
     TYPE_MAP(X)
 #undef X
+    k->quant[ACT_Q8_32] = quant_q8_32_avx2;
+    k->quant[ACT_Q8_256] = quant_q8_256_avx2;
 }
