@@ -9,14 +9,13 @@
  */
 #include "text/bpe.h"
 
-enum { TAKE_APART_DEPTH = 200 };
+enum { TAKE_APART_DEPTH = 100 }; /* as in the reference */
 
-/* Scores as ranks: the best is the lowest, equal scores are equal. Scores are finite. */
+/* Scores as ranks: the best is the lowest, equal scores are equal. Scores are finite; -0 is below 0. */
 static uint32_t rank_of(float score)
 {
-    float f = score + 0.0f; /* -0 is 0 */
     uint32_t u;
-    memcpy(&u, &f, 4);
+    memcpy(&u, &score, 4);
     return u & 0x80000000 ? u : ~(u | 0x80000000);
 }
 
@@ -95,8 +94,10 @@ static struct cand pair_unused(const void *ctx, const char *word, int32_t l, int
 
 static int take_apart(struct encoder *e, const struct unused *u, int32_t id, const char *p, size_t n, int depth)
 {
-    uint32_t left = id >= 0 && vocab_type_of(e->v, id) == TOKEN_UNUSED ? u->made[id] : 0;
-    if (!left || left >= n || depth == TAKE_APART_DEPTH) return push_symbol(e, id, p, n);
+    if (id < 0 || vocab_type_of(e->v, id) != TOKEN_UNUSED || depth > TAKE_APART_DEPTH)
+        return push_symbol(e, id, p, n);
+    uint32_t left = u->made[id];
+    if (!left || left >= n) return push_symbol(e, -1, p, n); /* one character */
     int32_t a = vocab_find_raw(e->v, vocab_key(p, left), p, left);
     int32_t b = vocab_find_raw(e->v, vocab_key(p + left, n - left), p + left, n - left);
     int rc = take_apart(e, u, a, p, left, depth + 1);

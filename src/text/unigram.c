@@ -5,7 +5,7 @@
  * best[i] is the best split of the first i bytes: best[i] = max over pieces that end at i of best[begin] + score(piece). Sums are
  * floats, added from the left, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
  * EncodeOptimized). A character that begins no piece of its own length is unknown, at the lowest score less ten. One of the user's own pieces
- * gets its length in bytes times the highest score, less 0.1: so it is always taken.
+ * has 0.1 for each byte but the first. The rules are those of SentencePiece 0.2.3.
  */
 #include <float.h>
 
@@ -18,29 +18,29 @@ struct best {
 };
 
 #define NOWHERE 0xffffffffu
+#define REBASE_AT 100000.0f
 
 int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     (void)g;
     int rc = 0;
     v->score_min = FLT_MAX;
-    v->score_max = FLT_MIN;
     if (v->unk < 0)
         return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.unknown_token_id: missing; a t5 tokenizer needs it");
     for (int32_t i = 0; i < v->n && rc == 0; i++) {
         int t = vocab_type_of(v, i);
         if (t == TOKEN_NORMAL && v->score[i] < v->score_min) v->score_min = v->score[i];
-        if (t == TOKEN_NORMAL && v->score[i] > v->score_max) v->score_max = v->score[i];
         if ((t == TOKEN_NORMAL || t == TOKEN_USER) && !vocab_has_plain_space(v, i))
             rc = vocab_trie_add(&v->pieces, v, i, vocab_raw(v, i), err);
     }
     return rc;
 }
 
+/* One of the user's own pieces is always taken: it gains where others lose. */
 static float score_of(const struct vocab *v, int32_t id)
 {
     if (vocab_type_of(v, id) != TOKEN_USER) return v->score[id];
-    return (float)vocab_piece(v, id).n * v->score_max - 0.1f;
+    return (float)(0.1 * ((double)vocab_piece(v, id).n - 1));
 }
 
 /* Offers best[end] a path. */
@@ -50,23 +50,37 @@ static void offer(struct best *b, float score, uint32_t begin, int32_t id)
     *b = (struct best){score, begin, id};
 }
 
+/* Sums grow without bound and floats lose their small digits: past a threshold all that are still in use are taken back by the sum at
+ * `at`. Gives the new sum there. */
+static float rebase(struct best *best, size_t at, size_t frontier)
+{
+    float sum = best[at].score;
+    if (sum >= -REBASE_AT && sum <= REBASE_AT) return sum;
+    for (size_t i = at; i <= frontier; i++)
+        if (i == at || best[i].begin != NOWHERE) best[i].score -= sum;
+    return 0;
+}
+
 static void find_best(const struct vocab *v, struct str s, struct best *best)
 {
     const struct trie *t = &v->pieces;
     float unknown = v->score_min - 10.0f;
     for (size_t i = 0; i <= s.n; i++) best[i] = (struct best){0, NOWHERE, -1};
-    for (size_t at = 0, k; at < s.n; at += k) {
+    for (size_t at = 0, k, frontier = 0; at < s.n; at += k) {
         k = bpe_char_length(s.p[at]);
-        float here = best[at].score;
+        float here = rebase(best, at, frontier);
         int single = 0;
         uint32_t node = 0;
         for (size_t i = at; i < s.n && t->nnode && (node = trie_step(t, node, (unsigned char)s.p[i])); i++) {
             int32_t id = t->value[node];
             if (id < 0) continue;
+            if (i + 1 > frontier) frontier = i + 1;
             offer(&best[i + 1], score_of(v, id) + here, (uint32_t)at, id);
             if (i + 1 - at == k) single = 1;
         }
-        if (!single) offer(&best[at + k], unknown + here, (uint32_t)at, v->unk);
+        if (single) continue;
+        if (at + k > frontier) frontier = at + k;
+        offer(&best[at + k], unknown + here, (uint32_t)at, v->unk);
     }
 }
 

@@ -69,7 +69,7 @@ struct vocab {
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
     int lowercase, strip_accents; /* WordPiece */
     uint8_t *joins;          /* CHARS, SPM: [256][32] does any piece hold byte a before byte b? bit b of [a] */
-    float score_min, score_max; /* Unigram: of normal pieces */
+    float score_min;         /* Unigram: of normal pieces */
     struct str map_trie, map_text; /* Unigram: the model's own normalisation */
     struct arena a;
 };
