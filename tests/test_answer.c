@@ -18,7 +18,8 @@ static int on_text(void *ctx, enum answer_kind kind, const char *text, size_t n)
 }
 
 /* Feeds text in pieces of `piece` bytes. */
-static void feed(struct answer *a, struct seen *s, const char *prompt, const char *text, size_t piece)
+static void feed(struct answer *a, struct seen *s, const char *prompt, const char *text,
+                 size_t piece)
 {
     size_t n = strlen(text);
     *s = (struct seen){.refuse = 0};

@@ -41,7 +41,8 @@ static double tolerance_of(const char *name)
         struct arena a;
         arena_init(&a, 0);
         size_t n = fread(text, 1, sizeof text, f);
-        dev = json_num(json_get(json_parse(&a, (struct str){text, n}, NULL), "float32_deviation"), 0);
+        dev =
+            json_num(json_get(json_parse(&a, (struct str){text, n}, NULL), "float32_deviation"), 0);
         arena_done(&a);
         fclose(f);
     }
@@ -62,7 +63,8 @@ static void compare(const struct golden *g, const float *all, const char *what)
         double d = fabs((double)all[(g->n - g->nlogit) * g->vocab + i] - (double)g->logits[i]);
         if (!(d <= worst)) worst = d;
     }
-    if (!(worst <= g->tolerance)) printf("# %s: logits off by %g, allowed %g\n", what, worst, g->tolerance), tap_case_bad++;
+    if (!(worst <= g->tolerance))
+        printf("# %s: logits off by %g, allowed %g\n", what, worst, g->tolerance), tap_case_bad++;
 }
 
 static void run_way(const char *path, const struct golden *g, const struct way *w)
@@ -74,12 +76,14 @@ static void run_way(const char *path, const struct golden *g, const struct way *
     struct dev_kv_layer *layout = NULL;
     size_t block = 0;
     char what[100];
-    snprintf(what, sizeof what, "LAR_CPU=%s, %d threads, slices of %zu", w->cpu, w->threads, w->slice);
+    snprintf(what, sizeof what, "LAR_CPU=%s, %d threads, slices of %zu", w->cpu, w->threads,
+             w->slice);
     setenv("LAR_CPU", w->cpu, 1);
     float *all = malloc(g->n * g->vocab * sizeof *all);
     int ok = all && model_open(&m, path, w->threads, &err) >= 0;
     if (ok) layout = calloc(m->h.nlayer, sizeof *layout);
-    ok = ok && layout && model_kv_layout(m, w->kv, layout, &block, &err) >= 0 && kv_pool_open(&pool, block, &err) >= 0 &&
+    ok = ok && layout && model_kv_layout(m, w->kv, layout, &block, &err) >= 0 &&
+         kv_pool_open(&pool, block, &err) >= 0 &&
          session_open(&s, m, pool, w->kv, g->n + g->ngreedy + 1 < 512 ? 400 : 1024, 512, &err) >= 0;
     for (size_t i = 0; ok && i < g->n; i += w->slice) {
         size_t k = g->n - i < w->slice ? g->n - i : w->slice;
@@ -149,8 +153,8 @@ static void one(const char *name)
     unsigned have = cpu_detect(), need[] = {0, CPU_AVX2, CPU_AVX512, CPU_NEON_DOT};
     for (int i = 0; i < 4; i++) {
         if (need[i] && !(have & need[i])) continue;
-        struct way whole = {levels[i], 1, 1000, KV_F32}, slices = {levels[i], 2, 7, KV_F32}, single = {levels[i], 1, 1, KV_F32},
-                   half = {levels[i], 2, 40, KV_F16};
+        struct way whole = {levels[i], 1, 1000, KV_F32}, slices = {levels[i], 2, 7, KV_F32},
+                   single = {levels[i], 1, 1, KV_F32}, half = {levels[i], 2, 40, KV_F16};
         run_way(gguf, &g, &whole);
         run_way(gguf, &g, &slices);
         run_way(gguf, &g, &single);

@@ -45,9 +45,10 @@ static void layer(struct gb *g, const struct twist *t, int i)
     static const struct {
         const char *part;
         uint64_t k, rows;
-    } part[] = {{"attn_norm", WIDTH, 0},      {"attn_q", WIDTH, WIDTH}, {"attn_k", WIDTH, WIDTH / 2}, {"attn_v", WIDTH, WIDTH / 2},
-                {"attn_output", WIDTH, WIDTH}, {"ffn_norm", WIDTH, 0},   {"ffn_gate", WIDTH, FF},      {"ffn_up", WIDTH, FF},
-                {"ffn_down", FF, WIDTH}};
+    } part[] = {
+        {"attn_norm", WIDTH, 0},      {"attn_q", WIDTH, WIDTH},      {"attn_k", WIDTH, WIDTH / 2},
+        {"attn_v", WIDTH, WIDTH / 2}, {"attn_output", WIDTH, WIDTH}, {"ffn_norm", WIDTH, 0},
+        {"ffn_gate", WIDTH, FF},      {"ffn_up", WIDTH, FF},         {"ffn_down", FF, WIDTH}};
     for (size_t k = 0; k < sizeof part / sizeof *part; k++) {
         char name[64];
         snprintf(name, sizeof name, "blk.%d.%s.weight", i, part[k].part);
@@ -120,7 +121,9 @@ static void each_fault_is_named(void)
         {.skip_tensor = "output_norm.weight", .says = "output_norm.weight is missing"},
         {.skip_tensor = "blk.1.ffn_down.weight", .says = "blk.1.ffn_down.weight is missing"},
         {.tensor = "blk.0.attn_q.weight", .dim = {WIDTH, WIDTH - 1}, .says = "blk.0.attn_q.weight"},
-        {.tensor = "blk.0.attn_norm.weight", .dim = {WIDTH - 1, 0}, .says = "blk.0.attn_norm.weight"},
+        {.tensor = "blk.0.attn_norm.weight",
+         .dim = {WIDTH - 1, 0},
+         .says = "blk.0.attn_norm.weight"},
         {.tensor = "blk.1.ffn_down.weight", .dim = {FF, 1}, .says = "blk.1.ffn_down.weight"},
         {.extra = "blk.0.attn_q.scale", .says = "blk.0.attn_q.scale"},
         {.extra = "rope_freqs.weight", .says = "rope_freqs.weight"}, /* of a wrong length */

@@ -21,7 +21,8 @@ struct job {
 static void count(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct job *j = ctx;
-    if (thread < 0 || thread >= j->threads || end - begin > j->grain) atomic_fetch_add(&wrong_thread, 1);
+    if (thread < 0 || thread >= j->threads || end - begin > j->grain)
+        atomic_fetch_add(&wrong_thread, 1);
     for (size_t i = begin; i < end; i++) atomic_fetch_add(&hits[i], 1);
 }
 
@@ -65,7 +66,8 @@ static double cpu_seconds(void)
 {
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
-    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + 1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
 static void an_idle_pool_costs_nothing(void)

@@ -18,10 +18,7 @@ static void open_session(struct session *s, size_t ctx, size_t batch)
     }
 }
 
-static int32_t id(size_t i)
-{
-    return (int32_t)((i * 7919 + 13) % 2500);
-}
+static int32_t id(size_t i) { return (int32_t)((i * 7919 + 13) % 2500); }
 
 static void fill(int32_t *t, size_t n)
 {
@@ -75,7 +72,8 @@ static void many_sessions_share_one_pool_and_give_it_back(void)
     int32_t t[64];
     fill(t, 64);
     for (int i = 0; i < 6; i++) open_session(&s[i], 64 + 32 * (size_t)i, 32);
-    for (int i = 0; i < 6; i++) CHECK_EQ(session_sync(&s[i], t, 40 + (size_t)i, NULL, NULL, NULL), 40 + i);
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(session_sync(&s[i], t, 40 + (size_t)i, NULL, NULL, NULL), 40 + i);
     for (int i = 0; i < 6; i++) session_close(&s[i]);
     open_session(&s[0], 400, 32); /* out of blocks that came back */
     CHECK_EQ(session_sync(&s[0], t, 64, NULL, NULL, NULL), 64);
@@ -152,7 +150,8 @@ static void every_allocation_of_opening_may_fail(void)
         struct lar_err err = {0};
         allowed = i;
         mem_set_hook(fail_later, NULL);
-        int rc = session_open(&s, model, pool, KV_F16, 64, 700 + (size_t)i, &err); /* a new batch: the device grows too */
+        int rc = session_open(&s, model, pool, KV_F16, 64, 700 + (size_t)i,
+                              &err); /* a new batch: the device grows too */
         mem_set_hook(NULL, NULL);
         if (rc == 0) {
             session_close(&s);
@@ -161,7 +160,8 @@ static void every_allocation_of_opening_may_fail(void)
         }
         CHECK_EQ(rc, LAR_ENOMEM);
     }
-    CHECK(mem_live() - before <= 2); /* the device's and the pool's own space may have come to stay */
+    CHECK(mem_live() - before <=
+          2); /* the device's and the pool's own space may have come to stay */
 }
 
 static void every_allocation_of_a_model_may_fail(void)
@@ -193,7 +193,9 @@ int main(void)
         return 1;
     }
     struct dev_kv_layer layout[64];
-    if (model_kv_layout(model, KV_F16, layout, &block, &err) < 0 || kv_pool_open(&pool, block, &err) < 0) return 1;
+    if (model_kv_layout(model, KV_F16, layout, &block, &err) < 0 ||
+        kv_pool_open(&pool, block, &err) < 0)
+        return 1;
     RUN(sync_evaluates_only_what_is_new);
     RUN(a_reused_beginning_gives_the_same_logits);
     RUN(many_sessions_share_one_pool_and_give_it_back);

@@ -35,8 +35,8 @@ struct lar_session {
 /* Frees when this was the last reference. */
 void api_model_unref(struct lar_model *m);
 /* The prompt's text for messages; appends to out. */
-int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg, enum lar_think think,
-                    struct buf *out, struct lar_err *err);
+int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
+                    enum lar_think think, struct buf *out, struct lar_err *err);
 /* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */
 int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err);
 

@@ -26,20 +26,24 @@ static int render(const struct template *t, struct str json, struct buf *out, st
     arena_init(&a, (size_t)1 << 30);
     struct json *v = json_parse(&a, json, err);
     int rc = LAR_EFORMAT;
-    if (v && v->kind != JSON_OBJECT) lar_fail(err, LAR_EFORMAT, "a template's input must be a JSON object");
-    else if (v) rc = template_render(t, v, local_now(), NULL, out, err);
+    if (v && v->kind != JSON_OBJECT)
+        lar_fail(err, LAR_EFORMAT, "a template's input must be a JSON object");
+    else if (v)
+        rc = template_render(t, v, local_now(), NULL, out, err);
     arena_done(&a);
     return rc;
 }
 
-int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg, enum lar_think think,
-                    struct buf *out, struct lar_err *err)
+int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
+                    enum lar_think think, struct buf *out, struct lar_err *err)
 {
     struct buf b = {0};
     if (m->template_source.n == 0)
-        return lar_fail(err, LAR_EUNSUPPORTED, "this model has no chat template: give it plain text (raw)");
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "this model has no chat template: give it plain text (raw)");
     if (!m->template)
-        return lar_fail(err, LAR_EFORMAT, "the model's chat template does not compile: %s", m->template_err.msg);
+        return lar_fail(err, LAR_EFORMAT, "the model's chat template does not compile: %s",
+                        m->template_err.msg);
     buf_puts(&b, "{\"messages\":[");
     for (size_t i = 0; i < nmsg; i++) {
         buf_puts(&b, i ? ",{\"role\":" : "{\"role\":");
@@ -49,34 +53,39 @@ int api_chat_format(const struct lar_model *m, const struct lar_message *msg, si
         buf_putc(&b, '}');
     }
     buf_puts(&b, "],\"tools\":null,\"documents\":null,\"add_generation_prompt\":true");
-    if (think != LAR_THINK_DEFAULT) buf_printf(&b, ",\"enable_thinking\":%s", think == LAR_THINK_ON ? "true" : "false");
+    if (think != LAR_THINK_DEFAULT)
+        buf_printf(&b, ",\"enable_thinking\":%s", think == LAR_THINK_ON ? "true" : "false");
     const struct vocab_special *sp = vocab_special(m->vocab);
     add_token(&b, m->vocab, "bos_token", sp->bos);
     add_token(&b, m->vocab, "eos_token", sp->eos);
     buf_putc(&b, '}');
-    int rc = b.failed ? lar_fail(err, LAR_ENOMEM, "messages: out of memory") : render(m->template, buf_view(&b), out, err);
+    int rc = b.failed ? lar_fail(err, LAR_ENOMEM, "messages: out of memory")
+                      : render(m->template, buf_view(&b), out, err);
     buf_done(&b);
     return rc;
 }
 
-int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg, enum lar_think think,
-                    char **out, size_t *n, struct lar_err *err)
+int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
+                    enum lar_think think, char **out, size_t *n, struct lar_err *err)
 {
     struct buf b = {0};
-    if (!m || !out || (!msg && nmsg)) return lar_fail(err, LAR_EINVAL, "lar_chat_format: model, messages and out are needed");
+    if (!m || !out || (!msg && nmsg))
+        return lar_fail(err, LAR_EINVAL, "lar_chat_format: model, messages and out are needed");
     for (size_t i = 0; i < nmsg; i++)
-        if (!msg[i].role || !msg[i].content) return lar_fail(err, LAR_EINVAL, "message %zu lacks role or content", i);
+        if (!msg[i].role || !msg[i].content)
+            return lar_fail(err, LAR_EINVAL, "message %zu lacks role or content", i);
     int rc = api_chat_format(m, msg, nmsg, think, &b, err);
     if (rc == 0) rc = api_give(&b, out, n, err);
     buf_done(&b);
     return rc;
 }
 
-int lar_template_render(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n, char **out, size_t *n,
-                        struct lar_err *err)
+int lar_template_render(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
+                        char **out, size_t *n, struct lar_err *err)
 {
     struct buf b = {0};
-    if (!tmpl || !input || !out) return lar_fail(err, LAR_EINVAL, "lar_template_render: template, input and out are needed");
+    if (!tmpl || !input || !out)
+        return lar_fail(err, LAR_EINVAL, "lar_template_render: template, input and out are needed");
     struct template *t = template_compile((struct str){tmpl, tmpl_n}, err);
     if (!t) return LAR_EFORMAT;
     int rc = render(t, (struct str){input, input_n}, &b, err);

@@ -13,8 +13,10 @@ int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err)
     struct lar_file *f = mem_zalloc(sizeof *f);
     if (!f) return lar_fail(err, LAR_ENOMEM, "file: out of memory");
     int rc = gguf_open(&f->g, path, err);
-    if (rc < 0) mem_free(f);
-    else *out = f;
+    if (rc < 0)
+        mem_free(f);
+    else
+        *out = f;
     return rc < 0 ? rc : 0;
 }
 
@@ -27,7 +29,8 @@ void lar_file_close(struct lar_file *f)
 
 void lar_file_info(const struct lar_file *f, struct lar_file_info *out)
 {
-    *out = (struct lar_file_info){f->g.version, f->g.alignment, f->g.file_bytes, f->g.npart, f->g.nkv, f->g.ntensor};
+    *out = (struct lar_file_info){f->g.version, f->g.alignment, f->g.file_bytes,
+                                  f->g.npart,   f->g.nkv,       f->g.ntensor};
 }
 
 void lar_file_meta(const struct lar_file *f, size_t i, struct lar_meta *out)
@@ -35,11 +38,13 @@ void lar_file_meta(const struct lar_file *f, size_t i, struct lar_meta *out)
     *out = (struct lar_meta){.key = ""};
     if (i >= f->g.nkv) return;
     const struct gguf_kv *kv = &f->g.kv[i];
-    *out = (struct lar_meta){kv->key.p,  kv->key.n, (enum lar_meta_type)kv->type, (enum lar_meta_type)kv->etype,
-                             kv->count, kv->offset};
+    *out = (struct lar_meta){
+        kv->key.p, kv->key.n, (enum lar_meta_type)kv->type, (enum lar_meta_type)kv->etype,
+        kv->count, kv->offset};
 }
 
-static const struct gguf_kv *element(const struct lar_file *f, size_t i, uint64_t j, enum gguf_type *type)
+static const struct gguf_kv *element(const struct lar_file *f, size_t i, uint64_t j,
+                                     enum gguf_type *type)
 {
     if (i >= f->g.nkv || j >= f->g.kv[i].count) return NULL;
     const struct gguf_kv *kv = &f->g.kv[i];
@@ -77,7 +82,12 @@ void lar_file_tensor(const struct lar_file *f, size_t i, struct lar_tensor *out)
     *out = (struct lar_tensor){.name = "", .type = ""};
     if (i >= f->g.ntensor) return;
     const struct gguf_tensor *t = &f->g.tensor[i];
-    *out = (struct lar_tensor){.name = t->name.p, .name_n = t->name.n, .type = dtype_info(t->type).name, .ndim = t->ndim,
-                               .offset = t->offset, .bytes = t->bytes, .part = t->part};
+    *out = (struct lar_tensor){.name = t->name.p,
+                               .name_n = t->name.n,
+                               .type = dtype_info(t->type).name,
+                               .ndim = t->ndim,
+                               .offset = t->offset,
+                               .bytes = t->bytes,
+                               .part = t->part};
     for (int k = 0; k < 4; k++) out->shape[k] = t->dim[k];
 }

@@ -39,7 +39,8 @@ struct run {
 static int on_text(void *ctx, enum answer_kind kind, const char *text, size_t n)
 {
     const struct lar_request *req = ctx;
-    return req->on_text(req->ctx, kind == ANSWER_THINKING ? LAR_TEXT_THINKING : LAR_TEXT_ANSWER, text, n);
+    return req->on_text(req->ctx, kind == ANSWER_THINKING ? LAR_TEXT_THINKING : LAR_TEXT_ANSWER,
+                        text, n);
 }
 
 static void on_prompt(void *ctx, size_t done, size_t total)
@@ -52,12 +53,14 @@ static int check(const struct lar_request *q, struct lar_err *err)
 {
     if ((q->messages != NULL) + (q->text != NULL) + (q->tokens != NULL) != 1)
         return lar_fail(err, LAR_EINVAL, "a request needs one of messages, text and tokens");
-    if (q->max_tokens < 0) return lar_fail(err, LAR_EINVAL, "max_tokens %d is negative", q->max_tokens);
+    if (q->max_tokens < 0)
+        return lar_fail(err, LAR_EINVAL, "max_tokens %d is negative", q->max_tokens);
     for (size_t i = 0; i < q->nmessage; i++)
         if (!q->messages[i].role || !q->messages[i].content)
             return lar_fail(err, LAR_EINVAL, "message %zu lacks role or content", i);
     for (size_t i = 0; i < q->nstop; i++)
-        if (!q->stop[i] || !*q->stop[i]) return lar_fail(err, LAR_EINVAL, "stop string %zu is empty", i);
+        if (!q->stop[i] || !*q->stop[i])
+            return lar_fail(err, LAR_EINVAL, "stop string %zu is empty", i);
     return 0;
 }
 
@@ -68,21 +71,26 @@ static int make_prompt(struct run *r, struct lar_err *err)
     int rc = 0;
     if (q->messages) {
         rc = api_chat_format(m, q->messages, q->nmessage, q->think, &r->prompt_text, err);
-        if (rc == 0) rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL, &r->prompt, err);
+        if (rc == 0)
+            rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL, &r->prompt,
+                              err);
     } else if (q->text) {
         buf_puts(&r->prompt_text, q->text);
-        rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL | VOCAB_ADD_SPECIAL, &r->prompt, err);
+        rc = vocab_encode(m->vocab, buf_view(&r->prompt_text),
+                          VOCAB_PARSE_SPECIAL | VOCAB_ADD_SPECIAL, &r->prompt, err);
     } else {
         for (size_t i = 0; i < q->ntoken && rc == 0; i++) rc = ids_add(&r->prompt, q->tokens[i]);
         if (rc < 0) lar_fail(err, LAR_ENOMEM, "%zu tokens: out of memory", q->ntoken);
     }
     if (rc < 0) return rc;
     if (r->prompt_text.failed) return lar_fail(err, LAR_ENOMEM, "prompt: out of memory");
-    if (r->prompt.n == 0) return lar_fail(err, LAR_EINVAL, "the prompt is empty: there is nothing to continue");
+    if (r->prompt.n == 0)
+        return lar_fail(err, LAR_EINVAL, "the prompt is empty: there is nothing to continue");
     if (r->prompt.n >= r->s->s.ctx)
-        return lar_fail(err, LAR_ELIMIT,
-                        "the prompt has %zu tokens and the context room for %zu: shorten it or ask for a larger context",
-                        r->prompt.n, r->s->s.ctx);
+        return lar_fail(
+            err, LAR_ELIMIT,
+            "the prompt has %zu tokens and the context room for %zu: shorten it or ask for a larger context",
+            r->prompt.n, r->s->s.ctx);
     return 0;
 }
 
@@ -98,8 +106,10 @@ static int64_t seed_from_system(void)
 static int make_sampler(struct run *r, struct lar_err *err)
 {
     struct lar_sampling p;
-    if (r->req->sampling) p = *r->req->sampling;
-    else lar_sampling_default(&p, r->s->m);
+    if (r->req->sampling)
+        p = *r->req->sampling;
+    else
+        lar_sampling_default(&p, r->s->m);
     if (p.seed < 0) p.seed = seed_from_system();
     /* DRY does not carry a repetition across these: the customary breakers. */
     static const char *const breaker[] = {"\n", ":", "\"", "*"};
@@ -108,7 +118,8 @@ static int make_sampler(struct run *r, struct lar_err *err)
     for (size_t i = 0; p.dry_multiplier > 0 && i < sizeof breaker / sizeof *breaker && rc == 0; i++)
         rc = vocab_encode(r->s->m->vocab, str_of(breaker[i]), 0, &ids, err);
     if (rc == 0)
-        rc = sampler_open(&r->sampler, (int32_t)r->s->s.model->h.vocab, &p, (int)r->s->s.ctx, ids.id, ids.n, err);
+        rc = sampler_open(&r->sampler, (int32_t)r->s->s.model->h.vocab, &p, (int)r->s->s.ctx,
+                          ids.id, ids.n, err);
     ids_done(&ids);
     for (size_t i = 0; rc == 0 && i < r->prompt.n; i++) sampler_accept(r->sampler, r->prompt.id[i]);
     return rc;
@@ -136,8 +147,9 @@ static int decode_loop(struct run *r, int64_t start, struct lar_err *err)
     for (;;) {
         int32_t id = sampler_pick(r->sampler, session_logits(s));
         if (id < 0)
-            return lar_fail(err, LAR_EFORMAT,
-                            "the model gave no usable number for any token (all NaN): is the file damaged?");
+            return lar_fail(
+                err, LAR_EFORMAT,
+                "the model gave no usable number for any token (all NaN): is the file damaged?");
         if (!first) {
             first = time_ns();
             res->first_token_ms = time_ms_since(start);
@@ -175,7 +187,8 @@ static int give_result(struct run *r, struct lar_err *err)
 {
     struct lar_result *res = r->res;
     int rc = api_give(&r->answer.text[ANSWER_TEXT], &res->text, &res->text_n, err);
-    if (rc == 0) rc = api_give(&r->answer.text[ANSWER_THINKING], &res->thinking, &res->thinking_n, err);
+    if (rc == 0)
+        rc = api_give(&r->answer.text[ANSWER_THINKING], &res->thinking, &res->thinking_n, err);
     res->tokens = r->out.id;
     res->ntoken = r->out.n;
     r->out = (struct ids){0};
@@ -199,7 +212,8 @@ static int generate(struct run *r, struct lar_err *err)
     buf_room(&r->answer.hold, 4096);
     buf_room(&r->piece, 4096);
 
-    r->decoder.started = q->messages == NULL; /* plain text goes on: the space between is part of the answer */
+    r->decoder.started =
+        q->messages == NULL; /* plain text goes on: the space between is part of the answer */
     r->answer.marks = r->s->m->marks;
     r->answer.stop = q->stop;
     r->answer.nstop = q->nstop;
@@ -208,7 +222,8 @@ static int generate(struct run *r, struct lar_err *err)
     answer_begin(&r->answer, buf_view(&r->prompt_text));
 
     int64_t t = time_ns();
-    rc = session_sync(&r->s->s, r->prompt.id, r->prompt.n, q->on_prompt ? on_prompt : NULL, (void *)(uintptr_t)q, err);
+    rc = session_sync(&r->s->s, r->prompt.id, r->prompt.n, q->on_prompt ? on_prompt : NULL,
+                      (void *)(uintptr_t)q, err);
     if (rc < 0) return rc;
     r->res->prompt_reused = r->prompt.n - (size_t)rc;
     r->res->prompt_ms = time_ms_since(t);
@@ -216,9 +231,11 @@ static int generate(struct run *r, struct lar_err *err)
     return rc < 0 ? rc : give_result(r, err);
 }
 
-int lar_generate(struct lar_session *s, const struct lar_request *req, struct lar_result *out, struct lar_err *err)
+int lar_generate(struct lar_session *s, const struct lar_request *req, struct lar_result *out,
+                 struct lar_err *err)
 {
-    if (!s || !req || !out) return lar_fail(err, LAR_EINVAL, "lar_generate: session, request and out are needed");
+    if (!s || !req || !out)
+        return lar_fail(err, LAR_EINVAL, "lar_generate: session, request and out are needed");
     *out = (struct lar_result){0};
     int rc = check(req, err);
     if (rc < 0) return rc;

@@ -24,8 +24,10 @@ static void one_thread(void *ctx, size_t begin, size_t end, int thread)
     const struct measure *m = ctx;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        if (m->fn) m->fn(m->rounds);
-        else m->k->read_bytes(m->p + i * m->n, m->n);
+        if (m->fn)
+            m->fn(m->rounds);
+        else
+            m->k->read_bytes(m->p + i * m->n, m->n);
     }
 }
 

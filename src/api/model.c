@@ -7,10 +7,7 @@
 #define LAR_VERSION "0.0.0"
 #endif
 
-const char *lar_version(void)
-{
-    return LAR_VERSION;
-}
+const char *lar_version(void) { return LAR_VERSION; }
 
 const char *lar_cpu_level(void)
 {
@@ -21,10 +18,7 @@ const char *lar_cpu_level(void)
     return cpu_level_name(k.flags);
 }
 
-void lar_free(void *p)
-{
-    mem_free(p);
-}
+void lar_free(void *p) { mem_free(p); }
 
 int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err)
 {
@@ -43,7 +37,8 @@ static int load_text(struct lar_model *m, int vocab_only, struct lar_err *err)
     int rc;
     if ((rc = vocab_open(&m->vocab, g, err)) < 0) return rc;
     if (!vocab_only && (size_t)vocab_size(m->vocab) > m->model->h.vocab)
-        return lar_fail(err, LAR_EFORMAT, "the tokenizer has %d tokens, but token_embd.weight has only %zu rows",
+        return lar_fail(err, LAR_EFORMAT,
+                        "the tokenizer has %d tokens, but token_embd.weight has only %zu rows",
                         vocab_size(m->vocab), m->model->h.vocab);
     if ((rc = gguf_str(g, "tokenizer.chat_template", &m->template_source, err)) < 0) return rc;
     if ((rc = gguf_str(g, "general.name", &name, err)) < 0) return rc;
@@ -89,10 +84,7 @@ void api_model_unref(struct lar_model *m)
     mem_free(m);
 }
 
-void lar_model_close(struct lar_model *m)
-{
-    api_model_unref(m);
-}
+void lar_model_close(struct lar_model *m) { api_model_unref(m); }
 
 void lar_model_info(const struct lar_model *m, struct lar_model_info *out)
 {
@@ -113,13 +105,10 @@ void lar_model_info(const struct lar_model *m, struct lar_model_info *out)
                                    .integer = d->integer};
 }
 
-const char *lar_model_template(const struct lar_model *m)
-{
-    return m->template_text;
-}
+const char *lar_model_template(const struct lar_model *m) { return m->template_text; }
 
-int64_t lar_tokenize(const struct lar_model *m, const char *text, size_t n, unsigned flags, int32_t *out,
-                     size_t cap, struct lar_err *err)
+int64_t lar_tokenize(const struct lar_model *m, const char *text, size_t n, unsigned flags,
+                     int32_t *out, size_t cap, struct lar_err *err)
 {
     struct ids ids = {0};
     if (!m || (!text && n) || (!out && cap))
@@ -149,27 +138,22 @@ const char *lar_token_piece(const struct lar_model *m, int32_t id, size_t *n)
     return s.p;
 }
 
-int lar_token_type(const struct lar_model *m, int32_t id)
-{
-    return (int)vocab_type(m->vocab, id);
-}
+int lar_token_type(const struct lar_model *m, int32_t id) { return (int)vocab_type(m->vocab, id); }
 
-int lar_token_ends(const struct lar_model *m, int32_t id)
-{
-    return vocab_is_end(m->vocab, id);
-}
+int lar_token_ends(const struct lar_model *m, int32_t id) { return vocab_is_end(m->vocab, id); }
 
-int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special, char **out,
-                   size_t *n, struct lar_err *err)
+int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special,
+                   char **out, size_t *n, struct lar_err *err)
 {
     struct buf b = {0};
     struct vocab_decoder d = {0};
-    if (!m || !out || (!ids && nid)) return lar_fail(err, LAR_EINVAL, "lar_detokenize: model, ids and out are needed");
+    if (!m || !out || (!ids && nid))
+        return lar_fail(err, LAR_EINVAL, "lar_detokenize: model, ids and out are needed");
     for (size_t i = 0; i < nid; i++) {
         if (!vocab_type(m->vocab, ids[i])) {
             buf_done(&b);
-            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %d", i, ids[i],
-                            vocab_size(m->vocab) - 1);
+            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %d", i,
+                            ids[i], vocab_size(m->vocab) - 1);
         }
         vocab_decode(m->vocab, &d, ids[i], special, &b);
     }

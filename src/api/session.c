@@ -5,15 +5,20 @@
 
 enum { CTX_DEFAULT = 4096, BATCH_DEFAULT = 512, CTX_MAX = 1 << 28, BATCH_MAX = 1 << 14 };
 
-static int options(const struct lar_model *m, const struct lar_session_options *opt, struct lar_session_options *o,
-                   enum kern_kv *kind, struct lar_err *err)
+static int options(const struct lar_model *m, const struct lar_session_options *opt,
+                   struct lar_session_options *o, enum kern_kv *kind, struct lar_err *err)
 {
-    static const enum kern_kv kinds[] = {[LAR_KV_F16] = KV_F16, [LAR_KV_F32] = KV_F32, [LAR_KV_Q8_0] = KV_Q8_0};
+    static const enum kern_kv kinds[] = {
+        [LAR_KV_F16] = KV_F16, [LAR_KV_F32] = KV_F32, [LAR_KV_Q8_0] = KV_Q8_0};
     *o = opt ? *opt : (struct lar_session_options){0};
-    if (!m || !m->model->dev) return lar_fail(err, LAR_EINVAL, "the model was opened for its vocabulary only");
-    if (o->ctx < 0 || o->ctx > CTX_MAX) return lar_fail(err, LAR_EINVAL, "context %d: use 1 to %d", o->ctx, CTX_MAX);
-    if (o->batch < 0 || o->batch > BATCH_MAX) return lar_fail(err, LAR_EINVAL, "batch %d: use 1 to %d", o->batch, BATCH_MAX);
-    if ((unsigned)o->kv > LAR_KV_Q8_0) return lar_fail(err, LAR_EINVAL, "kv %d: use f16, f32 or q8_0", (int)o->kv);
+    if (!m || !m->model->dev)
+        return lar_fail(err, LAR_EINVAL, "the model was opened for its vocabulary only");
+    if (o->ctx < 0 || o->ctx > CTX_MAX)
+        return lar_fail(err, LAR_EINVAL, "context %d: use 1 to %d", o->ctx, CTX_MAX);
+    if (o->batch < 0 || o->batch > BATCH_MAX)
+        return lar_fail(err, LAR_EINVAL, "batch %d: use 1 to %d", o->batch, BATCH_MAX);
+    if ((unsigned)o->kv > LAR_KV_Q8_0)
+        return lar_fail(err, LAR_EINVAL, "kv %d: use f16, f32 or q8_0", (int)o->kv);
     size_t train = m->model->h.ctx_train;
     if (o->ctx == 0) o->ctx = (int)(train < CTX_DEFAULT ? train : CTX_DEFAULT);
     if (o->batch == 0) o->batch = BATCH_DEFAULT;
@@ -22,8 +27,8 @@ static int options(const struct lar_model *m, const struct lar_session_options *
     return 0;
 }
 
-int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt, uint64_t *kv_bytes,
-                      uint64_t *work, struct lar_err *err)
+int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
+                      uint64_t *kv_bytes, uint64_t *work, struct lar_err *err)
 {
     struct lar_session_options o;
     enum kern_kv kind;
@@ -37,8 +42,11 @@ int lar_session_bytes(const struct lar_model *m, const struct lar_session_option
     if (rc < 0) return rc;
     struct dev_need need;
     session_need(m->model, (size_t)o.batch, &need);
-    if (kv_bytes) *kv_bytes = (uint64_t)block * (((uint64_t)o.ctx + DEV_KV_BLOCK - 1) / DEV_KV_BLOCK);
-    if (work) *work = work_bytes(m->model, (size_t)o.batch, 1) + dev_cpu_reserve_bytes(m->model->dev, &need);
+    if (kv_bytes)
+        *kv_bytes = (uint64_t)block * (((uint64_t)o.ctx + DEV_KV_BLOCK - 1) / DEV_KV_BLOCK);
+    if (work)
+        *work =
+            work_bytes(m->model, (size_t)o.batch, 1) + dev_cpu_reserve_bytes(m->model->dev, &need);
     return 0;
 }
 
@@ -49,9 +57,11 @@ static int fits(const struct lar_model *m, const struct lar_session_options *o, 
     int rc = lar_session_bytes(m, o, &kv, &work, err);
     if (rc < 0 || have == 0 || kv + work <= have) return rc;
     uint64_t per = kv / (uint64_t)o->ctx, can = work < have && per ? (have - work) / per : 0;
-    return lar_fail(err, LAR_ENOMEM,
-                    "a context of %d tokens needs %llu MiB and %llu MiB are free: a context of up to %llu fits", o->ctx,
-                    (unsigned long long)((kv + work) >> 20), (unsigned long long)(have >> 20), (unsigned long long)can);
+    return lar_fail(
+        err, LAR_ENOMEM,
+        "a context of %d tokens needs %llu MiB and %llu MiB are free: a context of up to %llu fits",
+        o->ctx, (unsigned long long)((kv + work) >> 20), (unsigned long long)(have >> 20),
+        (unsigned long long)can);
 }
 
 static struct kv_pool *pool_of(struct lar_model *m, enum kern_kv kind, struct lar_err *err)
@@ -60,16 +70,18 @@ static struct kv_pool *pool_of(struct lar_model *m, enum kern_kv kind, struct la
     if (!m->pool[kind]) {
         size_t block = 0;
         struct dev_kv_layer *layout = mem_zalloc(m->model->h.nlayer * sizeof *layout);
-        if (!layout) lar_fail(err, LAR_ENOMEM, "out of memory");
-        else if (model_kv_layout(m->model, kind, layout, &block, err) == 0) kv_pool_open(&m->pool[kind], block, err);
+        if (!layout)
+            lar_fail(err, LAR_ENOMEM, "out of memory");
+        else if (model_kv_layout(m->model, kind, layout, &block, err) == 0)
+            kv_pool_open(&m->pool[kind], block, err);
         mem_free(layout);
     }
     pthread_mutex_unlock(&m->lock);
     return m->pool[kind];
 }
 
-int lar_session_open(struct lar_session **out, struct lar_model *m, const struct lar_session_options *opt,
-                     struct lar_err *err)
+int lar_session_open(struct lar_session **out, struct lar_model *m,
+                     const struct lar_session_options *opt, struct lar_err *err)
 {
     struct lar_session_options o;
     enum kern_kv kind;
@@ -102,22 +114,22 @@ void lar_session_close(struct lar_session *s)
 
 int lar_session_sync(struct lar_session *s, const int32_t *tokens, size_t n, struct lar_err *err)
 {
-    if (!s || (!tokens && n)) return lar_fail(err, LAR_EINVAL, "lar_session_sync: session and tokens are needed");
+    if (!s || (!tokens && n))
+        return lar_fail(err, LAR_EINVAL, "lar_session_sync: session and tokens are needed");
     atomic_store(&s->s.cancel, 0);
     return session_sync(&s->s, tokens, n, NULL, NULL, err);
 }
 
-int lar_session_extend(struct lar_session *s, const int32_t *tokens, size_t n, float *all, struct lar_err *err)
+int lar_session_extend(struct lar_session *s, const int32_t *tokens, size_t n, float *all,
+                       struct lar_err *err)
 {
-    if (!s || (!tokens && n)) return lar_fail(err, LAR_EINVAL, "lar_session_extend: session and tokens are needed");
+    if (!s || (!tokens && n))
+        return lar_fail(err, LAR_EINVAL, "lar_session_extend: session and tokens are needed");
     atomic_store(&s->s.cancel, 0);
     return session_extend(&s->s, tokens, n, all, NULL, NULL, err);
 }
 
-const float *lar_session_logits(const struct lar_session *s)
-{
-    return session_logits(&s->s);
-}
+const float *lar_session_logits(const struct lar_session *s) { return session_logits(&s->s); }
 
 const int32_t *lar_session_tokens(const struct lar_session *s, size_t *n)
 {
@@ -125,12 +137,6 @@ const int32_t *lar_session_tokens(const struct lar_session *s, size_t *n)
     return s->s.tokens;
 }
 
-int lar_session_ctx(const struct lar_session *s)
-{
-    return (int)s->s.ctx;
-}
+int lar_session_ctx(const struct lar_session *s) { return (int)s->s.ctx; }
 
-void lar_session_cancel(struct lar_session *s)
-{
-    atomic_store(&s->s.cancel, 1);
-}
+void lar_session_cancel(struct lar_session *s) { atomic_store(&s->s.cancel, 1); }

@@ -6,12 +6,14 @@
 
 static int check(const char *path, const struct lar_array *a, size_t n, struct lar_err *err)
 {
-    if (!path || (!a && n)) return lar_fail(err, LAR_EINVAL, "lar_write_safetensors: path and arrays are needed");
+    if (!path || (!a && n))
+        return lar_fail(err, LAR_EINVAL, "lar_write_safetensors: path and arrays are needed");
     for (size_t i = 0; i < n; i++) {
         if (!a[i].name || !a[i].type || !a[i].data)
             return lar_fail(err, LAR_EINVAL, "array %zu lacks name, type or data", i);
         if (a[i].ndim < 1 || a[i].ndim > 4)
-            return lar_fail(err, LAR_EINVAL, "array %s: %d dimensions; use 1 to 4", a[i].name, a[i].ndim);
+            return lar_fail(err, LAR_EINVAL, "array %s: %d dimensions; use 1 to 4", a[i].name,
+                            a[i].ndim);
     }
     return 0;
 }
@@ -24,7 +26,8 @@ static size_t bytes_of(const struct safetensors_spec *s)
     return n;
 }
 
-int lar_write_safetensors(const char *path, const struct lar_array *a, size_t n, struct lar_err *err)
+int lar_write_safetensors(const char *path, const struct lar_array *a, size_t n,
+                          struct lar_err *err)
 {
     struct safetensors_writer *w = NULL;
     size_t bytes;
@@ -35,7 +38,8 @@ int lar_write_safetensors(const char *path, const struct lar_array *a, size_t n,
     struct safetensors_spec *spec = mem_zalloc(bytes);
     if (!spec) return lar_fail(err, LAR_ENOMEM, "header of %zu arrays: out of memory", n);
     for (size_t i = 0; i < n; i++) {
-        spec[i] = (struct safetensors_spec){.name = a[i].name, .type = a[i].type, .ndim = a[i].ndim};
+        spec[i] =
+            (struct safetensors_spec){.name = a[i].name, .type = a[i].type, .ndim = a[i].ndim};
         for (int d = 0; d < a[i].ndim; d++) spec[i].shape[d] = a[i].shape[d];
     }
     rc = safetensors_create(&w, path, spec, n, err);

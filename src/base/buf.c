@@ -54,20 +54,11 @@ void buf_add(struct buf *b, const void *p, size_t n)
     b->p[b->n] = 0;
 }
 
-void buf_puts(struct buf *b, const char *z)
-{
-    buf_add(b, z, strlen(z));
-}
+void buf_puts(struct buf *b, const char *z) { buf_add(b, z, strlen(z)); }
 
-void buf_putc(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
-}
+void buf_putc(struct buf *b, char c) { buf_add(b, &c, 1); }
 
-void buf_str(struct buf *b, struct str s)
-{
-    buf_add(b, s.p, s.n);
-}
+void buf_str(struct buf *b, struct str s) { buf_add(b, s.p, s.n); }
 
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
@@ -106,8 +97,10 @@ void buf_json_str(struct buf *b, struct str s)
         case '\b': buf_puts(b, "\\b"); break;
         case '\f': buf_puts(b, "\\f"); break;
         default:
-            if (cp < 0x20 || cp == 0x7f) buf_printf(b, "\\u%04x", (unsigned)cp);
-            else buf_add(b, s.p + i, k);
+            if (cp < 0x20 || cp == 0x7f)
+                buf_printf(b, "\\u%04x", (unsigned)cp);
+            else
+                buf_add(b, s.p + i, k);
         }
         i += k;
     }

@@ -30,10 +30,7 @@ static inline struct str buf_view(const struct buf *b)
 {
     return (struct str){b->p ? b->p : "", b->n};
 }
-static inline const char *buf_z(const struct buf *b)
-{
-    return b->p ? b->p : "";
-}
+static inline const char *buf_z(const struct buf *b) { return b->p ? b->p : ""; }
 
 /* JSON writing: a quoted, escaped string (invalid UTF-8 becomes U+FFFD), a number that reads back to the same double
  * (NaN and infinities, which JSON lacks, become null). */

@@ -45,10 +45,7 @@ unsigned cpu_detect(void)
     return flags;
 }
 #else
-unsigned cpu_detect(void)
-{
-    return 0;
-}
+unsigned cpu_detect(void) { return 0; }
 #endif
 
 int cpu_flags(unsigned *flags, struct lar_err *err)
@@ -68,7 +65,8 @@ int cpu_flags(unsigned *flags, struct lar_err *err)
             *flags &= level[i].keep;
             return 0;
         }
-    return lar_fail(err, LAR_EINVAL, "LAR_CPU=%s: unknown level; use c, avx2, avx512 or neon", want);
+    return lar_fail(err, LAR_EINVAL, "LAR_CPU=%s: unknown level; use c, avx2, avx512 or neon",
+                    want);
 }
 
 const char *cpu_level_name(unsigned flags)

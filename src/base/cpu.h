@@ -17,7 +17,7 @@
 
 enum cpu_flag {
     CPU_AVX2 = 1 << 0,
-    CPU_AVX512 = 1 << 1,      /* F, BW, DQ, VL, VNNI */
+    CPU_AVX512 = 1 << 1, /* F, BW, DQ, VL, VNNI */
     CPU_AVX512_BF16 = 1 << 2,
     CPU_NEON_DOT = 1 << 3,
     CPU_NEON_I8MM = 1 << 4,

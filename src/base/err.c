@@ -24,8 +24,9 @@ static void clean(char *s)
     }
 }
 
-static __attribute__((format(printf, 4, 0))) int fail_v(struct lar_err *err, int code, const char *tail,
-                                                       const char *fmt, va_list ap)
+static __attribute__((format(printf, 4, 0))) int fail_v(struct lar_err *err, int code,
+                                                        const char *tail, const char *fmt,
+                                                        va_list ap)
 {
     if (!err) return code;
     err->code = code;

@@ -36,9 +36,9 @@ static inline uint16_t half_from_f32(float f)
     uint32_t u = bits_f32(f), sign = u >> 16 & 0x8000;
     u &= 0x7fffffff;
     if (u > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (u >> 13 & 0x3ff)); /* NaN stays NaN */
-    if (u >= 0x47800000) return (uint16_t)(sign | 0x7c00);                      /* >= 65536 */
-    if (u < 0x38800000) {                                                       /* below 2^-14 */
-        if (u < 0x33000000) return (uint16_t)sign;                              /* below 2^-25 */
+    if (u >= 0x47800000) return (uint16_t)(sign | 0x7c00);                    /* >= 65536 */
+    if (u < 0x38800000) {                                                     /* below 2^-14 */
+        if (u < 0x33000000) return (uint16_t)sign;                            /* below 2^-25 */
         uint32_t e = u >> 23, m = (u & 0x7fffff) | 0x800000, shift = 126 - e;
         uint32_t q = m >> shift, rest = m & ((1u << shift) - 1), halfway = 1u << (shift - 1);
         q += rest > halfway || (rest == halfway && (q & 1));
@@ -50,10 +50,7 @@ static inline uint16_t half_from_f32(float f)
     return (uint16_t)(sign | (u > 0x7c00 ? 0x7c00 : u));
 }
 
-static inline float bf16_to_f32(uint16_t b)
-{
-    return f32_bits((uint32_t)b << 16);
-}
+static inline float bf16_to_f32(uint16_t b) { return f32_bits((uint32_t)b << 16); }
 
 static inline uint16_t bf16_from_f32(float f)
 {

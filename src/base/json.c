@@ -29,7 +29,8 @@ static struct json *no_memory(struct reader *r)
 
 static void space(struct reader *r)
 {
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')) r->p++;
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
+        r->p++;
 }
 
 static int hex4(struct reader *r, uint32_t *out)

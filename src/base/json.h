@@ -21,13 +21,14 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 struct json {
     enum json_kind kind;
     int boolean;
-    int is_int;        /* a number written without '.', 'e' that fits int64: see i */
+    int is_int; /* a number written without '.', 'e' that fits int64: see i */
     int64_t i;
-    double num;        /* every number */
-    struct str s;      /* a string's bytes (unescaped, in the arena), or a number's own text */
-    struct str key;    /* this value's key in its object */
-    struct json *child, *next; /* first element or member; the next sibling, in the order of the text */
-    size_t n;          /* number of children */
+    double num;     /* every number */
+    struct str s;   /* a string's bytes (unescaped, in the arena), or a number's own text */
+    struct str key; /* this value's key in its object */
+    struct json *child,
+        *next; /* first element or member; the next sibling, in the order of the text */
+    size_t n;  /* number of children */
 };
 
 /* One value and nothing but white space after it; NULL with err set (offset named) otherwise. text must outlive the tree. */

@@ -19,10 +19,7 @@ void mem_set_hook(int (*hook)(size_t n, void *ctx), void *ctx)
     hook_ctx = ctx;
 }
 
-long mem_live(void)
-{
-    return atomic_load_explicit(&live, memory_order_relaxed);
-}
+long mem_live(void) { return atomic_load_explicit(&live, memory_order_relaxed); }
 
 static void *counted(void *p)
 {
@@ -69,10 +66,7 @@ struct arena_chunk {
     size_t bytes;
 };
 
-void arena_init(struct arena *a, size_t limit)
-{
-    *a = (struct arena){.limit = limit};
-}
+void arena_init(struct arena *a, size_t limit) { *a = (struct arena){.limit = limit}; }
 
 void arena_done(struct arena *a)
 {

@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t n);            /* uninitialised; NULL when there is none; n = 0 gives NULL */
-void *mem_zalloc(size_t n);           /* zeroed */
-void *mem_resize(void *p, size_t n);  /* as realloc; on NULL the old block is still valid */
-void mem_free(void *p);               /* NULL allowed */
-void *mem_alloc_aligned(size_t n);    /* 64-byte aligned, uninitialised; free with mem_free */
+void *mem_alloc(size_t n);           /* uninitialised; NULL when there is none; n = 0 gives NULL */
+void *mem_zalloc(size_t n);          /* zeroed */
+void *mem_resize(void *p, size_t n); /* as realloc; on NULL the old block is still valid */
+void mem_free(void *p);              /* NULL allowed */
+void *mem_alloc_aligned(size_t n);   /* 64-byte aligned, uninitialised; free with mem_free */
 
 /* Called before each allocation of n bytes; a non-zero answer makes it fail. Tests only; NULL removes it. */
 void mem_set_hook(int (*hook)(size_t n, void *ctx), void *ctx);

@@ -26,7 +26,10 @@
 #define PAUSE() ((void)0)
 #endif
 
-enum { SPIN_WORKER = 4000, SPIN_CALLER = 20000 }; /* pauses: about 50 us; then sleep, or give the core away */
+enum {
+    SPIN_WORKER = 4000,
+    SPIN_CALLER = 20000
+}; /* pauses: about 50 us; then sleep, or give the core away */
 
 struct slice {
     _Alignas(64) atomic_uint_fast64_t word;
@@ -52,7 +55,8 @@ struct start {
     int thread;
 };
 
-#define WORD(epoch, begin, end) ((uint64_t)((epoch)&0xffff) << 48 | (uint64_t)(begin) << 24 | (uint64_t)(end))
+#define WORD(epoch, begin, end) \
+    ((uint64_t)((epoch)&0xffff) << 48 | (uint64_t)(begin) << 24 | (uint64_t)(end))
 
 /* Takes up to grain items of slice s of loop `epoch`, from its front or its back. grain may be read too late and belong to
  * another loop, but then the word has changed as well and the exchange fails. */
@@ -158,20 +162,11 @@ void pool_close(struct pool *p)
     mem_free(p);
 }
 
-int pool_threads(const struct pool *p)
-{
-    return p->nthread;
-}
+int pool_threads(const struct pool *p) { return p->nthread; }
 
-void pool_lock(struct pool *p)
-{
-    pthread_mutex_lock(&p->step);
-}
+void pool_lock(struct pool *p) { pthread_mutex_lock(&p->step); }
 
-void pool_unlock(struct pool *p)
-{
-    pthread_mutex_unlock(&p->step);
-}
+void pool_unlock(struct pool *p) { pthread_mutex_unlock(&p->step); }
 
 void pool_for(struct pool *p, size_t n, size_t grain, pool_fn *fn, void *ctx)
 {

@@ -40,9 +40,6 @@ static inline uint64_t rng_u64(struct rng *r)
     return result;
 }
 
-static inline double rng_uniform(struct rng *r)
-{
-    return (double)(rng_u64(r) >> 11) * 0x1p-53;
-}
+static inline double rng_uniform(struct rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
 
 #endif

@@ -15,20 +15,14 @@ struct str {
 /* For printf: "%.*s", STR_ARG(s). Long slices are cut: it is for messages. */
 #define STR_ARG(s) (int)((s).n > 80 ? 80 : (s).n), (s).p
 
-static inline struct str str_of(const char *z)
-{
-    return (struct str){z, z ? strlen(z) : 0};
-}
+static inline struct str str_of(const char *z) { return (struct str){z, z ? strlen(z) : 0}; }
 
 static inline int str_eq(struct str a, struct str b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-static inline int str_is(struct str a, const char *z)
-{
-    return str_eq(a, str_of(z));
-}
+static inline int str_is(struct str a, const char *z) { return str_eq(a, str_of(z)); }
 
 static inline int str_starts(struct str a, struct str prefix)
 {

@@ -34,8 +34,8 @@ struct dev_rows {
 #define DEV_KV_BLOCK 32
 struct dev_kv_layer {
     enum kern_kv type;
-    size_t k_at, v_at;       /* offset in a block */
-    size_t k_row, v_row;     /* bytes of one head's row at one position */
+    size_t k_at, v_at;   /* offset in a block */
+    size_t k_row, v_row; /* bytes of one head's row at one position */
 };
 
 /* Rows first .. first + n - 1 of a batch belong to one timeline and stand at positions pos .. pos + n - 1 of it. */
@@ -64,12 +64,12 @@ struct dev_scan {
 };
 
 struct dev_attn {
-    size_t nhead, nkv;      /* nhead % nkv == 0; query head h uses key head h / (nhead / nkv) */
-    size_t hd, hdv;         /* elements of a key and a value */
-    float scale;            /* of q . k */
-    float softcap;          /* 0: none; else s = cap * tanh(s / cap) */
-    int64_t window;         /* 0: all; else position j is seen from i when i - window < j <= i */
-    const float *sinks;     /* [nhead] or NULL: a score that takes part in the sum and has no value */
+    size_t nhead, nkv;  /* nhead % nkv == 0; query head h uses key head h / (nhead / nkv) */
+    size_t hd, hdv;     /* elements of a key and a value */
+    float scale;        /* of q . k */
+    float softcap;      /* 0: none; else s = cap * tanh(s / cap) */
+    int64_t window;     /* 0: all; else position j is seen from i when i - window < j <= i */
+    const float *sinks; /* [nhead] or NULL: a score that takes part in the sum and has no value */
 };
 
 /* GATE_RELU2: max(g, 0)^2. GATE_XIELU (Huang and Schlag 2024), par = alpha_p, alpha_n, beta, eps: g > 0: alpha_p g^2 + beta g; else
@@ -88,33 +88,40 @@ struct dev;
 
 struct dev_ops {
     /* out[i] = w[i] . x for `count` matrices of the same k that share their input; out[i] rows of w[i]->rows. */
-    void (*matmul)(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n,
-                   const struct dev_rows *out);
+    void (*matmul)(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x,
+                   size_t n, const struct dev_rows *out);
     /* Row ids[i] of w, as F32. */
-    void (*gather)(struct dev *d, const struct dev_matrix *w, const int32_t *ids, size_t n, struct dev_rows out);
+    void (*gather)(struct dev *d, const struct dev_matrix *w, const int32_t *ids, size_t n,
+                   struct dev_rows out);
     /* Each of the `heads` parts of width `width` of each row by itself (heads 1: the row). w NULL: ones. out may be x. */
-    void (*rms)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w, float eps,
-                struct dev_rows out);
-    void (*norm)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w, const float *b,
-                 float eps, struct dev_rows out);
-    void (*rope)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd, struct dev_angles a);
-    void (*gate)(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g, struct dev_rows u, size_t n,
-                 size_t width, struct dev_rows out); /* u.p NULL: ones */
-    void (*add)(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale, struct dev_rows y); /* y += scale x */
-    void (*bias)(struct dev *d, const float *b, size_t n, size_t width, struct dev_rows y);                /* y += b */
-    void (*scale)(struct dev *d, float a, size_t n, size_t width, struct dev_rows y);                      /* y *= a */
+    void (*rms)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width,
+                const float *w, float eps, struct dev_rows out);
+    void (*norm)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width,
+                 const float *w, const float *b, float eps, struct dev_rows out);
+    void (*rope)(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd,
+                 struct dev_angles a);
+    void (*gate)(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g,
+                 struct dev_rows u, size_t n, size_t width,
+                 struct dev_rows out); /* u.p NULL: ones */
+    void (*add)(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale,
+                struct dev_rows y); /* y += scale x */
+    void (*bias)(struct dev *d, const float *b, size_t n, size_t width,
+                 struct dev_rows y);                                                  /* y += b */
+    void (*scale)(struct dev *d, float a, size_t n, size_t width, struct dev_rows y); /* y *= a */
     void (*softcap)(struct dev *d, float cap, size_t n, size_t width, struct dev_rows y);
-    void (*kv_write)(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a, const struct dev_seq *seq,
-                     size_t nseq, struct dev_rows k, struct dev_rows v);
-    void (*attend)(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a, const struct dev_seq *seq,
-                   size_t nseq, struct dev_rows q, struct dev_rows out);
+    void (*kv_write)(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a,
+                     const struct dev_seq *seq, size_t nseq, struct dev_rows k, struct dev_rows v);
+    void (*attend)(struct dev *d, const struct dev_kv_layer *kv, const struct dev_attn *a,
+                   const struct dev_seq *seq, size_t nseq, struct dev_rows q, struct dev_rows out);
     /* state_at: the layer's place in dev_seq.state. */
-    void (*conv)(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq, size_t state_at,
-                 struct dev_rows x, struct dev_rows out);
-    void (*mamba2)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
-                   struct dev_rows x, struct dev_rows b, struct dev_rows c, struct dev_rows dt, struct dev_rows out);
-    void (*delta)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
-                  struct dev_rows q, struct dev_rows k, struct dev_rows v, struct dev_rows alpha_beta, struct dev_rows out);
+    void (*conv)(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq,
+                 size_t state_at, struct dev_rows x, struct dev_rows out);
+    void (*mamba2)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq,
+                   size_t state_at, struct dev_rows x, struct dev_rows b, struct dev_rows c,
+                   struct dev_rows dt, struct dev_rows out);
+    void (*delta)(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq,
+                  size_t state_at, struct dev_rows q, struct dev_rows k, struct dev_rows v,
+                  struct dev_rows alpha_beta, struct dev_rows out);
     void (*close)(struct dev *d);
 };
 
@@ -128,8 +135,8 @@ struct dev {
 
 /* What a device must be able to hold as work space; it is all taken when the device is opened. */
 struct dev_need {
-    size_t batch;     /* rows at once */
-    size_t k_max;     /* longest row of a matrix */
+    size_t batch;             /* rows at once */
+    size_t k_max;             /* longest row of a matrix */
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
 };
 

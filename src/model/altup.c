@@ -28,8 +28,8 @@ int altup_bind_model(struct binder *b)
     if ((rc = model_key_u32(m, "altup.active_idx", &active, b->err)) < 0) return rc;
     if (n == 0) return 0;
     if (n < 2 || n > ALTUP_MAX || active >= n)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.altup: %u inputs, %u active; 2 to %d are possible", m->arch->name, n, active,
-                        ALTUP_MAX);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.altup: %u inputs, %u active; 2 to %d are possible",
+                        m->arch->name, n, active, ALTUP_MAX);
     m->altup = n;
     m->altup_active = active;
     if ((rc = bind_stack(b, "altup_proj", width, width, n - 1, &m->altup_proj)) < 0) return rc;
@@ -45,10 +45,12 @@ int altup_bind_layer(struct binder *b, struct layer *l)
     if ((rc = bind_need_matrix(b, "altup_router", width, n, &a->router)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "altup_predict_coef", n, n * n, &a->predict)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "altup_correct_coef", n, n, &a->correct)) < 0) return rc;
-    if ((rc = bind_need_vector(b, "altup_correct_scale", "weight", width, &a->scale)) < 0) return rc;
+    if ((rc = bind_need_vector(b, "altup_correct_scale", "weight", width, &a->scale)) < 0)
+        return rc;
     if ((rc = bind_need_norm(b, "altup_router_norm", width, &a->router_norm)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "laurel_l", width, 0, &a->laurel_l)) < 0) return rc;
-    if ((rc = bind_need_matrix(b, "laurel_r", a->laurel_l.rows, width, &a->laurel_r)) < 0) return rc;
+    if ((rc = bind_need_matrix(b, "laurel_r", a->laurel_l.rows, width, &a->laurel_r)) < 0)
+        return rc;
     if (a->laurel_l.rows > b->m->ff_max) b->m->ff_max = a->laurel_l.rows;
     return bind_need_norm(b, "laurel_post_norm", width, &a->laurel_norm);
 }
@@ -118,14 +120,16 @@ void altup_end(struct pass *p)
 }
 
 /* t [n][altup] of row x, through h. */
-static void router(const struct pass *p, const struct altup *a, struct dev_rows x, struct dev_rows t)
+static void router(const struct pass *p, const struct altup *a, struct dev_rows x,
+                   struct dev_rows t)
 {
     struct work *w = p->w;
     pass_norm(p, &a->router_norm, x, p->m->h.width, w->h);
     p->d->ops->scale(p->d, 1 / (float)p->m->h.width, p->n, p->m->h.width, w->h);
     pass_linear(p, &a->router, NULL, w->h, t);
     for (size_t i = 0; i < p->n; i++)
-        for (size_t k = 0; k < p->m->altup; k++) t.p[i * t.stride + k] = tanhf(t.p[i * t.stride + k]);
+        for (size_t k = 0; k < p->m->altup; k++)
+            t.p[i * t.stride + k] = tanhf(t.p[i * t.stride + k]);
 }
 
 static void predict(const struct pass *p, const struct altup *a)
@@ -138,7 +142,8 @@ static void predict(const struct pass *p, const struct altup *a)
     for (size_t r = 0; r < p->n; r++)
         for (size_t i = 0; i < n; i++) {
             float *out = w->predicted.p + r * w->predicted.stride + i * width;
-            const float *in = w->streams.p + r * w->streams.stride, *ci = c.p + r * c.stride + i * n;
+            const float *in = w->streams.p + r * w->streams.stride,
+                        *ci = c.p + r * c.stride + i * n;
             memcpy(out, in + i * width, width * sizeof *out);
             for (size_t j = 0; j < n; j++) p->d->kern->axpy(width, ci[j], in + j * width, out);
         }
@@ -153,7 +158,8 @@ static void correct(const struct pass *p, const struct altup *a)
     pass_linear(p, &a->correct, NULL, t, c); /* [n][altup] */
     for (size_t r = 0; r < p->n; r++) {
         const float *pred = w->predicted.p + r * w->predicted.stride;
-        float *x = w->x.p + r * w->x.stride; /* becomes what the layer found beyond the prediction */
+        float *x =
+            w->x.p + r * w->x.stride; /* becomes what the layer found beyond the prediction */
         for (size_t k = 0; k < width; k++) x[k] -= pred[act * width + k];
         for (size_t i = 0; i < n; i++) {
             float *out = w->streams.p + r * w->streams.stride + i * width;
@@ -167,7 +173,8 @@ static void layer_input(const struct pass *p, const struct layer *l, size_t li)
 {
     struct work *w = p->w;
     size_t width = p->m->h.width;
-    struct dev_rows in = {w->pl.p + li * p->m->npl, w->pl.stride}, active = stream(p, w->streams, p->m->altup_active);
+    struct dev_rows in = {w->pl.p + li * p->m->npl, w->pl.stride},
+                    active = stream(p, w->streams, p->m->altup_active);
     for (size_t r = 0; r < p->n; r++)
         for (size_t k = 0; k < width; k++)
             w->h.p[r * w->h.stride + k] = active.p[r * active.stride + k] * l->altup.scale[k];
@@ -175,7 +182,8 @@ static void layer_input(const struct pass *p, const struct layer *l, size_t li)
     p->d->ops->gate(p->d, GATE_GELU_TANH, NULL, w->gate, in, p->n, p->m->npl, w->gate);
     pass_linear(p, &l->pl_proj, NULL, w->gate, w->o);
     pass_norm(p, &l->pl_post, w->o, width, w->o);
-    for (size_t i = 1; i < p->m->altup; i++) p->d->ops->add(p->d, w->o, p->n, width, 1, stream(p, w->streams, i));
+    for (size_t i = 1; i < p->m->altup; i++)
+        p->d->ops->add(p->d, w->o, p->n, width, 1, stream(p, w->streams, i));
 }
 
 void altup_layer(struct pass *p, size_t li)

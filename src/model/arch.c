@@ -27,7 +27,8 @@ static int granite_setup(struct model *m, struct lar_err *err)
 static int granite_hybrid_setup(struct model *m, struct lar_err *err)
 {
     int turns = 1, rc;
-    if ((rc = gguf_bool(&m->gguf, "granitehybrid.rope.scaling.finetuned", &turns, err)) < 0) return rc;
+    if ((rc = gguf_bool(&m->gguf, "granitehybrid.rope.scaling.finetuned", &turns, err)) < 0)
+        return rc;
     m->no_rope = !turns;
     return granite_setup(m, err);
 }
@@ -55,14 +56,18 @@ static int gemma3_setup(struct model *m, struct lar_err *err)
 static int mistral3_setup(struct model *m, struct lar_err *err)
 {
     int rc;
-    if ((rc = model_key_f32(m, "attention.temperature_scale", &m->h.temp_scale, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "attention.temperature_scale", &m->h.temp_scale, err)) < 0)
+        return rc;
     if (m->h.temp_scale == 0) return 0;
-    if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &m->h.temp_period, err)) < 0) return rc;
+    if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &m->h.temp_period, err)) < 0)
+        return rc;
     if (m->h.temp_period == 0)
-        return lar_fail(err, LAR_EFORMAT, "mistral3.rope.scaling.original_context_length is missing or 0");
+        return lar_fail(err, LAR_EFORMAT,
+                        "mistral3.rope.scaling.original_context_length is missing or 0");
     return 0;
 }
 
+/* clang-format off */
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
     {.name = "llama", .norm = NORM_RMS, .gate = GATE_SILU, .expert_renorm = 1},
@@ -119,6 +124,7 @@ static const struct arch families[] = {
     {.name = "starcoder2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH},
     {.name = "stablelm", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU},
 };
+/* clang-format on */
 
 enum { NFAMILY = sizeof families / sizeof *families };
 

@@ -11,16 +11,20 @@
 
 #include "model/bind.h"
 
-const char *bind_name(const struct binder *b, const char *part, const char *tail, char out[BIND_NAME_MAX])
+const char *bind_name(const struct binder *b, const char *part, const char *tail,
+                      char out[BIND_NAME_MAX])
 {
     const char *dot = tail ? "." : "";
     if (!tail) tail = "";
-    if (b->layer == SIZE_MAX) snprintf(out, BIND_NAME_MAX, "%s%s%s", part, dot, tail);
-    else snprintf(out, BIND_NAME_MAX, "blk.%zu.%s%s%s", b->layer, part, dot, tail);
+    if (b->layer == SIZE_MAX)
+        snprintf(out, BIND_NAME_MAX, "%s%s%s", part, dot, tail);
+    else
+        snprintf(out, BIND_NAME_MAX, "blk.%zu.%s%s%s", b->layer, part, dot, tail);
     return out;
 }
 
-const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail, char name[BIND_NAME_MAX])
+const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail,
+                                    char name[BIND_NAME_MAX])
 {
     const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, bind_name(b, part, tail, name));
     if (t) b->m->bound[t - b->m->gguf.tensor] = 1;
@@ -34,21 +38,27 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
     const struct gguf_tensor *t = bind_find(b, part, "weight", name);
     if (!t) return 0;
     if (t->ndim > 2 || (size_t)t->dim[0] != k || (rows && (size_t)t->dim[1] != rows))
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld; %zu x %zu is expected from the file's numbers",
-                        name, (long long)t->dim[0], (long long)t->dim[1], k, rows ? rows : (size_t)t->dim[1]);
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "tensor %s is %lld x %lld; %zu x %zu is expected from the file's numbers",
+                        name, (long long)t->dim[0], (long long)t->dim[1], k,
+                        rows ? rows : (size_t)t->dim[1]);
     if (!dev_can(b->m->dev, t->type))
-        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+        return lar_fail(b->err, LAR_EUNSUPPORTED,
+                        "tensor %s is of type %s, which Lar cannot compute with yet", name,
                         dtype_info(t->type).name);
-    *out = (struct dev_matrix){t->data, t->type, k, (size_t)t->dim[1], (size_t)(t->bytes / (uint64_t)t->dim[1])};
+    *out = (struct dev_matrix){t->data, t->type, k, (size_t)t->dim[1],
+                               (size_t)(t->bytes / (uint64_t)t->dim[1])};
     return 1;
 }
 
-int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out)
+int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows,
+                     struct dev_matrix *out)
 {
     char name[BIND_NAME_MAX];
     int rc = bind_matrix(b, part, k, rows, out);
     if (rc == 0)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "tensor %s is missing: the file is no complete %s model",
                         bind_name(b, part, "weight", name), b->m->arch->name);
     return rc;
 }
@@ -60,11 +70,13 @@ int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, 
     const struct gguf_tensor *t = bind_find(b, part, tail, name);
     if (!t) return 0;
     int64_t all = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
-    if (all != (int64_t)n || (t->dim[0] != all && t->dim[1] != all)) /* [n], or [1][n] as some state spaces have it */
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s has %lld x %lld values; %zu are expected", name,
-                        (long long)t->dim[0], (long long)t->dim[1], n);
+    if (all != (int64_t)n ||
+        (t->dim[0] != all && t->dim[1] != all)) /* [n], or [1][n] as some state spaces have it */
+        return lar_fail(b->err, LAR_EFORMAT, "tensor %s has %lld x %lld values; %zu are expected",
+                        name, (long long)t->dim[0], (long long)t->dim[1], n);
     if (!dev_can(b->m->dev, t->type))
-        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+        return lar_fail(b->err, LAR_EUNSUPPORTED,
+                        "tensor %s is of type %s, which Lar cannot compute with yet", name,
                         dtype_info(t->type).name);
     if (t->type == DT_F32) {
         *out = (const float *)(const void *)t->data;
@@ -77,27 +89,33 @@ int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, 
     return 1;
 }
 
-int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out)
+int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n,
+               struct dev_matrix *out)
 {
     char name[BIND_NAME_MAX];
     const struct gguf_tensor *t = bind_find(b, part, "weight", name);
     if (!t) return lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing", name);
-    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n || t->dim[3] != 1)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected", name,
-                        (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
+    if ((size_t)t->dim[0] != k || (size_t)t->dim[1] != rows || (size_t)t->dim[2] != n ||
+        t->dim[3] != 1)
+        return lar_fail(
+            b->err, LAR_EFORMAT, "tensor %s is %lld x %lld x %lld; %zu x %zu x %zu is expected",
+            name, (long long)t->dim[0], (long long)t->dim[1], (long long)t->dim[2], k, rows, n);
     if (!dev_can(b->m->dev, t->type))
-        return lar_fail(b->err, LAR_EUNSUPPORTED, "tensor %s is of type %s, which Lar cannot compute with yet", name,
+        return lar_fail(b->err, LAR_EUNSUPPORTED,
+                        "tensor %s is of type %s, which Lar cannot compute with yet", name,
                         dtype_info(t->type).name);
     *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
     return 1;
 }
 
-int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out)
+int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n,
+                     const float **out)
 {
     char name[BIND_NAME_MAX];
     int rc = bind_vector(b, part, tail, n, out);
     return rc ? rc
-              : lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+              : lar_fail(b->err, LAR_EFORMAT,
+                         "tensor %s is missing: the file is no complete %s model",
                          bind_name(b, part, tail, name), b->m->arch->name);
 }
 
@@ -114,7 +132,8 @@ int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm
     char name[BIND_NAME_MAX];
     int rc = bind_norm(b, part, width, out);
     return rc ? rc
-              : lar_fail(b->err, LAR_EFORMAT, "tensor %s is missing: the file is no complete %s model",
+              : lar_fail(b->err, LAR_EFORMAT,
+                         "tensor %s is missing: the file is no complete %s model",
                          bind_name(b, part, "weight", name), b->m->arch->name);
 }
 
@@ -126,14 +145,16 @@ static int head_norm(struct binder *b, const char *part, size_t hd, size_t heads
     return t ? bind_norm(b, part, (size_t)t->dim[0] == hd * heads ? hd * heads : hd, out) : 0;
 }
 
-static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise, int64_t max, size_t *out)
+static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise, int64_t max,
+                 size_t *out)
 {
     int64_t v = otherwise;
     int rc = model_key_layer(b->m, tail, i, &v, b->err);
     if (rc < 0) return rc;
     if (v < 1 || v > max)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.%s is %lld%s; expected 1 to %lld", b->m->arch->name, tail,
-                        (long long)v, rc ? "" : " (missing)", (long long)max);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.%s is %lld%s; expected 1 to %lld",
+                        b->m->arch->name, tail, (long long)v, rc ? "" : " (missing)",
+                        (long long)max);
     *out = (size_t)v;
     return 0;
 }
@@ -169,13 +190,15 @@ static int layer_mixer(struct binder *b, enum mixer *out)
         *out = m->arch->mixer;
         return 0;
     }
-    if ((rc = model_key_layer(m, "attention.recurrent_layers", b->layer, &v, b->err)) < 0) return rc;
+    if ((rc = model_key_layer(m, "attention.recurrent_layers", b->layer, &v, b->err)) < 0)
+        return rc;
     if (rc == 0 && m->arch->mixer == MIX_DELTA) {
         if ((rc = model_key_u32(m, "full_attention_interval", &interval, b->err)) < 0) return rc;
         if (rc == 0 || interval == 0) interval = 4;
         v = (b->layer + 1) % interval != 0;
     } else if (rc == 0) {
-        if ((rc = model_key_layer(m, "attention.head_count_kv", b->layer, &v, b->err)) < 0) return rc;
+        if ((rc = model_key_layer(m, "attention.head_count_kv", b->layer, &v, b->err)) < 0)
+            return rc;
         v = v == 0;
     }
     if (v) *out = m->arch->mixer;
@@ -192,25 +215,34 @@ static int layer_shape(struct binder *b, struct layer *l)
     int64_t nff = 0;
     if ((rc = model_key_layer(b->m, "feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
     if (nff < 0 || nff > 1 << 22)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.feed_forward_length is %lld", b->m->arch->name, (long long)nff);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.feed_forward_length is %lld", b->m->arch->name,
+                        (long long)nff);
     l->nff = (size_t)nff;
     l->rope = -1;
     l->kv_from = b->layer;
     l->out_scale = 1;
     if (l->mixer != MIX_ATTENTION && l->mixer != MIX_BOTH) return 0;
     if ((rc = count(b, "attention.head_count", b->layer, 0, 4096, &a->nhead)) < 0) return rc;
-    if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0) return rc;
+    if ((rc = count(b, "attention.head_count_kv", b->layer, (int64_t)a->nhead, 4096, &a->nkv)) < 0)
+        return rc;
     int windowed = is_windowed(b);
     if (windowed < 0) return windowed;
     int64_t hd = (int64_t)(h->width / a->nhead);
     if ((rc = count(b, "attention.key_length", b->layer, hd, 4096, &a->hd)) < 0) return rc;
     if ((rc = count(b, "attention.value_length", b->layer, hd, 4096, &a->hdv)) < 0) return rc;
-    if (windowed && (rc = count(b, "attention.key_length_swa", b->layer, (int64_t)a->hd, 4096, &a->hd)) < 0) return rc;
-    if (windowed && (rc = count(b, "attention.value_length_swa", b->layer, (int64_t)a->hdv, 4096, &a->hdv)) < 0) return rc;
+    if (windowed &&
+        (rc = count(b, "attention.key_length_swa", b->layer, (int64_t)a->hd, 4096, &a->hd)) < 0)
+        return rc;
+    if (windowed &&
+        (rc = count(b, "attention.value_length_swa", b->layer, (int64_t)a->hdv, 4096, &a->hdv)) < 0)
+        return rc;
     if (a->nhead % a->nkv)
-        return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu query heads do not divide among %zu key heads", b->layer,
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "layer %zu: %zu query heads do not divide among %zu key heads", b->layer,
                         a->nhead, a->nkv);
-    a->scale = f->attn_scale > 0 ? f->attn_scale : h->attn_scale > 0 ? h->attn_scale : (float)(1 / sqrt((double)a->hd));
+    a->scale = f->attn_scale > 0   ? f->attn_scale
+               : h->attn_scale > 0 ? h->attn_scale
+                                   : (float)(1 / sqrt((double)a->hd));
     a->softcap = h->attn_softcap;
     l->v_norm = f->v_norm;
     a->window = windowed ? h->window : 0;
@@ -230,12 +262,17 @@ static int bind_attention(struct binder *b, struct layer *l)
         if ((rc = bind_vector(b, "attn_qkv", "bias", nq + nk + nv, &l->bqkv)) < 0) return rc;
     } else {
         l->gated = b->m->arch->gated_attention;
-        if ((rc = bind_need_matrix(b, "attn_q", width, l->gated ? 2 * nq : nq, &l->wq)) < 0) return rc;
-        int own = l->kv_from == b->layer; /* else the file may have them all the same; they are not read */
+        if ((rc = bind_need_matrix(b, "attn_q", width, l->gated ? 2 * nq : nq, &l->wq)) < 0)
+            return rc;
+        int own = l->kv_from ==
+                  b->layer; /* else the file may have them all the same; they are not read */
         if ((rc = bind_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
-        if (rc == 0 && own && (rc = bind_need_matrix(b, "attn_k", width, nk, &l->wk)) < 0) return rc;
+        if (rc == 0 && own && (rc = bind_need_matrix(b, "attn_k", width, nk, &l->wk)) < 0)
+            return rc;
         if ((rc = bind_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
-        if (rc == 0 && own && !(l->v_norm && nk == nv) && (rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0) return rc;
+        if (rc == 0 && own && !(l->v_norm && nk == nv) &&
+            (rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0)
+            return rc;
         if ((rc = bind_vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
@@ -246,7 +283,8 @@ static int bind_attention(struct binder *b, struct layer *l)
     if ((rc = bind_need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
     if ((rc = bind_vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
     const char *fn = b->m->arch->ffn_norm_name;
-    if (fn && !strcmp(fn, "post_attention_norm")) return 0; /* some families call the other norm so */
+    if (fn && !strcmp(fn, "post_attention_norm"))
+        return 0; /* some families call the other norm so */
     return bind_norm(b, "post_attention_norm", width, &l->attn_post) < 0 ? LAR_EFORMAT : 0;
 }
 
@@ -261,7 +299,8 @@ static int bind_xielu(struct binder *b, struct layer *l)
         enum gguf_type t = kv ? kv->type == GGUF_ARRAY ? kv->etype : kv->type : GGUF_STRING;
         size_t at = kv && kv->type == GGUF_ARRAY ? b->layer : 0;
         if (!kv || (t != GGUF_F32 && t != GGUF_F64) || at >= kv->count)
-            return lar_fail(b->err, LAR_EFORMAT, "key %s is missing, too short or no number", key[i]);
+            return lar_fail(b->err, LAR_EFORMAT, "key %s is missing, too short or no number",
+                            key[i]);
         par[i] = (float)gguf_num_at(kv, at);
     }
     par[0] = (float)log1p(exp((double)par[0]));
@@ -276,7 +315,8 @@ static int bind_sparsity(struct binder *b, struct layer *l)
     snprintf(key, sizeof key, "%s.activation_sparsity_scale", b->m->arch->name);
     const struct gguf_kv *kv = gguf_find(&b->m->gguf, key);
     if (!kv) return 0;
-    if (kv->type != GGUF_ARRAY || (kv->etype != GGUF_F32 && kv->etype != GGUF_F64) || b->layer >= kv->count)
+    if (kv->type != GGUF_ARRAY || (kv->etype != GGUF_F32 && kv->etype != GGUF_F64) ||
+        b->layer >= kv->count)
         return lar_fail(b->err, LAR_EFORMAT, "%s: one number a layer is expected", key);
     l->sparsity = (float)gguf_num_at(kv, b->layer);
     return 0;
@@ -290,7 +330,8 @@ static int bind_ffn(struct binder *b, struct layer *l)
     char name[BIND_NAME_MAX];
     const char *fn = b->m->arch->ffn_norm_name ? b->m->arch->ffn_norm_name : "ffn_norm";
     if ((rc = bind_norm(b, fn, width, &l->ffn_norm)) < 0) return rc;
-    if (rc == 0 && (rc = bind_vector(b, fn, NULL, width, &l->ffn_norm.w)) < 0) return rc; /* Falcon-H1 writes it so */
+    if (rc == 0 && (rc = bind_vector(b, fn, NULL, width, &l->ffn_norm.w)) < 0)
+        return rc; /* Falcon-H1 writes it so */
     if (l->ffn_norm.w) l->ffn_norm.width = width;
     if (gguf_tensor(&b->m->gguf, bind_name(b, "ffn_gate_inp", "weight", name))) {
         if ((rc = moe_bind(b, &l->moe)) < 0) return rc;
@@ -303,7 +344,8 @@ static int bind_ffn(struct binder *b, struct layer *l)
     if ((rc = bind_need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
     l->fused = !l->gate.data && l->up.rows == 2 * l->nff;
     if (!l->fused && l->up.rows != l->nff)
-        return lar_fail(b->err, LAR_EFORMAT, "tensor blk.%zu.ffn_up.weight has %zu rows; %zu are expected", b->layer,
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "tensor blk.%zu.ffn_up.weight has %zu rows; %zu are expected", b->layer,
                         l->up.rows, l->nff);
     if ((rc = bind_need_matrix(b, "ffn_down", l->nff, width, &l->down)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate", "bias", l->nff, &l->bgate)) < 0) return rc;
@@ -323,8 +365,8 @@ static int share_kv(struct binder *b, struct layer *l)
     int rc = model_key_u32(m, "attention.shared_kv_layers", &shared, b->err);
     if (rc < 0) return rc;
     if (shared >= m->h.nlayer)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.attention.shared_kv_layers is %u of %zu layers", m->arch->name, shared,
-                        m->h.nlayer);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.attention.shared_kv_layers is %u of %zu layers",
+                        m->arch->name, shared, m->h.nlayer);
     size_t own = m->h.nlayer - shared;
     if (b->layer < own) return 0;
     for (size_t i = own; i-- > 0;) {
@@ -334,7 +376,8 @@ static int share_kv(struct binder *b, struct layer *l)
         l->kv_from = i;
         return 0;
     }
-    return lar_fail(b->err, LAR_EFORMAT, "layer %zu shares keys and values, but no earlier layer is like it", b->layer);
+    return lar_fail(b->err, LAR_EFORMAT,
+                    "layer %zu shares keys and values, but no earlier layer is like it", b->layer);
 }
 
 static int bind_layer_input(struct binder *b, struct layer *l)
@@ -393,7 +436,8 @@ static int window_rope(struct binder *b, size_t rot)
     if ((rc = model_key_f32(m, "rope.freq_base_swa", &base, b->err)) < 0) return rc;
     for (size_t i = 0; i < m->h.nlayer; i++)
         if (m->layer[i].attn.window && rot > m->layer[i].attn.hd)
-            return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count_swa is %zu, but heads have %zu", m->arch->name,
+            return lar_fail(b->err, LAR_EFORMAT,
+                            "%s.rope.dimension_count_swa is %zu, but heads have %zu", m->arch->name,
                             rot, m->layer[i].attn.hd);
     if ((at = rope_add_plain(m, rot, (double)base, b->err)) < 0) return at;
     for (size_t i = 0; i < m->h.nlayer; i++)
@@ -414,19 +458,23 @@ static int bind_rope(struct binder *b)
     if ((rc = model_key_f32(m, "rope.freq_base", &base, b->err)) < 0) return rc;
     for (size_t i = 0; i < m->h.nlayer && rot == 0; i++) rot = m->layer[i].attn.hd;
     for (size_t i = 0; i < m->h.nlayer; i++)
-        if (m->layer[i].attn.nhead && !(m->layer[i].attn.window && m->arch->factors_global) && rot > m->layer[i].attn.hd)
-            return lar_fail(b->err, LAR_EFORMAT, "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name, rot,
-                            m->layer[i].attn.hd);
+        if (m->layer[i].attn.nhead && !(m->layer[i].attn.window && m->arch->factors_global) &&
+            rot > m->layer[i].attn.hd)
+            return lar_fail(b->err, LAR_EFORMAT,
+                            "%s.rope.dimension_count is %zu, but heads have %zu", m->arch->name,
+                            rot, m->layer[i].attn.hd);
     if (rot == 0 || m->no_rope) return no_rope(m);
     b->layer = SIZE_MAX;
     const float *longer = NULL;
     if ((rc = bind_vector(b, "rope_freqs", "weight", rot / 2, &factors)) < 0) return rc;
-    if (rc == 0 && (rc = bind_vector(b, "rope_factors_short", "weight", rot / 2, &factors)) < 0) return rc;
+    if (rc == 0 && (rc = bind_vector(b, "rope_factors_short", "weight", rot / 2, &factors)) < 0)
+        return rc;
     if ((rc = bind_vector(b, "rope_factors_long", "weight", rot / 2, &longer)) < 0) return rc;
     if ((rc = rope_add(m, rot, (double)base, factors, b->err)) < 0) return rc;
     if (longer) {
         uint32_t orig = (uint32_t)m->h.ctx_train;
-        if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, b->err)) < 0) return rc;
+        if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, b->err)) < 0)
+            return rc;
         if ((rc = rope_add(m, rot, (double)base, longer, b->err)) < 0) return rc;
         m->rope_long = rc;
         m->rope_long_above = orig;
@@ -441,9 +489,10 @@ static int refuse_unread(const struct model *m, struct lar_err *err)
 {
     for (size_t i = 0; i < m->gguf.ntensor; i++)
         if (!m->bound[i])
-            return lar_fail(err, LAR_EUNSUPPORTED,
-                            "tensor %.*s is no part of a %s model that Lar knows; running without it would answer wrongly",
-                            STR_ARG(m->gguf.tensor[i].name), m->arch->name);
+            return lar_fail(
+                err, LAR_EUNSUPPORTED,
+                "tensor %.*s is no part of a %s model that Lar knows; running without it would answer wrongly",
+                STR_ARG(m->gguf.tensor[i].name), m->arch->name);
     return 0;
 }
 
@@ -455,14 +504,18 @@ static int bind_model_input(struct binder *b)
     int rc = model_key_u32(m, "embedding_length_per_layer_input", &npl, b->err);
     if (rc < 0) return rc;
     if (npl > 1 << 16)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.embedding_length_per_layer_input is %u", m->arch->name, npl);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.embedding_length_per_layer_input is %u",
+                        m->arch->name, npl);
     m->npl = npl;
     if (!npl) return 0;
     size_t all = npl * m->h.nlayer;
     if ((rc = bind_need_matrix(b, "per_layer_token_embd", all, 0, &m->pl_embed)) < 0) return rc;
     if (m->pl_embed.rows < m->h.vocab)
-        return lar_fail(b->err, LAR_EFORMAT, "per_layer_token_embd.weight has %zu rows for %zu tokens", m->pl_embed.rows, m->h.vocab);
-    if ((rc = bind_need_matrix(b, "per_layer_model_proj", m->h.width, all, &m->pl_model)) < 0) return rc;
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "per_layer_token_embd.weight has %zu rows for %zu tokens", m->pl_embed.rows,
+                        m->h.vocab);
+    if ((rc = bind_need_matrix(b, "per_layer_model_proj", m->h.width, all, &m->pl_model)) < 0)
+        return rc;
     return bind_need_norm(b, "per_layer_proj_norm", npl, &m->pl_norm);
 }
 
@@ -478,7 +531,8 @@ static void count_costs(struct model *m)
         if (!str_starts(t->name, STR("blk.")) || t->ndim < 2) continue;
         int64_t of = 1, used = 1;
         for (size_t l = 0; t->ndim == 3 && l < m->h.nlayer; l++)
-            if (m->layer[l].moe.nexpert) of = (int64_t)m->layer[l].moe.nexpert, used = (int64_t)m->layer[l].moe.nused;
+            if (m->layer[l].moe.nexpert)
+                of = (int64_t)m->layer[l].moe.nexpert, used = (int64_t)m->layer[l].moe.nused;
         m->token_weights += n / of * used;
         m->token_bytes += t->bytes / (uint64_t)of * (uint64_t)used;
         if (m->dev->kern->type[t->type].act != ACT_F32) integer += n / of * used;
@@ -494,16 +548,20 @@ int model_bind(struct model *m, struct lar_err *err)
     int rc;
     m->bound = arena_array(&m->a, m->gguf.ntensor, 1);
     m->layer = arena_array(&m->a, h->nlayer, sizeof *m->layer);
-    if (!m->bound || !m->layer) return lar_fail(err, LAR_ENOMEM, "%zu layers: out of memory", h->nlayer);
+    if (!m->bound || !m->layer)
+        return lar_fail(err, LAR_ENOMEM, "%zu layers: out of memory", h->nlayer);
     if ((rc = bind_need_matrix(&b, "token_embd", h->width, 0, &m->embed)) < 0) return rc;
     h->vocab = m->embed.rows;
-    if (h->vocab > INT32_MAX) return lar_fail(err, LAR_EFORMAT, "token_embd.weight has %zu rows", h->vocab);
+    if (h->vocab > INT32_MAX)
+        return lar_fail(err, LAR_EFORMAT, "token_embd.weight has %zu rows", h->vocab);
     if ((rc = bind_matrix(&b, "output", h->width, h->vocab, &m->output)) < 0) return rc;
     if (rc == 0) m->output = m->embed; /* tied */
     if ((rc = bind_vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
     struct norm *embed_norm = m->arch->embed_norm_is_output ? &m->output_norm : &m->embed_norm;
     if ((rc = bind_norm(&b, "token_embd_norm", h->width, embed_norm)) < 0) return rc;
-    if (!m->output_norm.w && (rc = bind_need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0) return rc;
+    if (!m->output_norm.w &&
+        (rc = bind_need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0)
+        return rc;
     if ((rc = bind_matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
     if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
     if ((rc = bind_model_input(&b)) < 0) return rc;

@@ -16,20 +16,25 @@ struct binder {
 };
 
 /* "blk.<layer>.<part>.<tail>"; tail NULL: without. */
-const char *bind_name(const struct binder *b, const char *part, const char *tail, char out[BIND_NAME_MAX]);
+const char *bind_name(const struct binder *b, const char *part, const char *tail,
+                      char out[BIND_NAME_MAX]);
 /* rows 0: any number, taken from the tensor. */
 int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out);
-int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows, struct dev_matrix *out);
+int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows,
+                     struct dev_matrix *out);
 /* n values as F32: in place when the file has F32, else converted. */
 int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out);
-int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n, const float **out);
+int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n,
+                     const float **out);
 int bind_norm(struct binder *b, const char *part, size_t width, struct norm *out);
 /* The tensor of that name, marked as read. */
-const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail, char name[BIND_NAME_MAX]);
+const struct gguf_tensor *bind_find(struct binder *b, const char *part, const char *tail,
+                                    char name[BIND_NAME_MAX]);
 
 int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm *out);
 /* n matrices: [n][rows][k] in the file, read as [n * rows][k]. Missing is an error. */
-int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n, struct dev_matrix *out);
+int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n,
+               struct dev_matrix *out);
 
 /* moe.c, recur.c, altup.c */
 int altup_bind_model(struct binder *b);

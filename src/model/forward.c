@@ -16,11 +16,12 @@
 #include "model/forward.h"
 
 void pass_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
-                       struct dev_rows out)
+               struct dev_rows out)
 {
     if (!nm->w) { /* no norm here: the block reads x itself */
         if (out.p != x.p)
-            for (size_t i = 0; i < p->n; i++) memcpy(out.p + i * out.stride, x.p + i * x.stride, width * sizeof(float));
+            for (size_t i = 0; i < p->n; i++)
+                memcpy(out.p + i * out.stride, x.p + i * x.stride, width * sizeof(float));
         return;
     }
     size_t heads = width / nm->width;
@@ -35,16 +36,16 @@ static void bias(const struct pass *p, const float *b, size_t width, struct dev_
     if (b) p->d->ops->bias(p->d, b, p->n, width, y);
 }
 
-void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *b, struct dev_rows x,
-                   struct dev_rows out)
+void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *b,
+                 struct dev_rows x, struct dev_rows out)
 {
     p->d->ops->matmul(p->d, 1, &w, x, p->n, &out);
     bias(p, b, w->rows, out);
 }
 
 /* h [n][width] -> q [n][nhead hd], k [n][nkv hd], v [n][nkv hdv] */
-static void project_qkv(const struct pass *p, const struct layer *l, struct dev_rows *q, struct dev_rows *k,
-                        struct dev_rows *v)
+static void project_qkv(const struct pass *p, const struct layer *l, struct dev_rows *q,
+                        struct dev_rows *k, struct dev_rows *v)
 {
     struct work *w = p->w;
     if (l->wqkv.data) {
@@ -101,10 +102,12 @@ static void keep_wanted(struct pass *p)
     p->n = to;
 }
 
-static void head_norms(const struct pass *p, const struct layer *l, struct dev_rows q, struct dev_rows k)
+static void head_norms(const struct pass *p, const struct layer *l, struct dev_rows q,
+                       struct dev_rows k)
 {
     if (l->q_norm.w) pass_norm(p, &l->q_norm, q, l->attn.nhead * l->attn.hd, q);
-    if (l->k_norm.w && &p->m->layer[l->kv_from] == l) pass_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
+    if (l->k_norm.w && &p->m->layer[l->kv_from] == l)
+        pass_norm(p, &l->k_norm, k, l->attn.nkv * l->attn.hd, k);
 }
 
 /* Attention's temperature falls with the position: see hparams.temp_scale. */
@@ -112,9 +115,11 @@ static void temper(const struct pass *p, struct dev_rows q, size_t width)
 {
     for (size_t s = 0; s < p->b->nseq; s++)
         for (size_t i = 0; i < p->b->seq[s].n; i++) {
-            double turns = floor((double)(p->b->seq[s].pos + (int64_t)i) / (double)p->m->h.temp_period);
+            double turns =
+                floor((double)(p->b->seq[s].pos + (int64_t)i) / (double)p->m->h.temp_period);
             struct dev_rows row = {q.p + (p->b->seq[s].first + i) * q.stride, q.stride};
-            p->d->ops->scale(p->d, (float)(1 + (double)p->m->h.temp_scale * log(1 + turns)), 1, width, row);
+            p->d->ops->scale(p->d, (float)(1 + (double)p->m->h.temp_scale * log(1 + turns)), 1,
+                             width, row);
         }
 }
 
@@ -134,7 +139,8 @@ static void apply_gate(const struct pass *p, size_t width)
 {
     struct work *w = p->w;
     for (size_t i = 0; i < p->n; i++)
-        for (size_t k = 0; k < width; k++) w->att.p[i * w->att.stride + k] /= 1 + expf(-w->gate.p[i * w->gate.stride + k]);
+        for (size_t k = 0; k < width; k++)
+            w->att.p[i * w->att.stride + k] /= 1 + expf(-w->gate.p[i * w->gate.stride + k]);
 }
 
 void pass_attention(struct pass *p, size_t li)
@@ -147,7 +153,9 @@ void pass_attention(struct pass *p, size_t li)
     if (l->gated) split_gate(p, a), q = w->q;
     if (!p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (l->rope >= 0) {
-        int at = l->rope == 0 && p->m->rope_long && p->b->ctx > p->m->rope_long_above ? p->m->rope_long : l->rope;
+        int at = l->rope == 0 && p->m->rope_long && p->b->ctx > p->m->rope_long_above
+                     ? p->m->rope_long
+                     : l->rope;
         const struct rope *r = &p->m->rope[at];
         struct dev_angles angles = {w->angles[at], r->rot, r->neox};
         p->d->ops->rope(p->d, q, p->n, a->nhead, a->hd, angles);
@@ -156,7 +164,8 @@ void pass_attention(struct pass *p, size_t li)
     if (p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (p->m->h.temp_scale != 0) temper(p, q, a->nhead * a->hd);
     const struct dev_kv_layer *kv = &p->b->layout[li];
-    if (l->v_norm && l->kv_from == li) p->d->ops->rms(p->d, v, p->n, a->nkv, a->hdv, NULL, p->m->h.eps, v);
+    if (l->v_norm && l->kv_from == li)
+        p->d->ops->rms(p->d, v, p->n, a->nkv, a->hdv, NULL, p->m->h.eps, v);
     if (l->kv_from == li) p->d->ops->kv_write(p->d, kv, a, p->b->seq, p->b->nseq, k, v);
     if (li + 1 == p->m->h.nlayer) {
         if (l->gated) keep_rows(p, w->gate, a->nhead * a->hd);
@@ -167,7 +176,7 @@ void pass_attention(struct pass *p, size_t li)
     if (p->n == 0) return;
     p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
     if (l->gated) apply_gate(p, a->nhead * a->hdv);
-    pass_linear(p, &l->wo, l->bo, w->att, w->o);                           /* o [n][width] */
+    pass_linear(p, &l->wo, l->bo, w->att, w->o); /* o [n][width] */
     if (l->attn_post.w) pass_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
 }
 
@@ -181,7 +190,8 @@ static void sparsify(const struct pass *p, const struct layer *l)
         mean /= (double)l->nff;
         for (size_t k = 0; k < l->nff; k++) var += ((double)g[k] - mean) * ((double)g[k] - mean);
         double cut = mean + sqrt(var / (double)l->nff) * (double)l->sparsity;
-        for (size_t k = 0; k < l->nff; k++) g[k] = (double)g[k] > cut ? (float)((double)g[k] - cut) : 0;
+        for (size_t k = 0; k < l->nff; k++)
+            g[k] = (double)g[k] > cut ? (float)((double)g[k] - cut) : 0;
     }
 }
 
@@ -207,7 +217,8 @@ void pass_ffn(struct pass *p, const struct layer *l)
     } else {
         pass_linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
         struct dev_rows up = {w->gate.p + l->nff, w->gate.stride};
-        p->d->ops->gate(p->d, gate, l->gate_par, w->gate, l->fused ? up : none, p->n, l->nff, w->gate);
+        p->d->ops->gate(p->d, gate, l->gate_par, w->gate, l->fused ? up : none, p->n, l->nff,
+                        w->gate);
     }
     pass_linear(p, &l->down, l->bdown, w->gate, w->o);
     if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
@@ -215,7 +226,8 @@ void pass_ffn(struct pass *p, const struct layer *l)
 
 static void add_block(const struct pass *p)
 {
-    p->d->ops->add(p->d, p->w->o, p->n, p->m->h.width, p->m->h.residual_scale, p->w->x); /* x += o */
+    p->d->ops->add(p->d, p->w->o, p->n, p->m->h.width, p->m->h.residual_scale,
+                   p->w->x); /* x += o */
 }
 
 /* x += norm(Wproj (gelu(Wgate x) * pl of this layer)) */
@@ -245,7 +257,8 @@ static void run_layer(struct pass *p, size_t li)
     } else if (l->mixer == MIX_BOTH) {
         recur_forward(p, l);
         for (size_t i = 0; i < p->n; i++)
-            memcpy(w->gate.p + i * w->gate.stride, w->o.p + i * w->o.stride, p->m->h.width * sizeof(float));
+            memcpy(w->gate.p + i * w->gate.stride, w->o.p + i * w->o.stride,
+                   p->m->h.width * sizeof(float));
         pass_attention(p, li);
         if (p->n) p->d->ops->add(p->d, w->gate, p->n, p->m->h.width, 1, w->o);
     } else {
@@ -257,7 +270,8 @@ static void run_layer(struct pass *p, size_t li)
     }
     if (p->n == 0) return;
     if (p->m->parallel) { /* both read the layer's input */
-        if (l->ffn_norm.w) pass_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
+        if (l->ffn_norm.w)
+            pass_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h); /* else both share the first */
         add_block(p);
         pass_ffn(p, l);
         add_block(p);
@@ -295,7 +309,8 @@ static void add_positions(const struct pass *p)
         for (size_t i = 0; i < p->b->seq[s].n; i++) {
             int32_t pos = (int32_t)(p->b->seq[s].pos + (int64_t)i);
             size_t row = p->b->seq[s].first + i;
-            p->d->ops->gather(p->d, &p->m->pos_embed, &pos, 1, (struct dev_rows){h.p + row * h.stride, h.stride});
+            p->d->ops->gather(p->d, &p->m->pos_embed, &pos, 1,
+                              (struct dev_rows){h.p + row * h.stride, h.stride});
         }
     p->d->ops->add(p->d, h, p->n, p->m->h.width, 1, p->w->x);
 }
@@ -318,7 +333,8 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     if (m->embed_norm.w) pass_norm(&p, &m->embed_norm, w->x, h->width, w->x);
     for (int r = 0; r < m->nrope; r++)
         for (size_t s = 0; s < b->nseq; s++)
-            rope_angles(&m->rope[r], b->seq[s].pos, b->seq[s].n, w->angles[r] + b->seq[s].first * m->rope[r].rot);
+            rope_angles(&m->rope[r], b->seq[s].pos, b->seq[s].n,
+                        w->angles[r] + b->seq[s].first * m->rope[r].rot);
 
     for (size_t li = 0; li < h->nlayer && p.n; li++) {
         if (cancelled(b)) {
@@ -332,7 +348,8 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
         pass_norm(&p, &m->output_norm, w->x, h->width, w->h);
         pass_linear(&p, &m->output, m->output_bias, w->h, w->logits); /* logits [n][vocab] */
         if (h->logit_scale != 1) p.d->ops->scale(p.d, h->logit_scale, p.n, h->vocab, w->logits);
-        if (h->final_softcap > 0) p.d->ops->softcap(p.d, h->final_softcap, p.n, h->vocab, w->logits);
+        if (h->final_softcap > 0)
+            p.d->ops->softcap(p.d, h->final_softcap, p.n, h->vocab, w->logits);
     }
     dev_unlock(p.d);
     return 0;

@@ -14,8 +14,10 @@ struct pass {
     size_t n;
 };
 
-void pass_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width, struct dev_rows out);
-void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *b, struct dev_rows x, struct dev_rows out);
+void pass_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, size_t width,
+               struct dev_rows out);
+void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *b,
+                 struct dev_rows x, struct dev_rows out);
 /* w->h -> w->o; after the last layer's keys are written only the rows whose logits are wanted stay at work. */
 void pass_attention(struct pass *p, size_t li);
 void pass_ffn(struct pass *p, const struct layer *l); /* w->h -> w->o */

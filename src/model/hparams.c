@@ -28,19 +28,21 @@ int model_key_f32(const struct model *m, const char *tail, float *out, struct la
 {
     char key[KEY_MAX];
     int rc = gguf_f32(&m->gguf, key_of(m, tail, key), out, err);
-    if (rc == 1 && !isfinite(*out)) return lar_fail(err, LAR_EFORMAT, "%s is not a finite number", key);
+    if (rc == 1 && !isfinite(*out))
+        return lar_fail(err, LAR_EFORMAT, "%s is not a finite number", key);
     return rc;
 }
 
-int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *out, struct lar_err *err)
+int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *out,
+                    struct lar_err *err)
 {
     char key[KEY_MAX];
     const struct gguf_kv *kv = gguf_find(&m->gguf, key_of(m, tail, key));
     if (!kv) return 0;
     if (kv->type != GGUF_ARRAY) return gguf_i64(&m->gguf, key, out, err);
     if (!gguf_is_int(kv->etype) && kv->etype != GGUF_BOOL)
-        return lar_fail(err, LAR_EFORMAT, "%s: an array of %s where whole numbers are expected", key,
-                        gguf_type_name(kv->etype));
+        return lar_fail(err, LAR_EFORMAT, "%s: an array of %s where whole numbers are expected",
+                        key, gguf_type_name(kv->etype));
     if (i >= kv->count)
         return lar_fail(err, LAR_EFORMAT, "%s has %llu values, but the model has %zu layers", key,
                         (unsigned long long)kv->count, m->h.nlayer);
@@ -49,16 +51,18 @@ int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *
 }
 
 /* A count that must be there and lie in 1..max. */
-static int need(const struct model *m, const char *tail, size_t max, size_t *out, struct lar_err *err)
+static int need(const struct model *m, const char *tail, size_t max, size_t *out,
+                struct lar_err *err)
 {
     uint32_t v = 0;
     int rc = model_key_u32(m, tail, &v, err);
     if (rc < 0) return rc;
     if (rc == 0)
-        return lar_fail(err, LAR_EFORMAT, "key %s.%s is missing: the file is no complete %s model", m->arch->name,
-                        tail, m->arch->name);
+        return lar_fail(err, LAR_EFORMAT, "key %s.%s is missing: the file is no complete %s model",
+                        m->arch->name, tail, m->arch->name);
     if (v < 1 || v > max)
-        return lar_fail(err, LAR_EFORMAT, "%s.%s is %u; expected 1 to %zu", m->arch->name, tail, v, max);
+        return lar_fail(err, LAR_EFORMAT, "%s.%s is %u; expected 1 to %zu", m->arch->name, tail, v,
+                        max);
     *out = v;
     return 0;
 }
@@ -74,13 +78,16 @@ int model_hparams(struct model *m, struct lar_err *err)
     if ((rc = need(m, "context_length", 1 << 30, &ctx, err)) < 0) return rc;
     h->ctx_train = ctx;
 
-    const char *eps = m->arch->norm == NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
+    const char *eps = m->arch->norm == NORM_RMS ? "attention.layer_norm_rms_epsilon"
+                                                : "attention.layer_norm_epsilon";
     if ((rc = model_key_f32(m, eps, &h->eps, err)) < 0) return rc;
     if (rc == 0) return lar_fail(err, LAR_EFORMAT, "key %s.%s is missing", m->arch->name, eps);
     if (h->eps < 0) return lar_fail(err, LAR_EFORMAT, "%s.%s is negative", m->arch->name, eps);
 
-    if (m->arch->embed_scale < 0) h->embed_scale = (float)sqrt((double)h->width);
-    else if (m->arch->embed_scale > 0) h->embed_scale = m->arch->embed_scale;
+    if (m->arch->embed_scale < 0)
+        h->embed_scale = (float)sqrt((double)h->width);
+    else if (m->arch->embed_scale > 0)
+        h->embed_scale = m->arch->embed_scale;
     uint32_t window = 0;
     if ((rc = model_key_f32(m, "attn_logit_softcapping", &h->attn_softcap, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "final_logit_softcapping", &h->final_softcap, err)) < 0) return rc;
@@ -88,7 +95,8 @@ int model_hparams(struct model *m, struct lar_err *err)
     h->window = window;
     int parallel = m->arch->parallel;
     char key[KEY_MAX];
-    if ((rc = gguf_bool(&m->gguf, key_of(m, "use_parallel_residual", key), &parallel, err)) < 0) return rc;
+    if ((rc = gguf_bool(&m->gguf, key_of(m, "use_parallel_residual", key), &parallel, err)) < 0)
+        return rc;
     m->parallel = parallel;
     m->no_rope = m->arch->no_rope;
     return m->arch->setup ? m->arch->setup(m, err) : 0;

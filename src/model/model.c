@@ -19,7 +19,8 @@ static int open_on(struct model *m, const char *path, int threads, struct lar_er
     m->arch = arch_find(name);
     if (!m->arch) {
         arch_names(known, sizeof known);
-        return lar_fail(err, LAR_EUNSUPPORTED, "architecture \"%.*s\" is not known; known: %s", STR_ARG(name), known);
+        return lar_fail(err, LAR_EUNSUPPORTED, "architecture \"%.*s\" is not known; known: %s",
+                        STR_ARG(name), known);
     }
     if ((rc = dev_cpu_open(&m->dev, threads, err)) < 0) return rc;
     if ((rc = model_hparams(m, err)) < 0) return rc;
@@ -67,15 +68,17 @@ void model_close(struct model *m)
     mem_free(m);
 }
 
-int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout, size_t *block_bytes,
-                    struct lar_err *err)
+int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout,
+                    size_t *block_bytes, struct lar_err *err)
 {
     size_t at = 0;
     for (size_t i = 0; i < m->h.nlayer; i++) {
         const struct dev_attn *a = &m->layer[i].attn;
         if (type == KV_Q8_0 && (a->hd % 32 || a->hdv % 32))
-            return lar_fail(err, LAR_EUNSUPPORTED,
-                            "keys of %zu elements cannot be kept as Q8_0 (a multiple of 32 is needed): use f16", a->hd);
+            return lar_fail(
+                err, LAR_EUNSUPPORTED,
+                "keys of %zu elements cannot be kept as Q8_0 (a multiple of 32 is needed): use f16",
+                a->hd);
         struct dev_kv_layer *l = &layout[i];
         if (m->layer[i].kv_from != i) {
             *l = layout[m->layer[i].kv_from];
@@ -94,16 +97,24 @@ int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_laye
 }
 
 /* Lays the buffers out from p (NULL: only counts). Each row and each buffer starts 64-byte aligned. */
-static size_t work_lay(struct work *w, const struct model *m, size_t batch, size_t nlogit, uint8_t *p)
+static size_t work_lay(struct work *w, const struct model *m, size_t batch, size_t nlogit,
+                       uint8_t *p)
 {
     struct {
         struct dev_rows *r;
         size_t width, n;
     } part[] = {
-        {&w->x, m->h.width, batch},  {&w->h, m->h.width, batch}, {&w->q, m->q_max, batch},
-        {&w->k, m->k_max, batch},    {&w->v, m->v_max, batch},   {&w->qkv, m->qkv_max, batch},
-        {&w->att, m->att_max, batch}, {&w->o, m->h.width, batch}, {&w->gate, m->ff_max, batch},
-        {&w->up, m->ff_max, batch},  {&w->logits, m->h.vocab, nlogit},
+        {&w->x, m->h.width, batch},
+        {&w->h, m->h.width, batch},
+        {&w->q, m->q_max, batch},
+        {&w->k, m->k_max, batch},
+        {&w->v, m->v_max, batch},
+        {&w->qkv, m->qkv_max, batch},
+        {&w->att, m->att_max, batch},
+        {&w->o, m->h.width, batch},
+        {&w->gate, m->ff_max, batch},
+        {&w->up, m->ff_max, batch},
+        {&w->logits, m->h.vocab, nlogit},
         {&w->pl, m->npl * m->h.nlayer, batch},
         {&w->pl_x, m->npl * m->h.nlayer, batch},
         {&w->streams, m->altup * m->h.width, batch},
@@ -140,12 +151,15 @@ size_t work_bytes(const struct model *m, size_t batch, size_t nlogit)
     return work_lay(&w, m, batch, nlogit, NULL);
 }
 
-int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit, struct lar_err *err)
+int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit,
+              struct lar_err *err)
 {
     *w = (struct work){.batch = batch, .nlogit = nlogit, .bytes = work_bytes(m, batch, nlogit)};
     w->memory = mem_alloc_aligned(w->bytes);
     if (!w->memory)
-        return lar_fail(err, LAR_ENOMEM, "work space for %zu tokens at once: %zu bytes are not to be had", batch, w->bytes);
+        return lar_fail(err, LAR_ENOMEM,
+                        "work space for %zu tokens at once: %zu bytes are not to be had", batch,
+                        w->bytes);
     work_lay(w, m, batch, nlogit, w->memory);
     return 0;
 }

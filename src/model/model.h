@@ -29,9 +29,9 @@ struct norm {
 
 /* Rotary embedding: angle of position p and pair i is p * inv[i]; cosines and sines are multiplied by mscale. */
 struct rope {
-    size_t rot;        /* elements that turn, even; 0: none */
-    int neox;          /* pairs (i, i + rot/2); else (2i, 2i+1) */
-    double *inv;       /* [rot/2] */
+    size_t rot;  /* elements that turn, even; 0: none */
+    int neox;    /* pairs (i, i + rot/2); else (2i, 2i+1) */
+    double *inv; /* [rot/2] */
     double mscale;
 };
 
@@ -40,16 +40,23 @@ struct moe {
     size_t nexpert, nused, nff;
     int sigmoid, renorm;
     float scale;
-    const float *choice_bias;           /* [nexpert], added for choosing only; NULL: none */
-    struct dev_matrix router;           /* [nexpert][width] */
-    struct dev_matrix gate, up, down;   /* [nexpert * nff][width], the same, [nexpert * width][nff] */
-    const float *brouter, *bgate, *bup, *bdown; /* [nexpert], [nexpert][nff], the same, [nexpert][width]; NULL: none */
+    const float *choice_bias;         /* [nexpert], added for choosing only; NULL: none */
+    struct dev_matrix router;         /* [nexpert][width] */
+    struct dev_matrix gate, up, down; /* [nexpert * nff][width], the same, [nexpert * width][nff] */
+    const float *brouter, *bgate, *bup,
+        *bdown; /* [nexpert], [nexpert][nff], the same, [nexpert][width]; NULL: none */
     struct dev_matrix shared_gate, shared_up, shared_down;
     const float *shared_switch; /* [width]: the shared expert counts sigmoid of this . h; NULL: 1 */
 };
 
 /* What stands where attention would: a layer that carries a state instead of keys and values; see recur.c. */
-enum mixer { MIX_ATTENTION, MIX_SHORTCONV, MIX_MAMBA2, MIX_DELTA, MIX_BOTH /* attention and Mamba-2, added */ };
+enum mixer {
+    MIX_ATTENTION,
+    MIX_SHORTCONV,
+    MIX_MAMBA2,
+    MIX_DELTA,
+    MIX_BOTH /* attention and Mamba-2, added */
+};
 
 struct recur {
     struct dev_matrix in, out, z, ba, alpha, beta; /* shapes in recur.c */
@@ -80,15 +87,17 @@ struct layer {
     int gated; /* wq gives each head's query and then a gate: attention's output is multiplied by its sigmoid */
     struct dev_attn attn;
     int rope; /* index in model.rope, -1: none */
-    size_t kv_from; /* the layer whose keys and values this one reads: itself, or an earlier one (then it has none) */
-    int v_norm;     /* values are normed, without weights */
+    size_t
+        kv_from; /* the layer whose keys and values this one reads: itself, or an earlier one (then it has none) */
+    int v_norm; /* values are normed, without weights */
 
     /* Per-layer input (Gemma 3n and 4): x += norm(Wproj (gelu(Wgate x) * input of this layer)); then x *= out_scale */
     struct dev_matrix pl_gate, pl_proj; /* [npl][width], [width][npl] */
     struct norm pl_post;
     float out_scale; /* 1 */
     struct altup altup;
-    float sparsity; /* > 0: of the gate's values only those count that are so many deviations above the mean */
+    float
+        sparsity; /* > 0: of the gate's values only those count that are so many deviations above the mean */
 
     /* feed-forward: gate [nff][width], up [nff][width], down [width][nff] */
     struct norm ffn_norm, ffn_post;
@@ -103,13 +112,14 @@ struct layer {
 struct hparams {
     size_t width, nlayer, nhead, vocab, ctx_train;
     float eps;
-    float embed_scale;    /* of the token's vector; 1 */
-    float residual_scale; /* of what a block adds; 1 */
-    float logit_scale;    /* of the logits; 1 */
-    float attn_scale;     /* of q . k; 0: 1 / sqrt(hd) */
+    float embed_scale;                 /* of the token's vector; 1 */
+    float residual_scale;              /* of what a block adds; 1 */
+    float logit_scale;                 /* of the logits; 1 */
+    float attn_scale;                  /* of q . k; 0: 1 / sqrt(hd) */
     float attn_softcap, final_softcap; /* 0: none */
-    int64_t window;       /* 0: none */
-    float temp_scale;     /* queries at position p are multiplied by 1 + temp_scale log(1 + floor(p / temp_period)); 0: not */
+    int64_t window;                    /* 0: none */
+    float
+        temp_scale; /* queries at position p are multiplied by 1 + temp_scale log(1 + floor(p / temp_period)); 0: not */
     uint32_t temp_period;
 };
 
@@ -128,22 +138,22 @@ struct model {
     struct arena a;
     struct dev_matrix embed, output; /* [vocab][width] */
     /* Per-layer inputs: (embed row * sqrt(npl) + norm(Wmodel x / sqrt(width))) / sqrt(2), npl values for each layer. */
-    size_t npl; /* 0: none */
+    size_t npl;                           /* 0: none */
     struct dev_matrix pl_embed, pl_model; /* [vocab][nlayer npl], [nlayer npl][width] */
     struct norm pl_norm;
-    size_t altup, altup_active; /* streams, 0: one; the one that layers work on */
+    size_t altup, altup_active;                  /* streams, 0: one; the one that layers work on */
     struct dev_matrix altup_proj, altup_unembed; /* [(altup - 1) width][width] */
-    struct dev_matrix pos_embed;     /* [ctx_train][width], added to the token's vector */
+    struct dev_matrix pos_embed; /* [ctx_train][width], added to the token's vector */
     const float *output_bias;
     struct norm embed_norm, output_norm;
     struct layer *layer; /* [h.nlayer] */
     struct rope rope[MODEL_ROPES];
     int nrope;
-    int rope_long;        /* the rope that takes rope[0]'s place when a session's context is longer than rope_long_above; 0: none */
+    int rope_long; /* the rope that takes rope[0]'s place when a session's context is longer than rope_long_above; 0: none */
     size_t rope_long_above;
     size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
-    size_t expert_max, used_max;                          /* most experts; most at work for a token */
-    size_t state_floats;                                  /* of all recurrent layers; 0: none */
+    size_t expert_max, used_max; /* most experts; most at work for a token */
+    size_t state_floats;         /* of all recurrent layers; 0: none */
     int64_t parameters;
     uint64_t weight_bytes;
     int64_t token_weights; /* as in struct lar_model_info */
@@ -163,21 +173,22 @@ struct arch {
     /* When the file has a window: every layer sees only it, or, with a period, all but each period-th (i % period == period - 1). The key
      * attention.sliding_window_pattern (a period, or one bool a layer) overrides it. */
     int window_period;
-    int no_rope;            /* positions are learned vectors */
-    int nope_period;        /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
-    int nope_global;        /* where there is a window, layers that see everything do not turn */
-    float rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
-    int expert_renorm;      /* the chosen experts' weights are made to sum to 1 */
-    int yarn_exact;         /* YaRN's correction range is not rounded */
-    enum mixer mixer;       /* of layers that are no attention */
-    float attn_scale;       /* of q . k; 0: 1 / sqrt(hd) */
-    int own_kv_layers;      /* layers from this one on share keys and values, unless attention.shared_kv_layers says; 0: none */
-    int v_norm;             /* see struct layer */
-    int factors_global;     /* rope_freqs is for layers that see everything */
-    int gated_attention;    /* see struct layer */
-    int delta_tiled;        /* see struct dev_scan */
-    int embed_norm_is_output; /* the tensor token_embd_norm is the output's norm */
-    int norm_after_rope;    /* norms of queries and keys come after the rotation */
+    int no_rope;     /* positions are learned vectors */
+    int nope_period; /* layers i with (i + 1) % period == 0 do not turn; 0: all turn */
+    int nope_global; /* where there is a window, layers that see everything do not turn */
+    float
+        rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
+    int expert_renorm; /* the chosen experts' weights are made to sum to 1 */
+    int yarn_exact;    /* YaRN's correction range is not rounded */
+    enum mixer mixer;  /* of layers that are no attention */
+    float attn_scale;  /* of q . k; 0: 1 / sqrt(hd) */
+    int own_kv_layers; /* layers from this one on share keys and values, unless attention.shared_kv_layers says; 0: none */
+    int v_norm;                /* see struct layer */
+    int factors_global;        /* rope_freqs is for layers that see everything */
+    int gated_attention;       /* see struct layer */
+    int delta_tiled;           /* see struct dev_scan */
+    int embed_norm_is_output;  /* the tensor token_embd_norm is the output's norm */
+    int norm_after_rope;       /* norms of queries and keys come after the rotation */
     const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */
     int (*setup)(struct model *m, struct lar_err *err);
@@ -198,7 +209,8 @@ void model_close(struct model *m);
 int model_key_u32(const struct model *m, const char *tail, uint32_t *out, struct lar_err *err);
 int model_key_f32(const struct model *m, const char *tail, float *out, struct lar_err *err);
 /* Value for layer i of a key that may be a scalar or one value a layer: 1, 0 (missing) or an error. */
-int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *out, struct lar_err *err);
+int model_key_layer(const struct model *m, const char *tail, size_t i, int64_t *out,
+                    struct lar_err *err);
 int model_hparams(struct model *m, struct lar_err *err);
 
 /* bind.c */
@@ -213,25 +225,27 @@ void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out);
 
 /* Where a layer's keys and values lie in a block of DEV_KV_BLOCK positions, for one kind of memory; layout [h.nlayer]. Gives
  * the bytes of a block. LAR_EUNSUPPORTED when the kind cannot hold this model's heads. */
-int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout, size_t *block_bytes,
-                    struct lar_err *err);
+int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout,
+                    size_t *block_bytes, struct lar_err *err);
 
 /* What a forward pass of up to `batch` rows works in; one allocation. */
 struct work {
     size_t batch;
     struct dev_rows x, h, q, k, v, qkv, att, o, gate, up, logits; /* logits [nlogit][vocab] */
-    struct dev_rows pl, pl_x; /* [batch][nlayer npl] twice */
-    struct dev_rows streams, predicted, laurel, coef; /* [batch][altup width] twice, [batch][width], [batch][2 altup^2] */
+    struct dev_rows pl, pl_x;                                     /* [batch][nlayer npl] twice */
+    struct dev_rows streams, predicted, laurel,
+        coef; /* [batch][altup width] twice, [batch][width], [batch][2 altup^2] */
     struct dev_rows score, moe_x, moe_y; /* experts: [batch][nexpert], [batch][width] twice */
     int32_t *pick, *slot;                /* [batch][used], [batch] */
     float *weight;                       /* [batch][used] */
-    float *angles[MODEL_ROPES]; /* [batch][rot] */
+    float *angles[MODEL_ROPES];          /* [batch][rot] */
     size_t nlogit;
     void *memory;
     size_t bytes;
 };
 size_t work_bytes(const struct model *m, size_t batch, size_t nlogit);
-int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit, struct lar_err *err);
+int work_open(struct work *w, const struct model *m, size_t batch, size_t nlogit,
+              struct lar_err *err);
 void work_close(struct work *w);
 
 /* One step: n tokens of nseq timelines. The positions' blocks must exist. Of timeline i the last keep[i] rows (<= w->nlogit in all) get
@@ -239,13 +253,15 @@ void work_close(struct work *w);
 struct batch {
     const int32_t *tokens; /* [n] */
     size_t n;
-    struct dev_seq *seq; /* their rows follow one another and cover 0 .. n - 1; changed by the call */
-    size_t *keep;        /* [nseq] */
+    struct dev_seq
+        *seq;     /* their rows follow one another and cover 0 .. n - 1; changed by the call */
+    size_t *keep; /* [nseq] */
     size_t nseq;
     const struct dev_kv_layer *layout; /* [h.nlayer] */
     size_t ctx;                        /* room of the sessions: picks rope_long */
     const atomic_int *cancel;          /* may be NULL */
 };
-int model_forward(const struct model *m, struct work *w, const struct batch *b, struct lar_err *err);
+int model_forward(const struct model *m, struct work *w, const struct batch *b,
+                  struct lar_err *err);
 
 #endif

@@ -55,9 +55,12 @@ int moe_bind(struct binder *b, struct moe *m)
     if ((rc = model_key_u32(d, "expert_used_count", &used, b->err)) < 0) return rc;
     if (n < 1 || n > 4096 || used < 1 || used > n)
         return lar_fail(b->err, LAR_EFORMAT, "%u of %u experts: impossible", used, n);
-    if ((rc = model_key_layer(d, "expert_feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
-    if (rc == 0 && (rc = model_key_layer(d, "feed_forward_length", b->layer, &nff, b->err)) < 0) return rc;
-    if (nff < 1 || nff > 1 << 22) return lar_fail(b->err, LAR_EFORMAT, "%s: experts of %lld", d->arch->name, (long long)nff);
+    if ((rc = model_key_layer(d, "expert_feed_forward_length", b->layer, &nff, b->err)) < 0)
+        return rc;
+    if (rc == 0 && (rc = model_key_layer(d, "feed_forward_length", b->layer, &nff, b->err)) < 0)
+        return rc;
+    if (nff < 1 || nff > 1 << 22)
+        return lar_fail(b->err, LAR_EFORMAT, "%s: experts of %lld", d->arch->name, (long long)nff);
     if ((rc = model_key_u32(d, "expert_gating_func", &func, b->err)) < 0) return rc;
     if ((rc = model_key_f32(d, "expert_weights_scale", &m->scale, b->err)) < 0) return rc;
     snprintf(key, sizeof key, "%s.expert_weights_norm", d->arch->name);
@@ -118,7 +121,8 @@ static struct dev_matrix expert(const struct dev_matrix *all, size_t rows, size_
 }
 
 /* out = down(act(gate x) * up x) of n rows for one expert. */
-static void expert_ffn(struct pass *p, const struct layer *l, size_t e, struct dev_rows x, size_t n, struct dev_rows out)
+static void expert_ffn(struct pass *p, const struct layer *l, size_t e, struct dev_rows x, size_t n,
+                       struct dev_rows out)
 {
     const struct moe *m = &l->moe;
     struct work *w = p->w;
@@ -141,14 +145,16 @@ static void shared_ffn(struct pass *p, const struct layer *l)
     const struct dev_matrix *two[2] = {&m->shared_gate, &m->shared_up}, *one = &m->shared_down;
     struct dev_rows rows[2] = {w->gate, w->up};
     p->d->ops->matmul(p->d, 2, two, w->h, p->n, rows);
-    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, w->gate, w->up, p->n, m->shared_up.rows, w->gate);
+    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, w->gate, w->up, p->n, m->shared_up.rows,
+                    w->gate);
     p->d->ops->matmul(p->d, 1, &one, w->gate, p->n, &w->moe_y);
     for (size_t i = 0; i < p->n; i++) {
         float f = 1;
         if (m->shared_switch) {
             const float *h = w->h.p + i * w->h.stride;
             double dot = 0;
-            for (size_t k = 0; k < p->m->h.width; k++) dot += (double)h[k] * (double)m->shared_switch[k];
+            for (size_t k = 0; k < p->m->h.width; k++)
+                dot += (double)h[k] * (double)m->shared_switch[k];
             f = (float)(1 / (1 + exp(-dot)));
         }
         struct dev_rows from = {w->moe_y.p + i * w->moe_y.stride, w->moe_y.stride},
@@ -173,7 +179,8 @@ void moe_forward(struct pass *p, const struct layer *l)
         size_t n = 0;
         for (size_t i = 0; i < p->n * used; i++) {
             if (w->pick[i] != (int32_t)e) continue;
-            memcpy(w->moe_x.p + n * w->moe_x.stride, w->h.p + i / used * w->h.stride, width * sizeof(float));
+            memcpy(w->moe_x.p + n * w->moe_x.stride, w->h.p + i / used * w->h.stride,
+                   width * sizeof(float));
             w->slot[n++] = (int32_t)i;
         }
         if (n == 0) continue;

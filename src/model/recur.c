@@ -22,14 +22,15 @@ static int key(struct binder *b, const char *tail, size_t max, size_t *out)
     int rc = model_key_u32(b->m, tail, &v, b->err);
     if (rc < 0) return rc;
     if (v < 1 || v > max)
-        return lar_fail(b->err, LAR_EFORMAT, "%s.%s is %u%s; expected 1 to %zu", b->m->arch->name, tail, v,
-                        rc ? "" : " (missing)", max);
+        return lar_fail(b->err, LAR_EFORMAT, "%s.%s is %u%s; expected 1 to %zu", b->m->arch->name,
+                        tail, v, rc ? "" : " (missing)", max);
     *out = v;
     return 0;
 }
 
 /* The kernel of a convolution: [channels][kernel] in the file, as F32. */
-static int conv(struct binder *b, const char *part, size_t kernel, size_t channels, struct dev_conv *c)
+static int conv(struct binder *b, const char *part, size_t kernel, size_t channels,
+                struct dev_conv *c)
 {
     struct dev_matrix w;
     int rc = bind_need_matrix(b, part, kernel, channels, &w);
@@ -38,7 +39,8 @@ static int conv(struct binder *b, const char *part, size_t kernel, size_t channe
         float *f = arena_array(&b->m->a, kernel * channels, sizeof *f);
         if (!f) return lar_fail(b->err, LAR_ENOMEM, "%s: out of memory", part);
         for (size_t i = 0; i < channels; i++)
-            b->m->dev->kern->type[w.type].dequant(kernel, (const uint8_t *)w.data + i * w.stride, f + i * kernel);
+            b->m->dev->kern->type[w.type].dequant(kernel, (const uint8_t *)w.data + i * w.stride,
+                                                  f + i * kernel);
         w.data = f;
     }
     *c = (struct dev_conv){.channels = channels, .kernel = kernel, .w = w.data};
@@ -82,11 +84,14 @@ static int bind_mamba2(struct binder *b, struct recur *r)
     if ((rc = key(b, "ssm.group_count", 1 << 14, &group)) < 0) return rc;
     if ((rc = key(b, "ssm.time_step_rank", 1 << 14, &heads)) < 0) return rc;
     if (inner % heads || heads % group || inner % group)
-        return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu inner, %zu heads, %zu groups do not divide", b->layer, inner,
-                        heads, group);
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "layer %zu: %zu inner, %zu heads, %zu groups do not divide", b->layer,
+                        inner, heads, group);
     size_t channels = inner + 2 * group * dstate;
-    r->scan = (struct dev_scan){.nhead = heads, .ngroup = group, .hd = inner / heads, .dstate = dstate};
-    if ((rc = bind_need_matrix(b, "ssm_in", width, inner + channels + heads, &r->in)) < 0) return rc;
+    r->scan =
+        (struct dev_scan){.nhead = heads, .ngroup = group, .hd = inner / heads, .dstate = dstate};
+    if ((rc = bind_need_matrix(b, "ssm_in", width, inner + channels + heads, &r->in)) < 0)
+        return rc;
     if ((rc = bind_need_matrix(b, "ssm_out", inner, width, &r->out)) < 0) return rc;
     if ((rc = conv(b, "ssm_conv1d", kernel, channels, &r->conv)) < 0) return rc;
     r->conv.silu = 1;
@@ -111,9 +116,15 @@ static int bind_delta(struct binder *b, struct recur *r)
     if ((rc = key(b, "ssm.group_count", 1 << 14, &nk)) < 0) return rc;
     if ((rc = key(b, "ssm.time_step_rank", 1 << 14, &nv)) < 0) return rc;
     if (inner % nv || nv % nk)
-        return lar_fail(b->err, LAR_EFORMAT, "layer %zu: %zu inner, %zu and %zu heads do not divide", b->layer, inner, nk, nv);
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "layer %zu: %zu inner, %zu and %zu heads do not divide", b->layer, inner,
+                        nk, nv);
     size_t channels = 2 * nk * dk + inner;
-    r->scan = (struct dev_scan){.nhead = nv, .ngroup = nk, .hd = inner / nv, .dstate = dk, .tiled = b->m->arch->delta_tiled};
+    r->scan = (struct dev_scan){.nhead = nv,
+                                .ngroup = nk,
+                                .hd = inner / nv,
+                                .dstate = dk,
+                                .tiled = b->m->arch->delta_tiled};
     if ((rc = bind_need_matrix(b, "attn_qkv", width, channels, &r->in)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "attn_gate", width, inner, &r->z)) < 0) return rc;
     if ((rc = bind_matrix(b, "ssm_ba", width, 2 * nv, &r->ba)) < 0) return rc;
@@ -154,12 +165,14 @@ static struct dev_rows part(struct dev_rows r, size_t at)
     return (struct dev_rows){r.p + at, r.stride};
 }
 
-static void matmul(struct pass *p, const struct dev_matrix *w, struct dev_rows x, struct dev_rows out)
+static void matmul(struct pass *p, const struct dev_matrix *w, struct dev_rows x,
+                   struct dev_rows out)
 {
     p->d->ops->matmul(p->d, 1, &w, x, p->n, &out);
 }
 
-static void multiply(const struct pass *p, struct dev_rows a, struct dev_rows b, size_t width, struct dev_rows out)
+static void multiply(const struct pass *p, struct dev_rows a, struct dev_rows b, size_t width,
+                     struct dev_rows out)
 {
     for (size_t i = 0; i < p->n; i++)
         for (size_t k = 0; k < width; k++)
@@ -184,14 +197,14 @@ static void mamba2_forward(struct pass *p, const struct recur *r)
     size_t inner = s->nhead * s->hd, bc = s->ngroup * s->dstate;
     matmul(p, &r->in, w->h, w->qkv); /* z [inner] | x B C [channels] | dt [heads] */
     p->d->ops->conv(p->d, &r->conv, p->b->seq, p->b->nseq, r->conv_at, part(w->qkv, inner), w->q);
-    p->d->ops->mamba2(p->d, s, p->b->seq, p->b->nseq, r->scan_at, w->q, part(w->q, inner), part(w->q, inner + bc),
-                      part(w->qkv, inner + r->conv.channels), w->att);
+    p->d->ops->mamba2(p->d, s, p->b->seq, p->b->nseq, r->scan_at, w->q, part(w->q, inner),
+                      part(w->q, inner + bc), part(w->qkv, inner + r->conv.channels), w->att);
     p->d->ops->gate(p->d, GATE_SILU, NULL, w->qkv, w->att, p->n, inner, w->att); /* silu(z) * y */
     if (r->norm)
         for (size_t g = 0; g < r->norm_groups; g++) {
             size_t width = inner / r->norm_groups;
-            p->d->ops->rms(p->d, part(w->att, g * width), p->n, 1, width, r->norm + g * width, p->m->h.eps,
-                           part(w->att, g * width));
+            p->d->ops->rms(p->d, part(w->att, g * width), p->n, 1, width, r->norm + g * width,
+                           p->m->h.eps, part(w->att, g * width));
         }
     matmul(p, &r->out, w->att, w->o);
 }
@@ -219,8 +232,10 @@ static void delta_forward(struct pass *p, const struct recur *r)
         matmul(p, &r->alpha, w->h, ab);
         matmul(p, &r->beta, w->h, part(ab, s->nhead));
     }
-    p->d->ops->conv(p->d, &r->conv, p->b->seq, p->b->nseq, r->conv_at, w->qkv, w->q); /* q | k | v */
-    p->d->ops->delta(p->d, s, p->b->seq, p->b->nseq, r->scan_at, w->q, part(w->q, nk), part(w->q, 2 * nk), ab, w->att);
+    p->d->ops->conv(p->d, &r->conv, p->b->seq, p->b->nseq, r->conv_at, w->qkv,
+                    w->q); /* q | k | v */
+    p->d->ops->delta(p->d, s, p->b->seq, p->b->nseq, r->scan_at, w->q, part(w->q, nk),
+                     part(w->q, 2 * nk), ab, w->att);
     p->d->ops->rms(p->d, w->att, p->n, s->nhead, s->hd, r->norm, p->m->h.eps, w->att);
     p->d->ops->gate(p->d, GATE_SILU, NULL, w->k, w->att, p->n, inner, w->att);
     matmul(p, &r->out, w->att, w->o);

@@ -19,8 +19,8 @@ static double yarn_pair(double rot, double base, double orig, double turns)
     return rot * log(orig / (turns * 2 * M_PI)) / (2 * log(base));
 }
 
-static int yarn(const struct model *m, size_t rot, double base, double s, double *inv, double *mscale,
-                struct lar_err *err)
+static int yarn(const struct model *m, size_t rot, double base, double s, double *inv,
+                double *mscale, struct lar_err *err)
 {
     float fast = 32, slow = 1, attn = 0, logmul = 0;
     uint32_t orig = (uint32_t)m->h.ctx_train;
@@ -31,9 +31,11 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_log_multiplier", &logmul, err)) < 0) return rc;
     if (!(fast > 0) || !(slow > 0) || orig == 0 || !(base > 1))
-        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling: betas, base and original context must be positive",
+        return lar_fail(err, LAR_EFORMAT,
+                        "%s.rope.scaling: betas, base and original context must be positive",
                         m->arch->name);
-    double low = yarn_pair((double)rot, base, orig, (double)fast), high = yarn_pair((double)rot, base, orig, (double)slow);
+    double low = yarn_pair((double)rot, base, orig, (double)fast),
+           high = yarn_pair((double)rot, base, orig, (double)slow);
     if (!m->arch->yarn_exact) low = floor(low), high = ceil(high);
     low = fmax(0, low);
     high = fmin((double)rot - 1, high);
@@ -48,18 +50,22 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     return 0;
 }
 
-static int table(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
+static int table(struct model *m, size_t rot, double base, const float *factors,
+                 struct lar_err *err)
 {
-    if (m->nrope == MODEL_ROPES) return lar_fail(err, LAR_ELIMIT, "more than %d kinds of rotation", MODEL_ROPES);
+    if (m->nrope == MODEL_ROPES)
+        return lar_fail(err, LAR_ELIMIT, "more than %d kinds of rotation", MODEL_ROPES);
     if (rot % 2 || rot < 2 || !(base > 0))
-        return lar_fail(err, LAR_EFORMAT, "%s.rope: dimension %zu must be even and base %g positive", m->arch->name,
+        return lar_fail(err, LAR_EFORMAT,
+                        "%s.rope: dimension %zu must be even and base %g positive", m->arch->name,
                         rot, base);
     double *inv = arena_array(&m->a, rot / 2, sizeof *inv);
     if (!inv) return lar_fail(err, LAR_ENOMEM, "rotary table: out of memory");
     for (size_t i = 0; i < rot / 2; i++) {
         inv[i] = pow(base, -2.0 * (double)i / (double)rot);
         if (factors) {
-            if (!(fabsf(factors[i]) > 0)) return lar_fail(err, LAR_EFORMAT, "rope_freqs: factor %zu is zero or no number", i);
+            if (!(fabsf(factors[i]) > 0))
+                return lar_fail(err, LAR_EFORMAT, "rope_freqs: factor %zu is zero or no number", i);
             inv[i] /= (double)factors[i];
         }
     }
@@ -89,14 +95,15 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
         if ((rc = model_key_f32(m, "rope.scale_linear", &old, err)) < 0) return rc;
         if (rc == 1 && old > 0) s = old, kind = STR("linear");
     }
-    if (!(s > 0)) return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor must be positive", m->arch->name);
+    if (!(s > 0))
+        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor must be positive", m->arch->name);
     if (str_is(kind, "linear")) {
         for (size_t i = 0; i < rot / 2; i++) inv[i] /= (double)s;
     } else if (str_is(kind, "yarn")) {
         if ((rc = yarn(m, rot, base, (double)s, inv, &r->mscale, err)) < 0) return rc;
     } else if (!str_is(kind, "none") && !str_is(kind, "longrope")) {
-        return lar_fail(err, LAR_EUNSUPPORTED, "%s is \"%.*s\"; known: none, linear, yarn, longrope", key,
-                        STR_ARG(kind));
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "%s is \"%.*s\"; known: none, linear, yarn, longrope", key, STR_ARG(kind));
     }
     if (!str_is(kind, "yarn")) { /* LongRoPE's factor; yarn has taken it already */
         if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;

@@ -20,10 +20,7 @@ struct answer_marks answer_marks_of(struct str src)
     return (struct answer_marks){{"", 0}, {"", 0}};
 }
 
-static int is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+static int is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 void answer_begin(struct answer *a, struct str prompt)
 {
@@ -65,7 +62,8 @@ static long first_marker(const struct answer *a, size_t *at)
         const char *p = m.n && a->hold.n ? memmem(a->hold.p, a->hold.n, m.p, m.n) : NULL;
         if (!p) continue;
         size_t here = (size_t)(p - a->hold.p);
-        if (best < 0 || here < *at || (here == *at && m.n > best_n)) best = (long)i, *at = here, best_n = m.n;
+        if (best < 0 || here < *at || (here == *at && m.n > best_n))
+            best = (long)i, *at = here, best_n = m.n;
     }
     return best;
 }
@@ -100,10 +98,12 @@ static void settle(struct answer *a, int end)
             size_t n = a->hold.n - (end ? 0 : undecided(a)), blank = 0;
             int begun = a->begun;
             while (blank < n && is_space(a->hold.p[blank])) blank++;
-            if (!end && blank == n && marker(a, 0).n) return; /* white space before thinking is nobody's */
+            if (!end && blank == n && marker(a, 0).n)
+                return; /* white space before thinking is nobody's */
             give(a, a->hold.p, n);
             drop_front(a, n);
-            if (!begun && a->begun && !end && a->hold.n) continue; /* the opening mark is no longer at work */
+            if (!begun && a->begun && !end && a->hold.n)
+                continue; /* the opening mark is no longer at work */
             return;
         }
         /* Thinking opens only at the start: text before the mark makes it ordinary text. */
@@ -139,10 +139,7 @@ void answer_add(struct answer *a, struct str piece)
     settle(a, 0);
 }
 
-void answer_end(struct answer *a)
-{
-    settle(a, 1);
-}
+void answer_end(struct answer *a) { settle(a, 1); }
 
 void answer_done(struct answer *a)
 {

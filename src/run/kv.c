@@ -60,10 +60,12 @@ static int add_slab(struct kv_pool *p, size_t n, struct lar_err *err)
     uint32_t *list = refs ? mem_resize(p->free_list, count * sizeof *list) : NULL;
     if (list) p->free_list = list;
     if (!list) return lar_fail(err, LAR_ENOMEM, "key and value pool: out of memory");
-    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (m == MAP_FAILED) return lar_fail_errno(err, "keys and values of %zu MiB", bytes >> 20);
 #ifdef MADV_HUGEPAGE
-    if (p->block_bytes >= (size_t)1 << 20) madvise(m, bytes, MADV_HUGEPAGE); /* only advice: failure is no matter */
+    if (p->block_bytes >= (size_t)1 << 20)
+        madvise(m, bytes, MADV_HUGEPAGE); /* only advice: failure is no matter */
 #endif
     p->slab[p->nslab++] = (struct slab){m, p->nblock, n};
     for (size_t i = count; i-- > p->nblock;) {
@@ -94,7 +96,9 @@ int kv_open(struct kv *kv, struct kv_pool *pool, size_t positions, struct lar_er
         return lar_fail(err, LAR_ENOMEM, "block table of %zu positions: out of memory", positions);
     }
     pthread_mutex_lock(&pool->lock);
-    int rc = pool->reserved + max > pool->nblock ? add_slab(pool, pool->reserved + max - pool->nblock, err) : 0;
+    int rc = pool->reserved + max > pool->nblock
+                 ? add_slab(pool, pool->reserved + max - pool->nblock, err)
+                 : 0;
     if (rc == 0) pool->reserved += max;
     pthread_mutex_unlock(&pool->lock);
     if (rc < 0) {

@@ -23,9 +23,9 @@ void kv_pool_close(struct kv_pool *p); /* all tables are closed before */
 /* One timeline's blocks. */
 struct kv {
     struct kv_pool *pool;
-    uint8_t **block;  /* [max] pointers for struct dev_seq */
-    uint32_t *id;     /* [max] their numbers in the pool */
-    size_t n, max;    /* blocks held; reserved */
+    uint8_t **block; /* [max] pointers for struct dev_seq */
+    uint32_t *id;    /* [max] their numbers in the pool */
+    size_t n, max;   /* blocks held; reserved */
 };
 
 /* Room for `positions` positions. LAR_ENOMEM names what is needed. */

@@ -18,8 +18,8 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need)
     if (m->att_max > need->k_max) need->k_max = m->att_max;
 }
 
-int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
-                 struct lar_err *err)
+int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type,
+                 size_t ctx, size_t batch, struct lar_err *err)
 {
     size_t block_bytes;
     int rc;
@@ -62,12 +62,13 @@ void session_close(struct session *s)
     *s = (struct session){0};
 }
 
-static int check_tokens(const struct session *s, const int32_t *tokens, size_t n, struct lar_err *err)
+static int check_tokens(const struct session *s, const int32_t *tokens, size_t n,
+                        struct lar_err *err)
 {
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || (size_t)tokens[i] >= s->model->h.vocab)
-            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %zu", i, tokens[i],
-                            s->model->h.vocab - 1);
+            return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %zu", i,
+                            tokens[i], s->model->h.vocab - 1);
     return 0;
 }
 
@@ -79,10 +80,14 @@ static void back_to(struct session *s, size_t n, int spoiled)
     if (s->state && (n < s->n || spoiled)) {
         int best = -1;
         for (int i = 0; i < 2; i++)
-            if (s->check[i].n && s->check[i].n <= n && (best < 0 || s->check[i].n > s->check[best].n)) best = i;
+            if (s->check[i].n && s->check[i].n <= n &&
+                (best < 0 || s->check[i].n > s->check[best].n))
+                best = i;
         n = best < 0 ? 0 : s->check[best].n;
-        if (best < 0) memset(s->state, 0, bytes);
-        else memcpy(s->state, s->check[best].state, bytes);
+        if (best < 0)
+            memset(s->state, 0, bytes);
+        else
+            memcpy(s->state, s->check[best].state, bytes);
         for (int i = 0; i < 2; i++)
             if (s->check[i].n > n) s->check[i].n = 0; /* of tokens that are no more */
     }
@@ -107,14 +112,16 @@ void session_cut(struct session *s, size_t n)
 }
 
 int session_extend(struct session *s, const int32_t *tokens, size_t n, float *all,
-                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err)
+                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+                   struct lar_err *err)
 {
     size_t vocab = s->model->h.vocab;
     int rc = check_tokens(s, tokens, n, err);
     if (rc < 0) return rc;
     if (n > s->ctx - s->n)
-        return lar_fail(err, LAR_ELIMIT, "%zu tokens do not fit: the context has room for %zu, %zu are used",
-                        n, s->ctx, s->n);
+        return lar_fail(err, LAR_ELIMIT,
+                        "%zu tokens do not fit: the context has room for %zu, %zu are used", n,
+                        s->ctx, s->n);
     for (size_t done = 0; done < n;) {
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
@@ -123,7 +130,8 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
         kv_grow(&s->kv, s->n, s->n + take);
         s->has_logits = 0;
         struct work w = s->work;
-        if (all) w.logits = (struct dev_rows){all + done * vocab, vocab}; /* straight to the caller */
+        if (all)
+            w.logits = (struct dev_rows){all + done * vocab, vocab}; /* straight to the caller */
         if ((rc = model_forward(s->model, &w, &b, err)) < 0) {
             back_to(s, s->n, 1);
             return rc;
@@ -141,7 +149,8 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
 }
 
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
-                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err)
+                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+                 struct lar_err *err)
 {
     size_t same = 0;
     int rc = check_tokens(s, tokens, n, err);

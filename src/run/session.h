@@ -18,7 +18,7 @@ struct session {
     struct kv kv;
     struct dev_kv_layer *layout; /* [nlayer] */
     struct work work;
-    float *state;    /* [model->state_floats] of recurrent layers; NULL: none */
+    float *state; /* [model->state_floats] of recurrent layers; NULL: none */
     struct {
         float *state; /* a copy of it after the first n tokens */
         size_t n;
@@ -33,17 +33,19 @@ struct session {
 /* What the device must hold for steps of up to `batch` rows. */
 void session_need(const struct model *m, size_t batch, struct dev_need *need);
 /* pool must be of the model's block size for this kind of memory (model_kv_layout). */
-int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type, size_t ctx, size_t batch,
-                 struct lar_err *err);
+int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type,
+                 size_t ctx, size_t batch, struct lar_err *err);
 void session_close(struct session *s);
 
 /* Appends n tokens; all (may be NULL) gets [n][vocab] logits. progress (may be NULL) is called after each batch. On LAR_ECANCEL what was
  * evaluated stays. */
 int session_extend(struct session *s, const int32_t *tokens, size_t n, float *all,
-                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err);
+                   void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+                   struct lar_err *err);
 /* Makes the timeline these tokens; gives how many were evaluated (at least 1 when n > 0: the last one's logits are wanted). */
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
-                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx, struct lar_err *err);
+                 void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
+                 struct lar_err *err);
 /* Forgets the tokens from position n on. A model with recurrent layers can only go back to where its state was kept (the ends of the last
  * two prompts, or the beginning); the timeline then ends there. */
 void session_cut(struct session *s, size_t n);

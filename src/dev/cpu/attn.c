@@ -14,10 +14,7 @@
 
 #include "dev/cpu/cpu.h"
 
-static size_t round16(size_t n)
-{
-    return (n + 15) & ~(size_t)15;
-}
+static size_t round16(size_t n) { return (n + 15) & ~(size_t)15; }
 
 size_t cpu_attn_scratch(const struct dev_need *need, size_t tile)
 {
@@ -44,7 +41,8 @@ static void write_rows(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin; i < end; i++) {
         size_t pos = (size_t)s->pos + i, at = pos % DEV_KV_BLOCK;
         uint8_t *b = s->block[pos / DEV_KV_BLOCK];
-        const float *k = j->k.p + (s->first + i) * j->k.stride, *v = j->v.p + (s->first + i) * j->v.stride;
+        const float *k = j->k.p + (s->first + i) * j->k.stride,
+                    *v = j->v.p + (s->first + i) * j->v.stride;
         for (size_t h = 0; h < j->a->nkv; h++) {
             store(j->a->hd, k + h * j->a->hd, b + kv->k_at + (h * DEV_KV_BLOCK + at) * kv->k_row);
             store(j->a->hdv, v + h * j->a->hdv, b + kv->v_at + (h * DEV_KV_BLOCK + at) * kv->v_row);
@@ -90,8 +88,8 @@ static struct tile tile_lay(const struct attend_job *j, int thread, size_t rows)
 }
 
 /* Scores of positions base .. base + npos - 1: soft cap, then -inf for what the row may not see, then the online softmax. */
-static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t first_pos, int64_t base,
-                         size_t npos)
+static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t first_pos,
+                         int64_t base, size_t npos)
 {
     size_t group = j->a->nhead / j->a->nkv;
     float cap = j->a->softcap;
@@ -109,7 +107,8 @@ static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t fir
     }
 }
 
-static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, size_t ntok, int thread)
+static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, size_t ntok,
+                        int thread)
 {
     const struct dev_attn *a = j->a;
     const struct dev_kv_layer *kv = j->kv;
@@ -132,11 +131,13 @@ static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, si
         int64_t base = b * DEV_KV_BLOCK;
         size_t npos = last - base + 1 < DEV_KV_BLOCK ? (size_t)(last - base + 1) : DEV_KV_BLOCK;
         const uint8_t *block = j->seq->block[b];
-        kern->qk[kv->type](a->hd, t.rows, t.q, t.hd, npos, block + kv->k_at + head * DEV_KV_BLOCK * kv->k_row,
-                           kv->k_row, t.s, DEV_KV_BLOCK, t.work);
+        kern->qk[kv->type](a->hd, t.rows, t.q, t.hd, npos,
+                           block + kv->k_at + head * DEV_KV_BLOCK * kv->k_row, kv->k_row, t.s,
+                           DEV_KV_BLOCK, t.work);
         tile_softmax(j, &t, first, base, npos);
         kern->pv[kv->type](a->hdv, t.rows, t.s, DEV_KV_BLOCK, npos,
-                           block + kv->v_at + head * DEV_KV_BLOCK * kv->v_row, kv->v_row, t.o, t.hdv, t.work);
+                           block + kv->v_at + head * DEV_KV_BLOCK * kv->v_row, kv->v_row, t.o,
+                           t.hdv, t.work);
     }
     for (size_t r = 0; r < t.rows; r++) {
         float *out = j->out.p + (j->seq->first + tok0 + r / group) * j->out.stride +

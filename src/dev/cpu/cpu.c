@@ -57,10 +57,11 @@ static void rms_rows(void *ctx, size_t begin, size_t end, int thread)
                            j->out.p + i * j->out.stride + h * j->width);
 }
 
-static void cpu_rms(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w,
-                    float eps, struct dev_rows out)
+static void cpu_rms(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width,
+                    const float *w, float eps, struct dev_rows out)
 {
-    struct row_job j = {.c = cpu_of(d), .x = x, .out = out, .heads = heads, .width = width, .w = w, .f = eps};
+    struct row_job j = {
+        .c = cpu_of(d), .x = x, .out = out, .heads = heads, .width = width, .w = w, .f = eps};
     cpu_rows(j.c, n, heads * width, rms_rows, &j);
 }
 
@@ -74,10 +75,17 @@ static void norm_rows(void *ctx, size_t begin, size_t end, int thread)
                             j->out.p + i * j->out.stride + h * j->width);
 }
 
-static void cpu_norm(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width, const float *w,
-                     const float *b, float eps, struct dev_rows out)
+static void cpu_norm(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t width,
+                     const float *w, const float *b, float eps, struct dev_rows out)
 {
-    struct row_job j = {.c = cpu_of(d), .x = x, .out = out, .heads = heads, .width = width, .w = w, .b = b, .f = eps};
+    struct row_job j = {.c = cpu_of(d),
+                        .x = x,
+                        .out = out,
+                        .heads = heads,
+                        .width = width,
+                        .w = w,
+                        .b = b,
+                        .f = eps};
     cpu_rows(j.c, n, heads * width, norm_rows, &j);
 }
 
@@ -93,7 +101,8 @@ static void rope_rows(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-static void cpu_rope(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd, struct dev_angles a)
+static void cpu_rope(struct dev *d, struct dev_rows x, size_t n, size_t heads, size_t hd,
+                     struct dev_angles a)
 {
     struct row_job j = {.c = cpu_of(d), .x = x, .heads = heads, .width = hd, .a = a};
     cpu_rows(j.c, n, heads * hd, rope_rows, &j);
@@ -109,9 +118,12 @@ static void gate_plain(const struct row_job *j, const float *g, const float *u, 
             out[i] = c / (1 + expf(-1.702f * c)) * (v + 1);
             continue;
         }
-        if (j->kind == GATE_RELU2) y = x > 0 ? x * x : 0;
-        else if (x > 0) y = j->par[0] * x * x + j->par[2] * x;
-        else y = (expm1f(x < j->par[3] ? x : j->par[3]) - x) * j->par[1] + j->par[2] * x;
+        if (j->kind == GATE_RELU2)
+            y = x > 0 ? x * x : 0;
+        else if (x > 0)
+            y = j->par[0] * x * x + j->par[2] * x;
+        else
+            y = (expm1f(x < j->par[3] ? x : j->par[3]) - x) * j->par[1] + j->par[2] * x;
         out[i] = u ? y * u[i] : y;
     }
 }
@@ -120,20 +132,25 @@ static void gate_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct row_job *j = ctx;
     const struct kern *k = &j->c->kern;
-    kern_gate_fn *fn = j->kind == GATE_SILU ? k->silu_mul : j->kind == GATE_GELU ? k->gelu_mul : k->gelu_tanh_mul;
+    kern_gate_fn *fn = j->kind == GATE_SILU   ? k->silu_mul
+                       : j->kind == GATE_GELU ? k->gelu_mul
+                                              : k->gelu_tanh_mul;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         const float *g = j->x.p + i * j->x.stride, *u = j->y.p ? j->y.p + i * j->y.stride : NULL;
         float *out = j->out.p + i * j->out.stride;
-        if (j->kind >= GATE_RELU2) gate_plain(j, g, u, out);
-        else fn(j->width, g, u, out);
+        if (j->kind >= GATE_RELU2)
+            gate_plain(j, g, u, out);
+        else
+            fn(j->width, g, u, out);
     }
 }
 
-static void cpu_gate(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g, struct dev_rows u,
-                     size_t n, size_t width, struct dev_rows out)
+static void cpu_gate(struct dev *d, enum dev_gate kind, const float *par, struct dev_rows g,
+                     struct dev_rows u, size_t n, size_t width, struct dev_rows out)
 {
-    struct row_job j = {.c = cpu_of(d), .x = g, .y = u, .out = out, .width = width, .kind = (int)kind, .par = par};
+    struct row_job j = {
+        .c = cpu_of(d), .x = g, .y = u, .out = out, .width = width, .kind = (int)kind, .par = par};
     cpu_rows(j.c, n, width * 4, gate_rows, &j);
 }
 
@@ -145,7 +162,8 @@ static void add_rows(void *ctx, size_t begin, size_t end, int thread)
         j->c->kern.axpy(j->width, j->f, j->x.p + i * j->x.stride, j->y.p + i * j->y.stride);
 }
 
-static void cpu_add(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale, struct dev_rows y)
+static void cpu_add(struct dev *d, struct dev_rows x, size_t n, size_t width, float scale,
+                    struct dev_rows y)
 {
     struct row_job j = {.c = cpu_of(d), .x = x, .y = y, .width = width, .f = scale};
     cpu_rows(j.c, n, width, add_rows, &j);
@@ -191,10 +209,22 @@ static void cpu_close(struct dev *d)
 }
 
 static const struct dev_ops cpu_ops = {
-    .matmul = cpu_matmul, .gather = cpu_gather, .rms = cpu_rms,         .norm = cpu_norm,
-    .rope = cpu_rope,     .gate = cpu_gate,     .add = cpu_add,         .bias = cpu_bias,
-    .scale = cpu_scale,   .softcap = cpu_softcap, .kv_write = cpu_kv_write, .attend = cpu_attend,
-    .conv = cpu_conv,     .mamba2 = cpu_mamba2, .delta = cpu_delta,     .close = cpu_close,
+    .matmul = cpu_matmul,
+    .gather = cpu_gather,
+    .rms = cpu_rms,
+    .norm = cpu_norm,
+    .rope = cpu_rope,
+    .gate = cpu_gate,
+    .add = cpu_add,
+    .bias = cpu_bias,
+    .scale = cpu_scale,
+    .softcap = cpu_softcap,
+    .kv_write = cpu_kv_write,
+    .attend = cpu_attend,
+    .conv = cpu_conv,
+    .mamba2 = cpu_mamba2,
+    .delta = cpu_delta,
+    .close = cpu_close,
 };
 
 int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
@@ -217,10 +247,7 @@ int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
     return 0;
 }
 
-static size_t max_size(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
+static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Query rows of an attention tile: enough that keys converted once serve many, few enough that a tile stays in the cache. */
 static size_t tile_for(const struct dev_need *need)
@@ -233,7 +260,8 @@ static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
 {
     size_t bytes = cpu_attn_scratch(need, tile_for(need));
     for (int t = 0; t < DTYPE_COUNT; t++)
-        if (c->kern.type[t].panel_bytes) bytes = max_size(bytes, c->kern.type[t].panel_bytes(need->k_max));
+        if (c->kern.type[t].panel_bytes)
+            bytes = max_size(bytes, c->kern.type[t].panel_bytes(need->k_max));
     return kern_up64(bytes) + 64;
 }
 
@@ -255,16 +283,19 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
 {
     struct cpu_dev *c = cpu_of(d);
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
-                         max_size(need->hd_max, c->need.hd_max), max_size(need->group_max, c->need.group_max)};
+                         max_size(need->hd_max, c->need.hd_max),
+                         max_size(need->group_max, c->need.group_max)};
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
     if (c->scratch && !memcmp(&n, &c->need, sizeof n)) return 0;
     size_t bytes = scratch_for(c, &n);
     int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;
-    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
+    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++)
+        ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
     if (!ok) {
         mem_free(scratch);
         for (int i = 0; i < ACT_COUNT; i++) mem_free(act[i]);
-        return lar_fail(err, LAR_ENOMEM, "work space for %zu rows of %zu: out of memory", n.batch, n.k_max);
+        return lar_fail(err, LAR_ENOMEM, "work space for %zu rows of %zu: out of memory", n.batch,
+                        n.k_max);
     }
     dev_lock(d);
     mem_free(c->scratch);
@@ -290,12 +321,6 @@ int dev_can(const struct dev *d, enum dtype t)
     return (unsigned)t < DTYPE_COUNT && d->kern->type[t].mul != NULL;
 }
 
-void dev_lock(struct dev *d)
-{
-    pool_lock(d->pool);
-}
+void dev_lock(struct dev *d) { pool_lock(d->pool); }
 
-void dev_unlock(struct dev *d)
-{
-    pool_unlock(d->pool);
-}
+void dev_unlock(struct dev *d) { pool_unlock(d->pool); }

@@ -32,7 +32,8 @@ static void panels(const struct job *j, int i, size_t r0, size_t r1, int thread)
     for (size_t r = r0; r < r1; r += t->panel_rows) {
         size_t nr = r1 - r < t->panel_rows ? r1 - r : t->panel_rows;
         t->pack(w->k, (const uint8_t *)w->data + r * w->stride, w->stride, nr, panel);
-        t->gemm(w->k, panel, nr, j->act[i], j->act_stride[i], j->n, j->out[i].p + r, j->out[i].stride);
+        t->gemm(w->k, panel, nr, j->act[i], j->act_stride[i], j->n, j->out[i].p + r,
+                j->out[i].stride);
     }
 }
 
@@ -68,11 +69,12 @@ static void quant_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct quant_job *q = ctx;
     (void)thread;
-    for (size_t i = begin; i < end; i++) q->fn(q->k, q->x.p + i * q->x.stride, q->to + i * q->stride);
+    for (size_t i = begin; i < end; i++)
+        q->fn(q->k, q->x.p + i * q->x.stride, q->to + i * q->stride);
 }
 
-void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n,
-                const struct dev_rows *out)
+void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x,
+                size_t n, const struct dev_rows *out)
 {
     struct cpu_dev *c = cpu_of(d);
     struct job j = {.c = c, .count = count, .w = w, .out = out, .n = n};

@@ -38,12 +38,13 @@ static void conv_channels(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-void cpu_conv(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq, size_t state_at,
-              struct dev_rows x, struct dev_rows out)
+void cpu_conv(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq, size_t nseq,
+              size_t state_at, struct dev_rows x, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
         struct conv_job j = {c, &seq[i], state_at, x, out};
-        pool_for(d->pool, c->channels, c->channels * seq[i].n < 4096 ? c->channels : 64, conv_channels, &j);
+        pool_for(d->pool, c->channels, c->channels * seq[i].n < 4096 ? c->channels : 64,
+                 conv_channels, &j);
     }
 }
 
@@ -54,10 +55,7 @@ struct scan_job {
     struct dev_rows a, b, c, d, out;
 };
 
-static float softplus(float x)
-{
-    return x > 20 ? x : (float)log1p(exp((double)x));
-}
+static float softplus(float x) { return x > 20 ? x : (float)log1p(exp((double)x)); }
 
 static void mamba2_heads(void *ctx, size_t begin, size_t end, int thread)
 {
@@ -72,7 +70,8 @@ static void mamba2_heads(void *ctx, size_t begin, size_t end, int thread)
             const float *x = j->a.p + row * j->a.stride + h * s->hd;
             const float *b = j->b.p + row * j->b.stride + h / per_group * s->dstate;
             const float *c = j->c.p + row * j->c.stride + h / per_group * s->dstate;
-            float dt = softplus(j->d.p[row * j->d.stride + h] + s->dt_bias[h]), decay = expf(dt * s->a[h]);
+            float dt = softplus(j->d.p[row * j->d.stride + h] + s->dt_bias[h]),
+                  decay = expf(dt * s->a[h]);
             float *out = j->out.p + row * j->out.stride + h * s->hd;
             for (size_t p = 0; p < s->hd; p++) {
                 float *st = state + p * s->dstate, in = dt * x[p], y = 0;
@@ -86,8 +85,9 @@ static void mamba2_heads(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-void cpu_mamba2(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
-                struct dev_rows x, struct dev_rows b, struct dev_rows c, struct dev_rows dt, struct dev_rows out)
+void cpu_mamba2(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq,
+                size_t state_at, struct dev_rows x, struct dev_rows b, struct dev_rows c,
+                struct dev_rows dt, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
         struct scan_job j = {s, &seq[i], state_at, x, b, c, dt, out};
@@ -113,7 +113,8 @@ static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
         size_t g = s->tiled ? h % s->ngroup : h / (s->nhead / s->ngroup);
         for (size_t t = 0; t < j->seq->n; t++) {
             size_t row = j->seq->first + t;
-            const float *q = j->a.p + row * j->a.stride + g * dk, *k = j->b.p + row * j->b.stride + g * dk;
+            const float *q = j->a.p + row * j->a.stride + g * dk,
+                        *k = j->b.p + row * j->b.stride + g * dk;
             const float *v = j->c.p + row * j->c.stride + h * dv, *ab = j->d.p + row * j->d.stride;
             float *out = j->out.p + row * j->out.stride + h * dv;
             float beta = 1 / (1 + expf(-ab[s->nhead + h]));
@@ -121,7 +122,8 @@ static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
             double qn = unit(q, dk) / sqrt((double)dk), kn = unit(k, dk);
             for (size_t b = 0; b < dv; b++) {
                 double answer = 0, y = 0;
-                for (size_t a = 0; a < dk; a++) answer += (double)state[a * dv + b] * (double)decay * (double)k[a] * kn;
+                for (size_t a = 0; a < dk; a++)
+                    answer += (double)state[a * dv + b] * (double)decay * (double)k[a] * kn;
                 double fix = ((double)v[b] - answer) * (double)beta;
                 for (size_t a = 0; a < dk; a++) {
                     double st = (double)state[a * dv + b] * (double)decay + (double)k[a] * kn * fix;
@@ -134,8 +136,9 @@ static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-void cpu_delta(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq, size_t state_at,
-               struct dev_rows q, struct dev_rows k, struct dev_rows v, struct dev_rows ab, struct dev_rows out)
+void cpu_delta(struct dev *d, const struct dev_scan *s, const struct dev_seq *seq, size_t nseq,
+               size_t state_at, struct dev_rows q, struct dev_rows k, struct dev_rows v,
+               struct dev_rows ab, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
         struct scan_job j = {s, &seq[i], state_at, q, k, v, ab, out};
