@@ -34,7 +34,7 @@
 VEC_INLINE void tile_pack(enum vec_kind kind, size_t k, const void *w, size_t wstride, size_t nrow,
                           float *panel)
 {
-    for (size_t at = 0; at < nrow; at += VN) {
+    for (size_t at = 0; at < (nrow + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; at += VN) {
         float *to = panel + at / TILE_ROWS * k * TILE_ROWS + at % TILE_ROWS;
         const unsigned char *row[VN];
         for (size_t r = 0; r < VN; r++) {

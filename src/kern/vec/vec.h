@@ -30,8 +30,17 @@
 #include "kern/kern.h"
 
 #define VEC_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
+/* Tiles are loops over arrays that must become registers. Under a sanitizer every access is a call
+ * or a branch, and they stay loops. */
+#if defined(__clang__) && defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(undefined_behavior_sanitizer)
+#define VEC_UNROLL _Pragma("clang loop unroll(disable)")
+#else
 #define VEC_UNROLL _Pragma("clang loop unroll(full)")
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VEC_UNROLL _Pragma("GCC unroll 1")
 #else
 #define VEC_UNROLL _Pragma("GCC unroll 32")
 #endif
