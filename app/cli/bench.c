@@ -24,6 +24,7 @@ struct bench {
     struct lar_model *m;
     struct lar_session *s;
     struct lar_model_info info;
+    struct lar_limits limits; /* with this number of threads */
     struct idlist tokens; /* what is evaluated: random, the same in every run */
     int written;          /* results so far */
 };
@@ -52,22 +53,52 @@ static double once(struct bench *b, int n, int step, struct lar_err *err)
     return time_ms_since(start);
 }
 
+/* What bounds reading a prompt is arithmetic, what bounds evaluating token by token is memory. */
+static const char *bound(const struct bench *b, const char *test, double tok_s, double *share)
+{
+    if (strcmp(test, "tg") == 0) {
+        *share = tok_s * (double)b->info.token_bytes / (b->limits.read_gbs * 1e9);
+        return "bandwidth";
+    }
+    double gops = b->info.integer ? b->limits.int8_gops : b->limits.f32_gflops;
+    *share = tok_s * 2 * (double)b->info.token_weights / (gops * 1e9);
+    return b->info.integer ? "int8" : "f32";
+}
+
+static void report_limits(struct bench *b)
+{
+    const struct lar_limits *l = &b->limits;
+    if (b->o->json)
+        buf_printf(out(),
+                   "%s{\"test\":\"limits\",\"threads\":%d,\"read_gbs\":%.1f,\"int8_gops\":%.0f,"
+                   "\"f32_gflops\":%.0f}",
+                   b->written++ ? ",\n " : "[", b->info.threads, l->read_gbs, l->int8_gops, l->f32_gflops);
+    else
+        buf_printf(out(),
+                   "limits of this machine, %d thread%s: reads %.1f GB/s, int8 %.0f Gop/s, f32 %.0f GFLOP/s\n",
+                   b->info.threads, b->info.threads == 1 ? "" : "s", l->read_gbs, l->int8_gops, l->f32_gflops);
+    out_flush();
+}
+
 static void report(struct bench *b, const char *test, int n, const double *ms)
 {
     struct buf *w = out();
     int reps = b->o->reps;
     double median = (ms[(reps - 1) / 2] + ms[reps / 2]) / 2, tok_s = n * 1000.0 / median;
-    double spread = (ms[reps - 1] - ms[0]) / median;
+    double spread = (ms[reps - 1] - ms[0]) / median, share;
+    const char *by = bound(b, test, tok_s, &share);
     if (b->o->json) {
         buf_printf(w, "%s{\"test\":\"%s%d\",\"threads\":%d,\"tok_s\":", b->written++ ? ",\n " : "[",
                    test, n, b->info.threads);
         buf_json_num(w, tok_s);
-        buf_printf(w, ",\"spread\":%.3f,\"reps\":%d,\"bound\":null,\"share\":null}", spread, reps);
+        buf_printf(w, ",\"spread\":%.3f,\"reps\":%d,\"bound\":\"%s\",\"share\":%.3f}", spread, reps, by,
+                   share);
     } else {
         if (!b->written++)
-            buf_printf(w, "%-10s %8s %12s %8s\n", "test", "threads", "tokens/s", "spread");
-        buf_printf(w, "%s%-*d %8d %12.1f %7.1f%%\n", test, 10 - (int)strlen(test), n,
-                   b->info.threads, tok_s, spread * 100);
+            buf_printf(w, "%-10s %8s %12s %8s  %s\n", "test", "threads", "tokens/s", "spread",
+                       "share of the limit");
+        buf_printf(w, "%s%-*d %8d %12.1f %7.1f%%  %.0f%% of %s\n", test, 10 - (int)strlen(test), n,
+                   b->info.threads, tok_s, spread * 100, share * 100, by);
     }
     out_flush();
 }
@@ -104,8 +135,10 @@ static int with_threads(struct bench *b, const char *path, int threads, struct l
     if ((e = lar_model_open(&b->m, path, &mo, err)) == 0) {
         lar_model_info(b->m, &b->info);
         if ((e = fill(b, n, err)) == 0 && (e = lar_session_open(&b->s, b->m, &so, err)) == 0 &&
+            (e = lar_machine_limits(b->info.threads, &b->limits, err)) == 0 &&
             (e = measure(b, "pp", b->o->prompt, b->o->prompt, err)) == 0)
             e = measure(b, "tg", b->o->generate, 1, err);
+        if (e == 0) report_limits(b);
     }
     lar_session_close(b->s);
     lar_model_close(b->m);

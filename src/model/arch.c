@@ -104,8 +104,8 @@ static const struct arch families[] = {
     {.name = "ernie4_5", .norm = NORM_RMS, .gate = GATE_SILU},
     /* LFM2: short convolutions; layers with key heads are attention. */
     {.name = "lfm2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV, .embed_norm_is_output = 1},
-    {.name = "lfm2moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV, .embed_norm_is_output = 1,
-     .expert_renorm = 1},
+    {.name = "lfm2moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV,
+     .embed_norm_is_output = 1, .expert_renorm = 1},
     {.name = "granitehybrid", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2, .expert_renorm = 1,
      .setup = granite_hybrid_setup},
     {.name = "falcon-h1", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_BOTH},
