@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_asks.c: the methods of Python's str that only ask: find, count, startswith, isalpha and their kin.
+ * text/template_asks.c: the methods of Python's str that only ask: find, count, startswith, isalpha
+ * and their kin.
  */
 #include "base/utf8.h"
 #include "text/template_char.h"
@@ -10,7 +11,8 @@
 
 /* ---- places ---- */
 
-/* The part of s between the optional start and end, in bytes; 0 when start lies beyond the end of the text or part. */
+/* The part of s between the optional start and end, in bytes; 0 when start lies beyond the end of
+ * the text or part. */
 static int window(struct tpl_run *r, const struct val *a, struct str *part, size_t *first)
 {
     struct tpl_str *s = a[0].u.s;
@@ -20,7 +22,8 @@ static int window(struct tpl_run *r, const struct val *a, struct str *part, size
     if (tpl_step_bytes(r, s->n)) return -1;
     if (a[2].kind == TPL_MISSING) return 1;
     if (a[2].kind != TPL_NONE && tpl_val_index(r, a[2], &start)) return -1;
-    if (a[3].kind != TPL_MISSING && a[3].kind != TPL_NONE && tpl_val_index(r, a[3], &end)) return -1;
+    if (a[3].kind != TPL_MISSING && a[3].kind != TPL_NONE && tpl_val_index(r, a[3], &end))
+        return -1;
     if (end > n) end = n;
     if (end < 0) end = end < -n ? 0 : end + n;
     if (start < 0) start = start < -n ? 0 : start + n;
@@ -57,10 +60,26 @@ static struct val found(struct tpl_run *r, int64_t f, int must)
     return f < 0 && must ? tpl_type_error(r, "substring not found") : tpl_int(f);
 }
 
-struct val tpl_asks_find(ARGS) { (void)raw; return found(r, place(r, a, 0), 0); }
-struct val tpl_asks_rfind(ARGS) { (void)raw; return found(r, place(r, a, 1), 0); }
-struct val tpl_asks_index(ARGS) { (void)raw; return found(r, place(r, a, 0), 1); }
-struct val tpl_asks_rindex(ARGS) { (void)raw; return found(r, place(r, a, 1), 1); }
+struct val tpl_asks_find(ARGS)
+{
+    (void)raw;
+    return found(r, place(r, a, 0), 0);
+}
+struct val tpl_asks_rfind(ARGS)
+{
+    (void)raw;
+    return found(r, place(r, a, 1), 0);
+}
+struct val tpl_asks_index(ARGS)
+{
+    (void)raw;
+    return found(r, place(r, a, 0), 1);
+}
+struct val tpl_asks_rindex(ARGS)
+{
+    (void)raw;
+    return found(r, place(r, a, 1), 1);
+}
 
 struct val tpl_asks_count(ARGS)
 {
@@ -72,7 +91,8 @@ struct val tpl_asks_count(ARGS)
     int in = window(r, a, &part, &first);
     if (in < 1) return in < 0 ? tpl_failed() : tpl_int(0);
     if (!sub.n) return tpl_size(chars_in(part) + 1);
-    for (int64_t f; (f = tpl_str_find(part, sub)) >= 0; n++) part = str_from(part, (size_t)f + sub.n);
+    for (int64_t f; (f = tpl_str_find(part, sub)) >= 0; n++)
+        part = str_from(part, (size_t)f + sub.n);
     return tpl_size(n);
 }
 
@@ -85,18 +105,30 @@ static struct val edge(struct tpl_run *r, const struct val *a, int tail)
     size_t n = is_tuple ? a[1].u.l->n : 1;
     for (size_t i = 0; i < n; i++)
         if (!tpl_is_str(p[i]))
-            return tpl_type_error(r, "%s first arg must be str or a tuple of str, not %s", tail ? "endswith" : "startswith", tpl_val_type(p[i]));
-    if (a[2].kind == TPL_MISSING) part = tpl_view(a[0]);
-    else if ((in = window(r, a, &part, &first)) < 1) return in < 0 ? tpl_failed() : tpl_bool(0);
+            return tpl_type_error(r, "%s first arg must be str or a tuple of str, not %s",
+                                  tail ? "endswith" : "startswith", tpl_val_type(p[i]));
+    if (a[2].kind == TPL_MISSING)
+        part = tpl_view(a[0]);
+    else if ((in = window(r, a, &part, &first)) < 1)
+        return in < 0 ? tpl_failed() : tpl_bool(0);
     for (size_t i = 0; i < n; i++) {
         if (tpl_step_bytes(r, p[i].u.s->n)) return tpl_failed();
-        if (tail ? str_ends(part, tpl_view(p[i])) : str_starts(part, tpl_view(p[i]))) return tpl_bool(1);
+        if (tail ? str_ends(part, tpl_view(p[i])) : str_starts(part, tpl_view(p[i])))
+            return tpl_bool(1);
     }
     return tpl_bool(0);
 }
 
-struct val tpl_asks_startswith(ARGS) { (void)raw; return edge(r, a, 0); }
-struct val tpl_asks_endswith(ARGS) { (void)raw; return edge(r, a, 1); }
+struct val tpl_asks_startswith(ARGS)
+{
+    (void)raw;
+    return edge(r, a, 0);
+}
+struct val tpl_asks_endswith(ARGS)
+{
+    (void)raw;
+    return edge(r, a, 1);
+}
 
 /* ---- kinds of characters ---- */
 
@@ -114,13 +146,41 @@ static struct val all(struct tpl_run *r, struct val v, unsigned flags, int empty
     return tpl_bool(1);
 }
 
-struct val tpl_asks_isalnum(ARGS) { (void)raw; return all(r, a[0], TPL_ALNUM, 0); }
-struct val tpl_asks_isalpha(ARGS) { (void)raw; return all(r, a[0], TPL_ALPHA, 0); }
-struct val tpl_asks_isdecimal(ARGS) { (void)raw; return all(r, a[0], TPL_DECIMAL, 0); }
-struct val tpl_asks_isdigit(ARGS) { (void)raw; return all(r, a[0], TPL_DIGIT, 0); }
-struct val tpl_asks_isnumeric(ARGS) { (void)raw; return all(r, a[0], TPL_NUMERIC, 0); }
-struct val tpl_asks_isprintable(ARGS) { (void)raw; return all(r, a[0], TPL_PRINTABLE, 1); }
-struct val tpl_asks_isspace(ARGS) { (void)raw; return all(r, a[0], TPL_SPACE, 0); }
+struct val tpl_asks_isalnum(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_ALNUM, 0);
+}
+struct val tpl_asks_isalpha(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_ALPHA, 0);
+}
+struct val tpl_asks_isdecimal(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_DECIMAL, 0);
+}
+struct val tpl_asks_isdigit(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_DIGIT, 0);
+}
+struct val tpl_asks_isnumeric(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_NUMERIC, 0);
+}
+struct val tpl_asks_isprintable(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_PRINTABLE, 1);
+}
+struct val tpl_asks_isspace(ARGS)
+{
+    (void)raw;
+    return all(r, a[0], TPL_SPACE, 0);
+}
 
 struct val tpl_asks_isascii(ARGS)
 {
@@ -154,8 +214,16 @@ static struct val only(struct tpl_run *r, struct val v, unsigned want)
     return tpl_bool(some);
 }
 
-struct val tpl_asks_islower(ARGS) { (void)raw; return only(r, a[0], TPL_CHAR_LOWER); }
-struct val tpl_asks_isupper(ARGS) { (void)raw; return only(r, a[0], TPL_CHAR_UPPER); }
+struct val tpl_asks_islower(ARGS)
+{
+    (void)raw;
+    return only(r, a[0], TPL_CHAR_LOWER);
+}
+struct val tpl_asks_isupper(ARGS)
+{
+    (void)raw;
+    return only(r, a[0], TPL_CHAR_UPPER);
+}
 
 struct val tpl_asks_istitle(ARGS)
 {
@@ -167,7 +235,8 @@ struct val tpl_asks_istitle(ARGS)
         uint32_t cp;
         k = utf8_decode(s.p + i, s.n - i, &cp);
         unsigned f = tpl_char_flags(cp);
-        int capital = (f & (TPL_CHAR_UPPER | TPL_CHAR_TITLE)) != 0, small = (f & TPL_CHAR_LOWER) != 0;
+        int capital = (f & (TPL_CHAR_UPPER | TPL_CHAR_TITLE)) != 0,
+            small = (f & TPL_CHAR_LOWER) != 0;
         if ((capital && inside) || (small && !inside)) return tpl_bool(0);
         inside = capital || small;
         some |= inside;

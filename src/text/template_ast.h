@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_ast.h: a compiled template: the tree that the parser makes and the variables' places that
- * template_scope.c adds to it. Immutable once compiled; several threads may render it at once.
+ * text/template_ast.h: a compiled template: the tree that the parser makes and the variables'
+ * places that template_scope.c adds to it. Immutable once compiled; several threads may render it
+ * at once.
  *
- * Jinja compiles to Python, and its rules about who sees which variable are those of the Python functions it
- * generates. So the same units are here: a "function" (the whole template, a block, a macro, a call block, a
- * recursive loop, a loop's filter) has an array of slots; a "scope" (a loop body, a with, a set block ...) is a piece of
- * a function that fills some slots on entry and forgets them on leaving; a place is how many functions outward, and a slot.
+ * Jinja compiles to Python, and its rules about who sees which variable are those of the Python
+ * functions it generates. So the same units are here: a "function" (the whole template, a block, a
+ * macro, a call block, a recursive loop, a loop's filter) has an array of slots; a "scope" (a loop
+ * body, a with, a set block ...) is a piece of a function that fills some slots on entry and
+ * forgets them on leaving; a place is how many functions outward, and a slot.
  */
 #ifndef TEXT_TEMPLATE_AST_H
 #define TEXT_TEMPLATE_AST_H
@@ -14,8 +16,8 @@
 #include "text/template_val.h"
 
 #define TPL_SOURCE_MAX (1 << 20) /* bytes of a template */
-#define TPL_NEST_MAX 100         /* statements in statements, brackets in brackets */
-#define TPL_TREE_MAX 250         /* depth of one expression's tree */
+#define TPL_NEST_MAX   100       /* statements in statements, brackets in brackets */
+#define TPL_TREE_MAX   250       /* depth of one expression's tree */
 
 enum tpl_type {
     /* expressions */
@@ -73,8 +75,8 @@ struct tpl_node {
     uint32_t at;    /* byte in the source */
     struct tpl_node *next;
     union {
-        struct val value;                   /* N_CONST, N_REFUSED */
-        struct str text;                    /* N_TEXT */
+        struct val value; /* N_CONST, N_REFUSED */
+        struct str text;  /* N_TEXT */
         struct {
             uint32_t name;
             struct tpl_place place;
@@ -136,25 +138,26 @@ struct tpl_param {
 
 /* What a statement with a body needs; members by type. */
 struct tpl_body {
-    struct tpl_node *list, *other;    /* the body; FOR: else */
-    struct tpl_node *a, *b, *c;       /* FOR: target, iter, test; WITH: targets in a, values in b; see enum */
-    struct tpl_scope scope;           /* of the body */
-    struct tpl_scope other_scope;     /* FOR: else */
-    struct tpl_scope test_scope;      /* FOR: test */
-    struct tpl_func func;             /* MACRO, CALLBLOCK, GENERATION, BLOCK, FOR recursive */
-    struct tpl_func test_func;        /* FOR with a test */
-    struct tpl_node *test_target;     /* FOR with a test: target with its places in test_func */
-    uint32_t name;                    /* MACRO, BLOCK */
-    struct tpl_param *param;          /* MACRO, CALLBLOCK */
+    struct tpl_node *list, *other; /* the body; FOR: else */
+    struct tpl_node *a, *b,
+        *c;                 /* FOR: target, iter, test; WITH: targets in a, values in b; see enum */
+    struct tpl_scope scope; /* of the body */
+    struct tpl_scope other_scope; /* FOR: else */
+    struct tpl_scope test_scope;  /* FOR: test */
+    struct tpl_func func;         /* MACRO, CALLBLOCK, GENERATION, BLOCK, FOR recursive */
+    struct tpl_func test_func;    /* FOR with a test */
+    struct tpl_node *test_target; /* FOR with a test: target with its places in test_func */
+    uint32_t name;                /* MACRO, BLOCK */
+    struct tpl_param *param;      /* MACRO, CALLBLOCK */
     size_t nparam;
-    int32_t caller, kwargs, varargs;  /* slots of the special variables, -1 unless used */
-    uint32_t loop;                    /* FOR: slot of `loop` */
-    struct tpl_place place;           /* MACRO: where it is stored */
+    int32_t caller, kwargs, varargs; /* slots of the special variables, -1 unless used */
+    uint32_t loop;                   /* FOR: slot of `loop` */
+    struct tpl_place place;          /* MACRO: where it is stored */
     uint8_t recursive, extended, scoped, required, export, explicit_caller;
-    int32_t self, super;              /* BLOCK and root: slots, -1 unless used */
-    struct tpl_export *local;         /* BLOCK scoped: the variables that the derived context gets */
+    int32_t self, super;      /* BLOCK and root: slots, -1 unless used */
+    struct tpl_export *local; /* BLOCK scoped: the variables that the derived context gets */
     size_t nlocal;
-    struct tpl_body *arm;             /* IF: the next elif (a: test, list) */
+    struct tpl_body *arm; /* IF: the next elif (a: test, list) */
 };
 struct tpl_export {
     uint32_t name;
@@ -192,10 +195,12 @@ enum tpl_token {
     T_STRING,
     T_INTEGER,
     T_FLOAT,
+    // clang-format off
     T_ADD, T_SUB, T_MUL, T_DIV, T_FLOORDIV, T_MOD, T_POW, T_TILDE,
     T_EQ, T_NE, T_LT, T_LE, T_GT, T_GE, T_ASSIGN,
     T_DOT, T_COLON, T_PIPE, T_COMMA, T_SEMICOLON,
     T_LPAREN, T_RPAREN, T_LBRACKET, T_RBRACKET, T_LBRACE, T_RBRACE,
+    // clang-format on
     T_BAD, /* an error was raised */
 };
 struct tpl_tok {
@@ -211,15 +216,15 @@ struct tpl_parse {
     struct template *t;
     /* lexer */
     size_t pos;
-    int mode; /* 0 text, else the type of the open tag */
+    int mode;                 /* 0 text, else the type of the open tag */
     char close[TPL_NEST_MAX]; /* brackets to come */
     int nclose;
     int at_tag; /* the text before the tag at pos was given out */
     /* parser */
     struct tpl_tok tok, ahead;
     int looked;
-    int nest; /* of expressions */
-    struct tpl_node here; /* where the parser is: for errors */
+    int nest;                      /* of expressions */
+    struct tpl_node here;          /* where the parser is: for errors */
     struct str open[TPL_NEST_MAX]; /* statements being parsed: for messages */
     int nopen;
 };
@@ -236,8 +241,9 @@ int tpl_parse_template(struct tpl_parse *p);
 int tpl_parse_next(struct tpl_parse *p); /* drop the token */
 int tpl_parse_expect(struct tpl_parse *p, enum tpl_token type);
 int tpl_parse_is(const struct tpl_parse *p, const char *name); /* the token is this name */
-int tpl_parse_skip(struct tpl_parse *p, const char *name);     /* 1 when it was there (and drop it), 0, -1 */
-const struct tpl_tok *tpl_parse_ahead(struct tpl_parse *p);    /* the token after this one */
+/* 1 when it was there (and drop it), 0, -1. */
+int tpl_parse_skip(struct tpl_parse *p, const char *name);
+const struct tpl_tok *tpl_parse_ahead(struct tpl_parse *p); /* the token after this one */
 struct tpl_node *tpl_parse_node(struct tpl_parse *p, int type, uint32_t at);
 uint32_t tpl_parse_intern(struct tpl_parse *p, struct str name); /* UINT32_MAX on failure */
 
@@ -272,12 +278,17 @@ struct tpl_macro {
     struct tpl_act *up; /* the variables around its definition */
     int autoescape;     /* as it was there */
 };
-struct val tpl_invoke_new(struct tpl_run *r, const struct tpl_body *b); /* a macro, defined here and now */
-struct val tpl_invoke_macro(struct tpl_run *r, const struct tpl_macro *m, const struct tpl_args *args);
+/* A macro, defined here and now. */
+struct val tpl_invoke_new(struct tpl_run *r, const struct tpl_body *b);
+struct val tpl_invoke_macro(struct tpl_run *r, const struct tpl_macro *m,
+                            const struct tpl_args *args);
 enum tpl_flow tpl_invoke_generation(struct tpl_run *r, const struct tpl_body *b);
-enum tpl_flow tpl_invoke_block(struct tpl_run *r, const struct tpl_body *b); /* where {% block %} stands */
-struct val tpl_invoke_block_text(struct tpl_run *r, const struct tpl_block_ref *b, const struct tpl_args *args);
+/* Where {% block %} stands. */
+enum tpl_flow tpl_invoke_block(struct tpl_run *r, const struct tpl_body *b);
+struct val tpl_invoke_block_text(struct tpl_run *r, const struct tpl_block_ref *b,
+                                 const struct tpl_args *args);
 enum tpl_flow tpl_invoke_for(struct tpl_run *r, const struct tpl_node *n);
-struct val tpl_invoke_loop(struct tpl_run *r, struct tpl_loop *l, const struct tpl_args *args); /* loop(...) */
+/* Loop(...). */
+struct val tpl_invoke_loop(struct tpl_run *r, struct tpl_loop *l, const struct tpl_args *args);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_attr.c: x.name and x["name"], by the rules of Jinja's sandbox: the dot looks for an attribute first and an
- * item second, the brackets the other way round; names with an underscore and methods that change their object give an
- * undefined value that complains when it is used.
+ * text/template_attr.c: x.name and x["name"], by the rules of Jinja's sandbox: the dot looks for an
+ * attribute first and an item second, the brackets the other way round; names with an underscore
+ * and methods that change their object give an undefined value that complains when it is used.
  */
 #include "text/template_ast.h"
 
@@ -16,17 +16,45 @@ static int is_one_of(struct str name, const char *const *list)
 /* Attributes that exist but that templates may not have. */
 static int is_unsafe(struct val of, struct str name)
 {
-    static const char *const object[] = {"__class__", "__doc__", "__init__", "__new__", "__repr__", "__str__", "__eq__", "__ne__",
-        "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__dir__", "__format__", "__getattribute__", "__setattr__", "__delattr__",
-        "__reduce__", "__reduce_ex__", "__sizeof__", "__subclasshook__", "__init_subclass__", "__getstate__", NULL};
-    static const char *const list[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove", NULL};
+    static const char *const object[] = {"__class__",
+                                         "__doc__",
+                                         "__init__",
+                                         "__new__",
+                                         "__repr__",
+                                         "__str__",
+                                         "__eq__",
+                                         "__ne__",
+                                         "__lt__",
+                                         "__le__",
+                                         "__gt__",
+                                         "__ge__",
+                                         "__hash__",
+                                         "__dir__",
+                                         "__format__",
+                                         "__getattribute__",
+                                         "__setattr__",
+                                         "__delattr__",
+                                         "__reduce__",
+                                         "__reduce_ex__",
+                                         "__sizeof__",
+                                         "__subclasshook__",
+                                         "__init_subclass__",
+                                         "__getstate__",
+                                         NULL};
+    static const char *const list[] = {"append", "clear",  "pop",    "reverse", "insert",
+                                       "sort",   "extend", "remove", NULL};
     static const char *const dict[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
-    static const char *const container[] = {"__len__", "__iter__", "__contains__", "__getitem__", "__setitem__", "__delitem__", "__reversed__", NULL};
+    static const char *const container[] = {"__len__",      "__iter__",    "__contains__",
+                                            "__getitem__",  "__setitem__", "__delitem__",
+                                            "__reversed__", NULL};
     if (name.n && name.p[0] == '_') {
         if (of.kind == TPL_NS) return str_is(name, "__class__");
-        return is_one_of(name, object) || ((tpl_is_seq(of) || of.kind == TPL_DICT || tpl_is_str(of)) && is_one_of(name, container));
+        return is_one_of(name, object) ||
+               ((tpl_is_seq(of) || of.kind == TPL_DICT || tpl_is_str(of)) &&
+                is_one_of(name, container));
     }
-    return (of.kind == TPL_LIST && is_one_of(name, list)) || (of.kind == TPL_DICT && is_one_of(name, dict));
+    return (of.kind == TPL_LIST && is_one_of(name, list)) ||
+           (of.kind == TPL_DICT && is_one_of(name, dict));
 }
 
 static const struct tpl_sig *find(const struct tpl_sig *table, struct str name)
@@ -77,7 +105,8 @@ static struct val number_attr(struct tpl_run *r, struct val of, struct str name)
 
 static struct val macro_attr(struct tpl_run *r, const struct tpl_body *m, struct str name)
 {
-    if (str_is(name, "name")) return m->name == UINT32_MAX ? tpl_none() : tpl_str_view(r, r->t->name[m->name]);
+    if (str_is(name, "name"))
+        return m->name == UINT32_MAX ? tpl_none() : tpl_str_view(r, r->t->name[m->name]);
     if (str_is(name, "catch_kwargs")) return tpl_bool(m->kwargs >= 0);
     if (str_is(name, "catch_varargs")) return tpl_bool(m->varargs >= 0);
     if (str_is(name, "caller")) return tpl_bool(m->caller >= 0);
@@ -96,9 +125,7 @@ static struct val other_attr(struct tpl_run *r, struct val of, struct str name)
 {
     const struct val *found;
     switch (of.kind) {
-    case TPL_NS:
-        found = tpl_dict_str(r, of.u.d, name);
-        return found ? *found : tpl_missing();
+    case TPL_NS: found = tpl_dict_str(r, of.u.d, name); return found ? *found : tpl_missing();
     case TPL_LOOP: return tpl_loop_attr(r, of.u.loop, name);
     case TPL_MACRO: return macro_attr(r, of.u.macro->body, name);
     case TPL_BOOL:
@@ -148,7 +175,9 @@ static struct val index_seq(struct tpl_run *r, struct val of, struct val key)
     if (i < 0) i += (int64_t)n;
     if (i < 0 || (uint64_t)i >= n) return tpl_missing();
     if (tpl_is_seq(of)) return of.u.l->p[i];
-    if (of.kind == TPL_RANGE) return tpl_int((int64_t)((uint64_t)of.u.range->start + (uint64_t)of.u.range->step * (uint64_t)i));
+    if (of.kind == TPL_RANGE)
+        return tpl_int(
+            (int64_t)((uint64_t)of.u.range->start + (uint64_t)of.u.range->step * (uint64_t)i));
     return tpl_str_char(r, of, (size_t)i);
 }
 
@@ -225,7 +254,8 @@ struct val tpl_attr_path(struct tpl_run *r, struct val of, struct val parts, str
     for (size_t i = 0; i < parts.u.l->n && !tpl_bad(of); i++) {
         if (tpl_step(r, 1)) return tpl_failed();
         of = tpl_attr_item(r, of, parts.u.l->p[i]);
-        if (of.kind == TPL_UNDEF && otherwise.kind != TPL_MISSING && otherwise.kind != TPL_NONE) of = otherwise;
+        if (of.kind == TPL_UNDEF && otherwise.kind != TPL_MISSING && otherwise.kind != TPL_NONE)
+            of = otherwise;
     }
     return of;
 }

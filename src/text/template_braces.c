@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_braces.c: "{} {name!r:>{width}}".format(...), with attributes and items looked up by the sandbox's rules.
+ * text/template_braces.c: "{} {name!r:>{width}}".format(...), with attributes and items looked up
+ * by the sandbox's rules.
  */
 #include "text/template_val.h"
 
@@ -36,14 +37,17 @@ static struct val first(struct call *c, struct str name)
             struct val n = tpl_num_parse_int(r, name, 10);
             if (tpl_bad(n)) return n;
             i = n.kind == TPL_INT ? (size_t)n.u.i : SIZE_MAX;
-            if (c->count) return tpl_type_error(r, "cannot switch from automatic field numbering to manual");
+            if (c->count)
+                return tpl_type_error(r, "cannot switch from automatic field numbering to manual");
             c->manual = 1;
         } else {
-            if (c->manual) return tpl_type_error(r, "cannot switch from manual field numbering to automatic");
+            if (c->manual)
+                return tpl_type_error(r, "cannot switch from manual field numbering to automatic");
             c->count++;
         }
         if (c->map.kind != TPL_MISSING || i >= c->args->npos)
-            return tpl_type_error(r, "replacement index %zu out of range for positional args tuple", i);
+            return tpl_type_error(r, "replacement index %zu out of range for positional args tuple",
+                                  i);
         return c->args->pos[i];
     }
     if (c->map.kind == TPL_DICT) {
@@ -67,7 +71,8 @@ static struct val look_up(struct call *c, struct str s)
         size_t from = i;
         while (i < s.n && (kind == '[' ? s.p[i] != ']' : s.p[i] != '.' && s.p[i] != '[')) i++;
         struct str part = {s.p + from, i - from};
-        if ((kind != '.' && kind != '[') || !part.n) return tpl_type_error(c->r, "empty attribute in format string");
+        if ((kind != '.' && kind != '[') || !part.n)
+            return tpl_type_error(c->r, "empty attribute in format string");
         if (kind == '[') {
             if (i++ >= s.n) return tpl_type_error(c->r, "missing ']' in format string");
             struct val key = index_val(c, part);
@@ -85,7 +90,8 @@ static struct val converted(struct call *c, struct val v, char how)
     struct tpl_run *r = c->r;
     size_t begin = tpl_begin(r);
     if (how == 's') return tpl_repr_str(r, v);
-    if (how != 'r' && how != 'a') return tpl_type_error(r, "unknown conversion specifier '%c'", how);
+    if (how != 'r' && how != 'a')
+        return tpl_type_error(r, "unknown conversion specifier '%c'", how);
     if (tpl_repr_to(r, &r->work, v, 1) && !r->work.failed) return tpl_failed();
     v = tpl_end(r, begin);
     if (how == 'r' || tpl_bad(v)) return v;
@@ -107,10 +113,12 @@ static int field(struct call *c, struct str s, int depth)
     }
     struct str name = {s.p, end}, spec = {s.p + s.n, 0};
     if (end < s.n && s.p[end] == '!') {
-        if (end + 1 >= s.n) return tpl_type_error(r, "end of string while looking for conversion specifier"), -1;
+        if (end + 1 >= s.n)
+            return tpl_type_error(r, "end of string while looking for conversion specifier"), -1;
         how = s.p[end + 1];
         end += 2;
-        if (end < s.n && s.p[end] != ':') return tpl_type_error(r, "expected ':' after conversion specifier"), -1;
+        if (end < s.n && s.p[end] != ':')
+            return tpl_type_error(r, "expected ':' after conversion specifier"), -1;
     }
     if (end < s.n) spec = str_from(s, end + 1);
     struct val v = look_up(c, name);
@@ -153,9 +161,12 @@ static int expand(struct call *c, struct str s, int depth)
         size_t from = i;
         int open = 1, bracket = 0;
         for (; i < s.n && open; i++) {
-            if (s.p[i] == '[' && open == 1) bracket = 1;
-            else if (s.p[i] == ']') bracket = 0;
-            else if (!bracket) open += (s.p[i] == '{') - (s.p[i] == '}');
+            if (s.p[i] == '[' && open == 1)
+                bracket = 1;
+            else if (s.p[i] == ']')
+                bracket = 0;
+            else if (!bracket)
+                open += (s.p[i] == '{') - (s.p[i] == '}');
         }
         if (open) return tpl_type_error(r, "expected '}' before end of string"), -1;
         if (tpl_step(r, 1) || field(c, (struct str){s.p + from, i - 1 - from}, depth)) return -1;
@@ -163,11 +174,13 @@ static int expand(struct call *c, struct str s, int depth)
     return 0;
 }
 
-struct val tpl_braces(struct tpl_run *r, struct val fmt, const struct tpl_args *args, struct val map)
+struct val tpl_braces(struct tpl_run *r, struct val fmt, const struct tpl_args *args,
+                      struct val map)
 {
     struct call c = {.r = r, .args = args, .map = map, .escape = fmt.markup};
     size_t begin = tpl_begin(r);
-    if (tpl_step_bytes(r, fmt.u.s->n) || (expand(&c, tpl_view(fmt), 0) && !r->work.failed)) return tpl_failed();
+    if (tpl_step_bytes(r, fmt.u.s->n) || (expand(&c, tpl_view(fmt), 0) && !r->work.failed))
+        return tpl_failed();
     struct val v = tpl_end(r, begin);
     v.markup = fmt.markup;
     return v;

@@ -17,7 +17,8 @@ static struct str param(const char *list, size_t i)
     return (struct str){list, strcspn(list, " ")};
 }
 
-static int bind(struct tpl_run *r, const struct tpl_sig *sig, const struct tpl_args *args, struct val *out, size_t n)
+static int bind(struct tpl_run *r, const struct tpl_sig *sig, const struct tpl_args *args,
+                struct val *out, size_t n)
 {
     if (args->npos > n) {
         tpl_type_error(r, "%s() takes %zu arguments, got %zu", sig->name, n, args->npos);
@@ -26,13 +27,17 @@ static int bind(struct tpl_run *r, const struct tpl_sig *sig, const struct tpl_a
     for (size_t i = 0; i < args->npos; i++) out[i] = args->pos[i];
     for (size_t k = 0; k < args->nkw; k++) {
         size_t i = 0;
-        while (i < n && !(param(sig->params, i).p[0] != '_' && str_eq(param(sig->params, i), args->kw[k].name))) i++;
+        while (i < n && !(param(sig->params, i).p[0] != '_' &&
+                          str_eq(param(sig->params, i), args->kw[k].name)))
+            i++;
         if (i == n) {
-            tpl_type_error(r, "%s() got an unexpected keyword argument '%.*s'", sig->name, STR_ARG(args->kw[k].name));
+            tpl_type_error(r, "%s() got an unexpected keyword argument '%.*s'", sig->name,
+                           STR_ARG(args->kw[k].name));
             return -1;
         }
         if (out[i].kind != TPL_MISSING) {
-            tpl_type_error(r, "%s() got two values for '%.*s'", sig->name, STR_ARG(args->kw[k].name));
+            tpl_type_error(r, "%s() got two values for '%.*s'", sig->name,
+                           STR_ARG(args->kw[k].name));
             return -1;
         }
         out[i] = args->kw[k].v;
@@ -45,7 +50,8 @@ static int bind(struct tpl_run *r, const struct tpl_sig *sig, const struct tpl_a
     return 0;
 }
 
-struct val tpl_call_sig(struct tpl_run *r, const struct tpl_sig *sig, struct val self, const struct tpl_args *args)
+struct val tpl_call_sig(struct tpl_run *r, const struct tpl_sig *sig, struct val self,
+                        const struct tpl_args *args)
 {
     struct val a[1 + TPL_PARAMS_MAX] = {self};
     size_t n = 0;
@@ -90,7 +96,8 @@ static struct val fn_range(ARGS)
     int64_t v[3] = {0, 0, 1};
     (void)a;
     if (raw->nkw) return tpl_type_error(r, "range() takes no keyword arguments");
-    if (raw->npos < 1 || raw->npos > 3) return tpl_type_error(r, "range expected 1 to 3 arguments, got %zu", raw->npos);
+    if (raw->npos < 1 || raw->npos > 3)
+        return tpl_type_error(r, "range expected 1 to 3 arguments, got %zu", raw->npos);
     for (size_t i = 0; i < raw->npos; i++)
         if (tpl_val_index(r, raw->pos[i], &v[raw->npos == 1 ? 1 : i])) return tpl_failed();
     if (v[2] == 0) return tpl_type_error(r, "range() arg 3 must not be zero");
@@ -104,7 +111,11 @@ static struct val fn_range(ARGS)
     return (struct val){.kind = TPL_RANGE, .u.range = g};
 }
 
-static struct val fn_dict(ARGS) { (void)a; return tpl_dict_make(r, raw); }
+static struct val fn_dict(ARGS)
+{
+    (void)a;
+    return tpl_dict_make(r, raw);
+}
 
 static struct val fn_namespace(ARGS)
 {
@@ -158,7 +169,8 @@ static struct val fn_raise_exception(ARGS)
 static struct val fn_strftime_now(ARGS)
 {
     (void)raw;
-    if (!tpl_is_str(a[1])) return tpl_type_error(r, "strftime() argument 1 must be str, not %s", tpl_val_type(a[1]));
+    if (!tpl_is_str(a[1]))
+        return tpl_type_error(r, "strftime() argument 1 must be str, not %s", tpl_val_type(a[1]));
     return tpl_time_format(r, tpl_view(a[1]), r->now);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_dict.c: dicts: entries in the order of insertion, and from nine on a hash table beside them. Nothing is
- * ever removed. Only namespaces and dicts still being built are written to.
+ * text/template_dict.c: dicts: entries in the order of insertion, and from nine on a hash table
+ * beside them. Nothing is ever removed. Only namespaces and dicts still being built are written to.
  */
 #include "text/template_val.h"
 
@@ -19,7 +19,8 @@ static int key_eq(struct tpl_run *r, struct val a, struct val b)
     return tpl_val_same(a, b) ? 1 : tpl_val_eq(r, a, b);
 }
 
-/* The entry of a key: index + 1, 0 when absent, -1 on failure. *h is the key's hash when there is a table. */
+/* The entry of a key: index + 1, 0 when absent, -1 on failure. *h is the key's hash when there is a
+ * table. */
 static int64_t find(struct tpl_run *r, const struct tpl_dict *d, struct val k, uint32_t h)
 {
     if (!d->slot) {
@@ -120,7 +121,8 @@ static int update(struct tpl_run *r, struct tpl_dict *d, struct val from)
     int got;
     if (!it) return -1;
     while ((got = tpl_iter_next(r, it, &x)) == 1) {
-        struct val pair = tpl_iter_can(x) ? tpl_list_from(r, TPL_TUPLE, x) : tpl_type_error(r, "a dict's items must be pairs");
+        struct val pair = tpl_iter_can(x) ? tpl_list_from(r, TPL_TUPLE, x)
+                                          : tpl_type_error(r, "a dict's items must be pairs");
         if (tpl_bad(pair)) return -1;
         if (pair.u.l->n != 2) {
             tpl_type_error(r, "a dict's item has length %zu; 2 is required", pair.u.l->n);
@@ -135,7 +137,8 @@ struct val tpl_dict_make(struct tpl_run *r, const struct tpl_args *args)
 {
     struct val d = tpl_dict_new(r);
     if (tpl_bad(d)) return d;
-    if (args->npos > 1) return tpl_type_error(r, "dict expected at most 1 argument, got %zu", args->npos);
+    if (args->npos > 1)
+        return tpl_type_error(r, "dict expected at most 1 argument, got %zu", args->npos);
     if (args->npos && update(r, d.u.d, args->pos[0])) return tpl_failed();
     for (size_t i = 0; i < args->nkw; i++) {
         struct val k = tpl_str_view(r, args->kw[i].name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_eval.c: the value of an expression. A walk over the tree; each node costs a step, and nesting counts as
- * depth. The cases are functions of their own so that one level of recursion stays small on the C stack.
+ * text/template_eval.c: the value of an expression. A walk over the tree; each node costs a step,
+ * and nesting counts as depth. The cases are functions of their own so that one level of recursion
+ * stays small on the C stack.
  */
 #include "text/template_ast.h"
 
@@ -69,7 +70,8 @@ static struct val slice(struct tpl_run *r, const struct tpl_node *n)
     }
     r->at = n;
     if (n->op) { /* see constant() in template_parse.c */
-        int can = of.kind == TPL_STR || of.kind == TPL_BYTES || tpl_is_seq(of) || of.kind == TPL_RANGE || of.kind == TPL_UNDEF;
+        int can = of.kind == TPL_STR || of.kind == TPL_BYTES || tpl_is_seq(of) ||
+                  of.kind == TPL_RANGE || of.kind == TPL_UNDEF;
         for (int i = 0; i < 3; i++) can &= bound[i].kind == TPL_NONE || tpl_is_integer(bound[i]);
         if (!can) return tpl_val_undef(r, "%s has no such slice", tpl_val_type(of));
     }
@@ -97,7 +99,10 @@ static int star_kwargs(struct tpl_run *r, const struct tpl_node *n, struct tpl_a
 {
     struct val x = tpl_eval(r, n);
     if (tpl_bad(x)) return -1;
-    if (x.kind != TPL_DICT) return tpl_type_error(r, "the argument after ** must be a mapping, not %s", tpl_val_type(x)), -1;
+    if (x.kind != TPL_DICT)
+        return tpl_type_error(r, "the argument after ** must be a mapping, not %s",
+                              tpl_val_type(x)),
+               -1;
     struct tpl_kw *kw = tpl_array(r, out->nkw + x.u.d->n + 1, sizeof *kw);
     if (!kw || tpl_step(r, x.u.d->n)) return -1;
     if (out->nkw) memcpy(kw, out->kw, out->nkw * sizeof *kw);
@@ -105,7 +110,8 @@ static int star_kwargs(struct tpl_run *r, const struct tpl_node *n, struct tpl_a
         struct val k = x.u.d->e[i].k;
         if (!tpl_is_str(k)) return tpl_type_error(r, "keywords must be strings"), -1;
         for (size_t j = 0; j < out->nkw; j++)
-            if (str_eq(kw[j].name, tpl_view(k))) return tpl_type_error(r, "two values for one keyword argument"), -1;
+            if (str_eq(kw[j].name, tpl_view(k)))
+                return tpl_type_error(r, "two values for one keyword argument"), -1;
         kw[out->nkw + i] = (struct tpl_kw){tpl_view(k), x.u.d->e[i].v};
     }
     out->kw = kw;
@@ -114,7 +120,8 @@ static int star_kwargs(struct tpl_run *r, const struct tpl_node *n, struct tpl_a
 }
 
 /* The arguments into arena memory; caller: one more keyword, unless TPL_MISSING. */
-static int arguments(struct tpl_run *r, const struct tpl_call_args *ca, struct val caller, struct tpl_args *out)
+static int arguments(struct tpl_run *r, const struct tpl_call_args *ca, struct val caller,
+                     struct tpl_args *out)
 {
     size_t nkw = ca->nkw + (caller.kind != TPL_MISSING), i = 0;
     *out = (struct tpl_args){.npos = ca->npos};
@@ -156,7 +163,8 @@ static struct val filter(struct tpl_run *r, const struct tpl_node *n)
     if (tpl_bad(of) || arguments(r, n->u.call.args, tpl_missing(), &args)) return tpl_failed();
     r->at = n;
     if (n->u.call.sig) return tpl_call_sig(r, n->u.call.sig, of, &args);
-    return tpl_type_error(r, "no %s named '%.*s'", n->type == N_TEST ? "test" : "filter", STR_ARG(n->u.call.name));
+    return tpl_type_error(r, "no %s named '%.*s'", n->type == N_TEST ? "test" : "filter",
+                          STR_ARG(n->u.call.name));
 }
 
 /* ---- operators ---- */
@@ -177,7 +185,8 @@ static struct val logic(struct tpl_run *r, const struct tpl_node *n)
     if (n->type != N_COND) return is == (n->type == N_OR) ? v : tpl_eval(r, n->u.op4.b);
     if (is) return tpl_eval(r, n->u.op4.b);
     if (n->u.op4.c) return tpl_eval(r, n->u.op4.c);
-    return tpl_val_undef(r, "the inline if-expression evaluated to false and no else section was defined");
+    return tpl_val_undef(
+        r, "the inline if-expression evaluated to false and no else section was defined");
 }
 
 static struct val binary(struct tpl_run *r, const struct tpl_node *n)
@@ -204,7 +213,8 @@ static struct val concat(struct tpl_run *r, const struct tpl_node *n)
     if (tpl_bad(parts)) return parts;
     struct tpl_list *l = parts.u.l;
     r->at = n;
-    for (size_t i = 0; r->autoescape && i < l->n; i++) markup |= tpl_is_str(l->p[i]) && l->p[i].markup;
+    for (size_t i = 0; r->autoescape && i < l->n; i++)
+        markup |= tpl_is_str(l->p[i]) && l->p[i].markup;
     for (size_t i = 0; i < l->n; i++) {
         struct val x = markup ? tpl_str_escape(r, l->p[i]) : tpl_repr_str(r, l->p[i]);
         v = tpl_bad(x) || i == 0 ? x : tpl_str_concat(r, v, x);
@@ -216,7 +226,8 @@ static struct val concat(struct tpl_run *r, const struct tpl_node *n)
 
 static int compare_one(struct tpl_run *r, int op, struct val a, struct val b)
 {
-    static const char *const order[] = {[TPL_LT] = "<", [TPL_LE] = "<=", [TPL_GT] = ">", [TPL_GE] = ">="};
+    static const char *const order[] = {
+        [TPL_LT] = "<", [TPL_LE] = "<=", [TPL_GT] = ">", [TPL_GE] = ">="};
     int is;
     switch (op) {
     case TPL_EQ: return tpl_val_eq(r, a, b);

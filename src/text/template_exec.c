@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_exec.c: statements. Text goes to r->dst; what captures it ({% set %} with a body, {% filter %}, macros)
- * points r->dst at the stack of texts in the making for as long as it runs.
+ * text/template_exec.c: statements. Text goes to r->dst; what captures it ({% set %} with a body,
+ * {% filter %}, macros) points r->dst at the stack of texts in the making for as long as it runs.
  */
 #include "text/template_ast.h"
 
-static enum tpl_flow done(int failed)
-{
-    return failed ? TPL_STOP : TPL_ON;
-}
+static enum tpl_flow done(int failed) { return failed ? TPL_STOP : TPL_ON; }
 
 /* ---- variables ---- */
 
@@ -20,7 +17,8 @@ void tpl_exec_enter(struct tpl_run *r, const struct tpl_scope *s)
         const struct tpl_ctx *ctx = r->act->ctx;
         switch (l->how) {
         case TPL_LOAD_RESOLVE:
-            slot[l->slot] = ctx->vars[l->name].kind != TPL_MISSING ? ctx->vars[l->name] : ctx->parent[l->name];
+            slot[l->slot] =
+                ctx->vars[l->name].kind != TPL_MISSING ? ctx->vars[l->name] : ctx->parent[l->name];
             break;
         case TPL_LOAD_ALIAS: slot[l->slot] = *tpl_eval_place(r, l->place); break;
         case TPL_LOAD_UNDEFINED: slot[l->slot] = tpl_missing(); break;
@@ -63,16 +61,20 @@ static int unpack(struct tpl_run *r, const struct tpl_node *target, struct val v
     struct val x;
     size_t n = 0;
     int got = 1;
-    if (!tpl_iter_can(v)) return tpl_type_error(r, "cannot unpack non-iterable %s object", tpl_val_type(v)), -1;
+    if (!tpl_iter_can(v))
+        return tpl_type_error(r, "cannot unpack non-iterable %s object", tpl_val_type(v)), -1;
     struct val parts = tpl_list_new(r, TPL_LIST, target->u.seq.n);
     if (tpl_bad(parts) || !(it = tpl_iter_open(r, v, &mem))) return -1;
     while ((got = tpl_iter_next(r, it, &x)) == 1) {
-        if (n == target->u.seq.n) return tpl_type_error(r, "too many values to unpack (expected %zu)", n), -1;
+        if (n == target->u.seq.n)
+            return tpl_type_error(r, "too many values to unpack (expected %zu)", n), -1;
         parts.u.l->p[n++] = x;
     }
     if (got < 0) return -1;
     if (n < target->u.seq.n)
-        return tpl_type_error(r, "not enough values to unpack (expected %zu, got %zu)", target->u.seq.n, n), -1;
+        return tpl_type_error(r, "not enough values to unpack (expected %zu, got %zu)",
+                              target->u.seq.n, n),
+               -1;
     n = 0;
     for (const struct tpl_node *e = target->u.seq.list; e; e = e->next)
         if (tpl_exec_assign(r, e, parts.u.l->p[n++])) return -1;
@@ -90,7 +92,8 @@ int tpl_exec_assign(struct tpl_run *r, const struct tpl_node *target, struct val
     case N_NSREF:
         place = tpl_eval_place(r, target->u.var.place);
         r->at = target;
-        if (place->kind != TPL_NS) return tpl_type_error(r, "cannot assign attribute on non-namespace object"), -1;
+        if (place->kind != TPL_NS)
+            return tpl_type_error(r, "cannot assign attribute on non-namespace object"), -1;
         return tpl_dict_set(r, place->u.d, target->u.var.attr, v);
     default: return unpack(r, target, v);
     }
@@ -103,7 +106,8 @@ static int check_namespaces(struct tpl_run *r, const struct tpl_node *target)
         r->at = target;
         return tpl_type_error(r, "cannot assign attribute on non-namespace object"), -1;
     }
-    for (const struct tpl_node *e = target->type == N_TUPLE ? target->u.seq.list : NULL; e; e = e->next)
+    for (const struct tpl_node *e = target->type == N_TUPLE ? target->u.seq.list : NULL; e;
+         e = e->next)
         if (check_namespaces(r, e)) return -1;
     return 0;
 }
@@ -255,7 +259,8 @@ static enum tpl_flow call_block(struct tpl_run *r, const struct tpl_node *n)
 static enum tpl_flow refused(struct tpl_run *r, const struct tpl_node *n)
 {
     r->at = n;
-    tpl_fail(r, LAR_EUNSUPPORTED, "{%% %.*s %%}: there are no other templates to load", STR_ARG(tpl_view(n->u.value)));
+    tpl_fail(r, LAR_EUNSUPPORTED, "{%% %.*s %%}: there are no other templates to load",
+             STR_ARG(tpl_view(n->u.value)));
     return TPL_STOP;
 }
 
@@ -286,7 +291,8 @@ enum tpl_flow tpl_exec(struct tpl_run *r, const struct tpl_node *list)
     enum tpl_flow flow = TPL_ON;
     if (!list) return flow;
     if (tpl_enter(r)) return TPL_STOP;
-    for (; list && flow == TPL_ON; list = list->next) flow = tpl_step(r, 1) ? TPL_STOP : one(r, list);
+    for (; list && flow == TPL_ON; list = list->next)
+        flow = tpl_step(r, 1) ? TPL_STOP : one(r, list);
     tpl_leave(r);
     return flow;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_expr.c: expressions. One function a level of binding, weakest first: `x if y else z`, or, and, not,
- * comparisons, + -, ~, * / // %, **, unary minus, then calls, subscripts, filters and tests. Jinja's levels, which are not
- * Python's: ** binds to the left, unary minus binds tighter than ** and than a filter.
+ * text/template_expr.c: expressions. One function a level of binding, weakest first: `x if y else
+ * z`, or, and, not, comparisons, + -, ~, * / // %, **, unary minus, then calls, subscripts, filters
+ * and tests. Jinja's levels, which are not Python's: ** binds to the left, unary minus binds
+ * tighter than ** and than a filter.
  */
 #include "text/template_ast.h"
 
@@ -12,7 +13,8 @@ static struct tpl_node *parse_or(struct tpl_parse *p);
 
 static int enter(struct tpl_parse *p)
 {
-    if (p->nest >= TPL_TREE_MAX) return tpl_parse_fail(p, p->tok.at, "an expression nested too deeply");
+    if (p->nest >= TPL_TREE_MAX)
+        return tpl_parse_fail(p, p->tok.at, "an expression nested too deeply");
     p->nest++;
     return 0;
 }
@@ -26,7 +28,8 @@ static int under(struct tpl_parse *p, struct tpl_node *n, const struct tpl_node 
     return 0;
 }
 
-static struct tpl_node *op(struct tpl_parse *p, int type, int what, uint32_t at, struct tpl_node *a, struct tpl_node *b)
+static struct tpl_node *op(struct tpl_parse *p, int type, int what, uint32_t at, struct tpl_node *a,
+                           struct tpl_node *b)
 {
     struct tpl_node *n = a && b ? tpl_parse_node(p, type, at) : NULL;
     if (!n || under(p, n, a) || under(p, n, b)) return NULL;
@@ -45,7 +48,8 @@ static struct tpl_node *unary(struct tpl_parse *p, int type, uint32_t at, struct
 
 /* ---- lists ---- */
 
-/* Elements up to the closing bracket, commas between; the last comma may stand alone. pairs: key: value. */
+/* Elements up to the closing bracket, commas between; the last comma may stand alone. pairs: key:
+ * value. */
 static struct tpl_node *elements(struct tpl_parse *p, int type, enum tpl_token close, int pairs)
 {
     struct tpl_node *n = tpl_parse_node(p, type, p->tok.at), **tail, *e;
@@ -74,7 +78,8 @@ static int tuple_ends(const struct tpl_parse *p, const char *end)
 
 enum tuple_how { EXPRESSIONS, NO_CONDITION, SIMPLE, SIMPLE_NS };
 
-/* One expression, or several with commas between: a tuple. parens: nothing at all is a tuple as well. */
+/* One expression, or several with commas between: a tuple. parens: nothing at all is a tuple as
+ * well. */
 static struct tpl_node *tuple(struct tpl_parse *p, enum tuple_how how, const char *end, int parens)
 {
     struct tpl_node *n = tpl_parse_node(p, N_TUPLE, p->tok.at), *e = NULL, **tail;
@@ -126,8 +131,8 @@ struct tpl_node *tpl_expr_target(struct tpl_parse *p, const char *end, int ns)
 
 static int constant_name(struct str s)
 {
-    return str_is(s, "true") || str_is(s, "false") || str_is(s, "none") || str_is(s, "True") || str_is(s, "False") ||
-           str_is(s, "None");
+    return str_is(s, "true") || str_is(s, "false") || str_is(s, "none") || str_is(s, "True") ||
+           str_is(s, "False") || str_is(s, "None");
 }
 
 static struct tpl_node *name_node(struct tpl_parse *p, const struct tpl_tok *tok)
@@ -141,7 +146,8 @@ struct tpl_node *tpl_expr_name_target(struct tpl_parse *p)
 {
     struct tpl_tok tok = p->tok;
     if (tpl_parse_expect(p, T_NAME)) return NULL;
-    if (constant_name(tok.text)) return tpl_parse_fail(p, tok.at, "this cannot be assigned to"), NULL;
+    if (constant_name(tok.text))
+        return tpl_parse_fail(p, tok.at, "this cannot be assigned to"), NULL;
     struct tpl_node *n = name_node(p, &tok);
     if (n) n->store = 1;
     return n;
@@ -179,7 +185,8 @@ static struct tpl_node *name(struct tpl_parse *p, int ns)
     struct tpl_tok tok = p->tok;
     char c = tok.text.p[0] | 32;
     if (tpl_parse_next(p)) return NULL;
-    if (constant_name(tok.text)) return constant(p, tok.at, c == 'n' ? tpl_none() : tpl_bool(c == 't'));
+    if (constant_name(tok.text))
+        return constant(p, tok.at, c == 'n' ? tpl_none() : tpl_bool(c == 't'));
     struct tpl_node *n = name_node(p, &tok);
     if (!n || !ns || p->tok.type != T_DOT) return n;
     if (tpl_parse_next(p)) return NULL;
@@ -205,9 +212,7 @@ static struct tpl_node *primary(struct tpl_parse *p, int ns)
         return n && !tpl_parse_expect(p, T_RPAREN) ? n : NULL;
     case T_LBRACKET: return elements(p, N_LIST, T_RBRACKET, 0);
     case T_LBRACE: return elements(p, N_DICT, T_RBRACE, 1);
-    default:
-        tpl_parse_fail(p, tok.at, "unexpected %s", tpl_lex_describe(tok.type));
-        return NULL;
+    default: tpl_parse_fail(p, tok.at, "unexpected %s", tpl_lex_describe(tok.type)); return NULL;
     }
 }
 
@@ -217,7 +222,8 @@ static int named_arg(struct tpl_parse *p, struct tpl_call_args *ca, struct tpl_n
 {
     struct tpl_named_arg arg = {p->tok.text, NULL}, *more;
     for (size_t i = 0; i < ca->nkw; i++)
-        if (str_eq(ca->kw[i].name, arg.name)) return tpl_parse_fail(p, p->tok.at, "a keyword argument given twice");
+        if (str_eq(ca->kw[i].name, arg.name))
+            return tpl_parse_fail(p, p->tok.at, "a keyword argument given twice");
     if (tpl_parse_next(p) || tpl_parse_next(p)) return -1;
     arg.value = tpl_expr(p, 1);
     if (under(p, n, arg.value)) return -1;
@@ -244,7 +250,8 @@ static struct tpl_call_args *call_args(struct tpl_parse *p, struct tpl_node *n)
         if (!first && tpl_parse_expect(p, T_COMMA)) return NULL;
         if (!first && p->tok.type == T_RPAREN) break;
         int star = p->tok.type == T_MUL ? 1 : p->tok.type == T_POW ? 2 : 0;
-        if (ca->star2 || (ca->star && star == 1)) return tpl_parse_fail(p, p->tok.at, "%s", bad), NULL;
+        if (ca->star2 || (ca->star && star == 1))
+            return tpl_parse_fail(p, p->tok.at, "%s", bad), NULL;
         if (star) {
             if (tpl_parse_next(p)) return NULL;
             e = tpl_expr(p, 1);
@@ -313,7 +320,8 @@ static struct tpl_node *brackets(struct tpl_parse *p, struct tpl_node *of)
         e = subscribed(p, &slice, n);
         if (!e) return NULL;
         *tail = e;
-        if (++list->u.seq.n > 1 && slice) return tpl_parse_fail(p, n->at, "a slice cannot be part of a tuple"), NULL;
+        if (++list->u.seq.n > 1 && slice)
+            return tpl_parse_fail(p, n->at, "a slice cannot be part of a tuple"), NULL;
     }
     if (tpl_parse_next(p)) return NULL;
     if (slice) return n->next = NULL, n;
@@ -345,10 +353,14 @@ static struct tpl_node *dot(struct tpl_parse *p, struct tpl_node *of)
 static struct tpl_node *postfix(struct tpl_parse *p, struct tpl_node *of)
 {
     while (of) {
-        if (p->tok.type == T_DOT) of = dot(p, of);
-        else if (p->tok.type == T_LBRACKET) of = brackets(p, of);
-        else if (p->tok.type == T_LPAREN) of = call(p, of);
-        else break;
+        if (p->tok.type == T_DOT)
+            of = dot(p, of);
+        else if (p->tok.type == T_LBRACKET)
+            of = brackets(p, of);
+        else if (p->tok.type == T_LPAREN)
+            of = call(p, of);
+        else
+            break;
     }
     return of;
 }
@@ -392,7 +404,8 @@ struct tpl_node *tpl_expr_filters(struct tpl_parse *p, struct tpl_node *of, int 
 static int test_takes_argument(const struct tpl_parse *p)
 {
     switch (p->tok.type) {
-    case T_NAME: return !tpl_parse_is(p, "else") && !tpl_parse_is(p, "or") && !tpl_parse_is(p, "and");
+    case T_NAME:
+        return !tpl_parse_is(p, "else") && !tpl_parse_is(p, "or") && !tpl_parse_is(p, "and");
     case T_STRING:
     case T_INTEGER:
     case T_FLOAT:
@@ -415,7 +428,8 @@ static struct tpl_node *test(struct tpl_parse *p, struct tpl_node *of)
     } else {
         n->u.call.args = no_args(p);
         if (n->u.call.args && test_takes_argument(p)) {
-            if (tpl_parse_is(p, "is")) return tpl_parse_fail(p, p->tok.at, "tests with 'is' cannot be chained"), NULL;
+            if (tpl_parse_is(p, "is"))
+                return tpl_parse_fail(p, p->tok.at, "tests with 'is' cannot be chained"), NULL;
             arg = postfix(p, primary(p, 0));
             if (under(p, n, arg)) return NULL;
             n->u.call.args->pos = arg;
@@ -429,10 +443,14 @@ static struct tpl_node *test(struct tpl_parse *p, struct tpl_node *of)
 static struct tpl_node *filter_expr(struct tpl_parse *p, struct tpl_node *n)
 {
     while (n) {
-        if (p->tok.type == T_PIPE) n = tpl_expr_filters(p, n, 0);
-        else if (tpl_parse_is(p, "is")) n = test(p, n);
-        else if (p->tok.type == T_LPAREN) n = call(p, n);
-        else break;
+        if (p->tok.type == T_PIPE)
+            n = tpl_expr_filters(p, n, 0);
+        else if (tpl_parse_is(p, "is"))
+            n = test(p, n);
+        else if (p->tok.type == T_LPAREN)
+            n = call(p, n);
+        else
+            break;
     }
     return n;
 }
@@ -464,8 +482,8 @@ static int literal(const struct tpl_node *n)
     return n->type == N_BINARY && literal(n->u.op4.a) && literal(n->u.op4.b);
 }
 
-/* A negative literal loses its parentheses in the Python that Jinja writes: with n = 2, -2 ** n is -4, though -2 ** 2,
- * computed while compiling, is 4. */
+/* A negative literal loses its parentheses in the Python that Jinja writes: with n = 2, -2 ** n is
+ * -4, though -2 ** 2, computed while compiling, is 4. */
 static struct tpl_node *parse_pow(struct tpl_parse *p)
 {
     struct tpl_node *left = signed_(p, 1);
@@ -481,9 +499,13 @@ static struct tpl_node *parse_pow(struct tpl_parse *p)
 static struct tpl_node *parse_mul(struct tpl_parse *p)
 {
     struct tpl_node *left = parse_pow(p);
-    while (left && (p->tok.type == T_MUL || p->tok.type == T_DIV || p->tok.type == T_FLOORDIV || p->tok.type == T_MOD)) {
+    while (left && (p->tok.type == T_MUL || p->tok.type == T_DIV || p->tok.type == T_FLOORDIV ||
+                    p->tok.type == T_MOD)) {
         uint32_t at = p->tok.at;
-        int what = p->tok.type == T_MUL ? '*' : p->tok.type == T_DIV ? '/' : p->tok.type == T_MOD ? '%' : 'f';
+        int what = p->tok.type == T_MUL   ? '*'
+                   : p->tok.type == T_DIV ? '/'
+                   : p->tok.type == T_MOD ? '%'
+                                          : 'f';
         left = tpl_parse_next(p) ? NULL : op(p, N_BINARY, what, at, left, parse_pow(p));
     }
     return left;
@@ -529,7 +551,8 @@ static int comparison(struct tpl_parse *p)
     default: break;
     }
     if (tpl_parse_is(p, "in")) return TPL_IN;
-    if (tpl_parse_is(p, "not") && tpl_parse_ahead(p)->type == T_NAME && str_is(tpl_parse_ahead(p)->text, "in"))
+    if (tpl_parse_is(p, "not") && tpl_parse_ahead(p)->type == T_NAME &&
+        str_is(tpl_parse_ahead(p)->text, "in"))
         return TPL_NOTIN;
     return -1;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_filter.c: the filters by name, and those that are about single values: numbers, defaults, conversions.
+ * text/template_filter.c: the filters by name, and those that are about single values: numbers,
+ * defaults, conversions.
  */
 #include <math.h>
 
 #include "text/template_val.h"
 
-#define ARGS struct tpl_run *r, const struct val *a, const struct tpl_args *raw
+#define ARGS     struct tpl_run *r, const struct val *a, const struct tpl_args *raw
 #define GIVEN(v) ((v).kind != TPL_MISSING)
 
 static struct val f_abs(ARGS)
@@ -21,7 +22,8 @@ static struct val f_abs(ARGS)
 static struct val f_attr(ARGS)
 {
     (void)raw;
-    if (!tpl_is_str(a[1])) return tpl_type_error(r, "attribute name must be string, not '%s'", tpl_val_type(a[1]));
+    if (!tpl_is_str(a[1]))
+        return tpl_type_error(r, "attribute name must be string, not '%s'", tpl_val_type(a[1]));
     struct val v = tpl_attr_own(r, a[0], tpl_view(a[1]));
     return GIVEN(v) ? v : tpl_val_undef_attr(r, a[0], a[1], 0);
 }
@@ -122,10 +124,13 @@ static struct val f_int(ARGS)
 /* value * 10 ** p, up or down to a whole number, / 10 ** p */
 static struct val directed(struct tpl_run *r, struct val v, struct val p, int up)
 {
-    struct val scale = tpl_num_op(r, 'p', tpl_int(10), p), x = tpl_bad(scale) ? scale : tpl_num_op(r, '*', v, scale);
+    struct val scale = tpl_num_op(r, 'p', tpl_int(10), p),
+               x = tpl_bad(scale) ? scale : tpl_num_op(r, '*', v, scale);
     if (tpl_bad(x)) return x;
-    if (x.kind == TPL_FLOAT) x = tpl_num_from_float(r, up ? ceil(x.u.f) : floor(x.u.f));
-    else if (!tpl_is_integer(x)) return tpl_type_error(r, "must be real number, not %s", tpl_val_type(x));
+    if (x.kind == TPL_FLOAT)
+        x = tpl_num_from_float(r, up ? ceil(x.u.f) : floor(x.u.f));
+    else if (!tpl_is_integer(x))
+        return tpl_type_error(r, "must be real number, not %s", tpl_val_type(x));
     return tpl_bad(x) ? x : tpl_num_op(r, '/', x, scale);
 }
 
@@ -210,8 +215,10 @@ const struct tpl_sig *tpl_filter_find(struct str name)
         int c = memcmp(name.p, at.p, name.n < at.n ? name.n : at.n);
         if (c == 0) c = name.n < at.n ? -1 : name.n > at.n;
         if (c == 0) return &filters[mid];
-        if (c < 0) hi = mid;
-        else lo = mid + 1;
+        if (c < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
     }
     return NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_format.c: one value written into a field of a width: what "%5d", "{:>5}" and format(v, "05.2f") share.
- * (Python's "Format Specification Mini-Language".) Widths and precisions cost steps, and the work buffer has a limit.
+ * text/template_format.c: one value written into a field of a width: what "%5d", "{:>5}" and
+ * format(v, "05.2f") share. (Python's "Format Specification Mini-Language".) Widths and precisions
+ * cost steps, and the work buffer has a limit.
  */
 #include <math.h>
 
@@ -39,8 +40,10 @@ static int pad(struct tpl_run *r, const struct tpl_spec *sp, size_t begin, size_
     return insert(r, b->n, more - left, sp->fill);
 }
 
-/* Separators into the digits from `from` to `to`; zeros that fill the field are grouped as well: 0,001,234. */
-static int group(struct tpl_run *r, const struct tpl_spec *sp, size_t begin, size_t from, size_t to, size_t every)
+/* Separators into the digits from `from` to `to`; zeros that fill the field are grouped as well:
+ * 0,001,234. */
+static int group(struct tpl_run *r, const struct tpl_spec *sp, size_t begin, size_t from, size_t to,
+                 size_t every)
 {
     struct buf *b = &r->work;
     size_t n = to - from, other = b->n - begin - n, all = n;
@@ -63,8 +66,10 @@ static int group(struct tpl_run *r, const struct tpl_spec *sp, size_t begin, siz
 
 static void put_sign(struct buf *b, int negative, const struct tpl_spec *sp)
 {
-    if (negative) buf_putc(b, '-');
-    else if (sp->sign) buf_putc(b, sp->sign);
+    if (negative)
+        buf_putc(b, '-');
+    else if (sp->sign)
+        buf_putc(b, sp->sign);
 }
 
 int tpl_format_int(struct tpl_run *r, struct val v, const struct tpl_spec *sp)
@@ -102,7 +107,8 @@ int tpl_format_float(struct tpl_run *r, double f, const struct tpl_spec *sp)
     size_t begin = b->n;
     char t = sp->type;
     int upper = t == 'E' || t == 'F' || t == 'G', p = sp->precision < 0 ? 6 : (int)sp->precision;
-    if (sp->precision > PRECISION_MAX) return tpl_fail(r, LAR_ELIMIT, "a precision above %d", PRECISION_MAX), -1;
+    if (sp->precision > PRECISION_MAX)
+        return tpl_fail(r, LAR_ELIMIT, "a precision above %d", PRECISION_MAX), -1;
     put_sign(b, signbit(f) && !isnan(f), sp);
     size_t from = b->n;
     f = fabs(f);
@@ -115,7 +121,8 @@ int tpl_format_float(struct tpl_run *r, double f, const struct tpl_spec *sp)
         print_float(b, t == '%' ? 'f' : t, sp->alternate, !t && p == 0 ? 1 : p, f);
         /* without a type there is at least one digit after a point */
         size_t n = b->n - from;
-        if (!t && !b->failed && !memchr(b->p + from, '.', n) && !memchr(b->p + from, 'e', n)) buf_puts(b, ".0");
+        if (!t && !b->failed && !memchr(b->p + from, '.', n) && !memchr(b->p + from, 'e', n))
+            buf_puts(b, ".0");
     }
     if (t == '%') buf_putc(b, '%');
     if (b->failed) return tpl_end(r, b->n), -1;
@@ -206,7 +213,8 @@ static int parse(struct tpl_run *r, struct str s, struct tpl_spec *sp)
 
 static int unknown(struct tpl_run *r, const struct tpl_spec *sp, struct val v)
 {
-    tpl_type_error(r, "unknown format code '%c' for object of type '%s'", sp->type, tpl_val_type(v));
+    tpl_type_error(r, "unknown format code '%c' for object of type '%s'", sp->type,
+                   tpl_val_type(v));
     return -1;
 }
 
@@ -222,14 +230,18 @@ static int format_number(struct tpl_run *r, struct val v, struct tpl_spec *sp)
     }
     if (v.kind == TPL_FLOAT) return t ? unknown(r, sp, v) : tpl_format_float(r, v.u.f, sp);
     if (t && !strchr("bcdoxXn", t)) return unknown(r, sp, v);
-    if (sp->precision >= 0) return tpl_type_error(r, "precision not allowed in integer format specifier"), -1;
-    if (sp->group == ',' && t && strchr("boxXcn", t)) return tpl_type_error(r, "cannot specify ',' with '%c'", t), -1;
+    if (sp->precision >= 0)
+        return tpl_type_error(r, "precision not allowed in integer format specifier"), -1;
+    if (sp->group == ',' && t && strchr("boxXcn", t))
+        return tpl_type_error(r, "cannot specify ',' with '%c'", t), -1;
     if (t != 'c') return tpl_format_int(r, v, sp);
     int64_t cp;
     char c[4];
-    if (sp->sign || sp->alternate) return tpl_type_error(r, "sign and '#' are not allowed with 'c'"), -1;
+    if (sp->sign || sp->alternate)
+        return tpl_type_error(r, "sign and '#' are not allowed with 'c'"), -1;
     if (tpl_val_index(r, v, &cp)) return -1;
-    if (cp < 0 || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000)) return tpl_type_error(r, "no character %lld", (long long)cp), -1;
+    if (cp < 0 || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
+        return tpl_type_error(r, "no character %lld", (long long)cp), -1;
     if (!sp->align) sp->align = '>';
     return tpl_format_text(r, (struct str){c, utf8_encode((uint32_t)cp, c)}, sp);
 }
@@ -239,13 +251,17 @@ int tpl_format_value(struct tpl_run *r, struct val v, struct str spec)
     struct tpl_spec sp;
     if (!spec.n) return tpl_repr_to(r, &r->work, v, 0);
     if (!tpl_is_number(v) && !tpl_is_str(v))
-        return tpl_type_error(r, "unsupported format string passed to %s.__format__", tpl_val_type(v)), -1;
+        return tpl_type_error(r, "unsupported format string passed to %s.__format__",
+                              tpl_val_type(v)),
+               -1;
     if (parse(r, spec, &sp)) return -1;
     if (tpl_is_number(v)) return format_number(r, v, &sp);
     if (sp.align == '0') sp.align = 0;
     if (sp.type && sp.type != 's') return unknown(r, &sp, v);
     if (sp.align == '=' || sp.sign || sp.alternate || sp.group)
-        return tpl_type_error(r, "'=', a sign, '#' and ',' are not allowed in the format of a string"), -1;
+        return tpl_type_error(r,
+                              "'=', a sign, '#' and ',' are not allowed in the format of a string"),
+               -1;
     return tpl_format_text(r, tpl_view(v), &sp);
 }
 
@@ -255,7 +271,13 @@ void tpl_format_ascii(struct buf *b, struct str s)
         uint32_t cp;
         k = utf8_decode(s.p + i, s.n - i, &cp);
         if (!k) k = 1, cp = (unsigned char)s.p[i];
-        if (cp < 0x80) buf_putc(b, (char)cp);
-        else buf_printf(b, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)cp);
+        if (cp < 0x80)
+            buf_putc(b, (char)cp);
+        else
+            buf_printf(b,
+                       cp < 0x100     ? "\\x%02x"
+                       : cp < 0x10000 ? "\\u%04x"
+                                      : "\\U%08x",
+                       (unsigned)cp);
     }
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_int.c: integers that do not fit 64 bits. Python's have no limit; ours have one of 65536 bits, beyond
- * which an error says so. Schoolbook arithmetic: such numbers are rare and short.
+ * text/template_int.c: integers that do not fit 64 bits. Python's have no limit; ours have one of
+ * 65536 bits, beyond which an error says so. Schoolbook arithmetic: such numbers are rare and
+ * short.
  *
- * Inside, any integer is a `struct num`: a view of limbs with a sign; an int64 is given room on the stack.
+ * Inside, any integer is a `struct num`: a view of limbs with a sign; an int64 is given room on the
+ * stack.
  */
 #include <math.h>
 #include <string.h>
@@ -49,7 +51,8 @@ static struct val made(struct tpl_run *r, const uint32_t *d, size_t n, int neg)
         if (u <= INT64_MAX) return tpl_int(neg ? -(int64_t)u : (int64_t)u);
         if (neg && u == (uint64_t)INT64_MAX + 1) return tpl_int(INT64_MIN);
     }
-    if (n > TPL_INT_LIMBS) return tpl_fail(r, LAR_ELIMIT, "an integer of more than %d bits", TPL_INT_LIMBS * 32);
+    if (n > TPL_INT_LIMBS)
+        return tpl_fail(r, LAR_ELIMIT, "an integer of more than %d bits", TPL_INT_LIMBS * 32);
     struct tpl_big *b = tpl_alloc(r, sizeof *b + n * sizeof *d);
     if (!b) return tpl_failed();
     b->n = (uint32_t)n;
@@ -66,10 +69,7 @@ static int compare(const struct num *a, const struct num *b)
     return 0;
 }
 
-int tpl_int_negative(struct val a)
-{
-    return a.kind == TPL_BIG ? a.u.big->negative : a.u.i < 0;
-}
+int tpl_int_negative(struct val a) { return a.kind == TPL_BIG ? a.u.big->negative : a.u.i < 0; }
 
 int tpl_int_compare(struct val a, struct val b)
 {
@@ -152,12 +152,13 @@ static uint32_t divide_small(uint32_t *d, size_t n, uint32_t by)
     return (uint32_t)rest;
 }
 
-/* Knuth, TAOCP 2, 4.3.1, algorithm D: u (a->n + 1 limbs, overwritten by the rest) by b, at least two limbs; both already
- * shifted so that b's top bit is set. */
+/* Knuth, TAOCP 2, 4.3.1, algorithm D: u (a->n + 1 limbs, overwritten by the rest) by b, at least
+ * two limbs; both already shifted so that b's top bit is set. */
 static void divide_long(uint32_t *u, size_t un, const uint32_t *v, size_t vn, uint32_t *q)
 {
     for (size_t j = un - vn + 1; j--;) {
-        uint64_t top = (uint64_t)u[j + vn] << 32 | u[j + vn - 1], guess = top / v[vn - 1], rest = top % v[vn - 1];
+        uint64_t top = (uint64_t)u[j + vn] << 32 | u[j + vn - 1], guess = top / v[vn - 1],
+                 rest = top % v[vn - 1];
         while (guess >> 32 || guess * v[vn - 2] > (rest << 32 | u[j + vn - 2])) {
             guess--;
             rest += v[vn - 1];
@@ -195,11 +196,13 @@ static void shift_left(uint32_t *d, size_t n, unsigned bits)
 
 static void shift_right(uint32_t *d, size_t n, unsigned bits)
 {
-    for (size_t i = 0; bits && i < n; i++) d[i] = d[i] >> bits | (i + 1 < n ? d[i + 1] << (32 - bits) : 0);
+    for (size_t i = 0; bits && i < n; i++)
+        d[i] = d[i] >> bits | (i + 1 < n ? d[i + 1] << (32 - bits) : 0);
 }
 
 /* |a| / |b|, b not 0: quotient (a->n limbs) and rest (b->n limbs) into arena memory. */
-static int divmod(struct tpl_run *r, const struct num *a, const struct num *b, uint32_t **q, uint32_t **rest)
+static int divmod(struct tpl_run *r, const struct num *a, const struct num *b, uint32_t **q,
+                  uint32_t **rest)
 {
     uint32_t *u = limbs(r, a->n + 1), *v = limbs(r, b->n);
     *q = limbs(r, a->n);
@@ -271,9 +274,15 @@ static int small_op(int op, int64_t a, int64_t b, struct val *v)
 {
     int64_t c = 0;
     switch (op) {
-    case '+': if (__builtin_add_overflow(a, b, &c)) return 0; break;
-    case '-': if (__builtin_sub_overflow(a, b, &c)) return 0; break;
-    case '*': if (__builtin_mul_overflow(a, b, &c)) return 0; break;
+    case '+':
+        if (__builtin_add_overflow(a, b, &c)) return 0;
+        break;
+    case '-':
+        if (__builtin_sub_overflow(a, b, &c)) return 0;
+        break;
+    case '*':
+        if (__builtin_mul_overflow(a, b, &c)) return 0;
+        break;
     case 'f':
     case '%':
         if (b == 0 || (a == INT64_MIN && b == -1)) return 0;
@@ -320,8 +329,9 @@ static uint64_t top_bits(const struct num *a, size_t *shift)
 
 static double scaled(uint64_t u, long shift)
 {
-    /* u has its sticky bit far below the 53 kept, so the conversion rounds as the whole number would; a result below
-     * the normal range would be rounded twice: integers never are, quotients see tpl_int_divide */
+    /* u has its sticky bit far below the 53 kept, so the conversion rounds as the whole number
+     * would; a result below the normal range would be rounded twice: integers never are, quotients
+     * see tpl_int_divide */
     return shift > 4000 ? (double)INFINITY : ldexp((double)u, (int)shift);
 }
 
@@ -341,8 +351,8 @@ struct val tpl_int_divide(struct tpl_run *r, struct val a, struct val b)
     struct num x, y;
     const int64_t exact = (int64_t)1 << 53;
     if (b.kind != TPL_BIG && b.u.i == 0) return tpl_type_error(r, "division by zero");
-    if (a.kind != TPL_BIG && b.kind != TPL_BIG && a.u.i >= -exact && a.u.i <= exact && b.u.i >= -exact &&
-        b.u.i <= exact)
+    if (a.kind != TPL_BIG && b.kind != TPL_BIG && a.u.i >= -exact && a.u.i <= exact &&
+        b.u.i >= -exact && b.u.i <= exact)
         return tpl_float((double)a.u.i / (double)b.u.i);
     num_of(a, &x);
     num_of(b, &y);
@@ -365,7 +375,8 @@ struct val tpl_int_divide(struct tpl_run *r, struct val a, struct val b)
         long drop = -1074 - e;
         if (drop >= 64) drop = 63;
         uint64_t keep = drop > 0 ? u >> drop : u, half = drop > 0 ? u << (64 - drop) : 0;
-        if (drop > 0 && (half > (uint64_t)1 << 63 || (half == (uint64_t)1 << 63 && (keep & 1)))) keep++;
+        if (drop > 0 && (half > (uint64_t)1 << 63 || (half == (uint64_t)1 << 63 && (keep & 1))))
+            keep++;
         f = ldexp((double)keep, (int)(drop > 0 ? -1074 : e));
     } else {
         f = scaled(u, e);
@@ -390,13 +401,16 @@ struct val tpl_int_from_double(struct tpl_run *r, double f)
     return made(r, d, n, f < 0);
 }
 
-struct val tpl_int_read(struct tpl_run *r, const unsigned char *digit, size_t n, int base, int negative)
+struct val tpl_int_read(struct tpl_run *r, const unsigned char *digit, size_t n, int base,
+                        int negative)
 {
     int64_t small = 0;
     size_t i = 0;
     for (; i < n; i++) {
         int64_t next;
-        if (__builtin_mul_overflow(small, base, &next) || __builtin_add_overflow(next, digit[i], &next)) break;
+        if (__builtin_mul_overflow(small, base, &next) ||
+            __builtin_add_overflow(next, digit[i], &next))
+            break;
         small = next;
     }
     if (i == n) return tpl_int(negative ? -small : small);

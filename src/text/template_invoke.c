@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_invoke.c: what runs in variables of its own: macros, call blocks, blocks, loops' filters, recursive
- * loops; and so all of {% for %}.
+ * text/template_invoke.c: what runs in variables of its own: macros, call blocks, blocks, loops'
+ * filters, recursive loops; and so all of {% for %}.
  */
 #include "text/template_ast.h"
 
@@ -34,8 +34,8 @@ static struct val keyword(const struct tpl_args *args, struct str name, unsigned
     return tpl_missing();
 }
 
-static int bind_rest(struct tpl_run *r, const struct tpl_body *b, const struct tpl_args *args, struct val *slot,
-                     unsigned char *used)
+static int bind_rest(struct tpl_run *r, const struct tpl_body *b, const struct tpl_args *args,
+                     struct val *slot, unsigned char *used)
 {
     int n;
     const char *name = label(r, b, &n);
@@ -51,9 +51,11 @@ static int bind_rest(struct tpl_run *r, const struct tpl_body *b, const struct t
         if (used[i]) continue;
         if (b->kwargs < 0) {
             if (str_is(args->kw[i].name, "caller"))
-                tpl_type_error(r, "macro '%.*s' has no place for the body of {%% call %%}", n, name);
+                tpl_type_error(r, "macro '%.*s' has no place for the body of {%% call %%}", n,
+                               name);
             else
-                tpl_type_error(r, "macro '%.*s' takes no keyword argument '%.*s'", n, name, STR_ARG(args->kw[i].name));
+                tpl_type_error(r, "macro '%.*s' takes no keyword argument '%.*s'", n, name,
+                               STR_ARG(args->kw[i].name));
             return -1;
         }
         struct val k = tpl_str_view(r, args->kw[i].name);
@@ -79,22 +81,25 @@ static int bind(struct tpl_run *r, const struct tpl_body *b, const struct tpl_ar
     unsigned char *used = tpl_alloc(r, args->nkw + 1);
     if (!used) return -1;
     for (size_t i = 0; i < b->nparam; i++)
-        slot[b->param[i].slot] = i < args->npos ? args->pos[i] : keyword(args, r->t->name[b->param[i].name], used);
+        slot[b->param[i].slot] =
+            i < args->npos ? args->pos[i] : keyword(args, r->t->name[b->param[i].name], used);
     if (bind_rest(r, b, args, slot, used)) return -1;
     tpl_exec_enter(r, &b->scope);
     for (size_t i = 0; i < b->nparam; i++) {
         struct val *v = &slot[b->param[i].slot];
         struct str name = r->t->name[b->param[i].name];
         if (v->kind != TPL_MISSING) continue;
-        struct val x = b->param[i].otherwise ? tpl_eval(r, b->param[i].otherwise)
-                                             : tpl_val_undef(r, "parameter '%.*s' was not provided", STR_ARG(name));
+        struct val x = b->param[i].otherwise
+                           ? tpl_eval(r, b->param[i].otherwise)
+                           : tpl_val_undef(r, "parameter '%.*s' was not provided", STR_ARG(name));
         if (tpl_bad(x)) return -1;
         *v = x;
     }
     return 0;
 }
 
-struct val tpl_invoke_macro(struct tpl_run *r, const struct tpl_macro *m, const struct tpl_args *args)
+struct val tpl_invoke_macro(struct tpl_run *r, const struct tpl_macro *m,
+                            const struct tpl_args *args)
 {
     struct tpl_act *before = r->act, *act = tpl_exec_act(r, &m->body->func, m->up);
     int escape = r->autoescape;
@@ -102,7 +107,8 @@ struct val tpl_invoke_macro(struct tpl_run *r, const struct tpl_macro *m, const 
     if (!act || tpl_enter(r)) return tpl_failed();
     r->act = act;
     r->autoescape = m->autoescape;
-    struct val v = bind(r, m->body, args) ? tpl_failed() : tpl_exec_capture(r, m->body->list, &flow);
+    struct val v =
+        bind(r, m->body, args) ? tpl_failed() : tpl_exec_capture(r, m->body->list, &flow);
     v.markup = escape != 0;
     r->autoescape = escape;
     r->act = before;
@@ -149,8 +155,8 @@ static struct tpl_ctx *derived(struct tpl_run *r, const struct tpl_body *b)
     size_t n = r->t->nname;
     const struct tpl_ctx *from = r->act->ctx;
     struct tpl_ctx *ctx = tpl_alloc(r, sizeof *ctx);
-    if (!ctx || !(ctx->vars = tpl_array(r, n, sizeof *ctx->vars)) || !(ctx->parent = tpl_array(r, n, sizeof *ctx->parent)) ||
-        tpl_step(r, n / 4))
+    if (!ctx || !(ctx->vars = tpl_array(r, n, sizeof *ctx->vars)) ||
+        !(ctx->parent = tpl_array(r, n, sizeof *ctx->parent)) || tpl_step(r, n / 4))
         return NULL;
     for (size_t i = 0; i < n; i++)
         ctx->parent[i] = from->vars[i].kind != TPL_MISSING ? from->vars[i] : from->parent[i];
@@ -164,12 +170,14 @@ static struct tpl_ctx *derived(struct tpl_run *r, const struct tpl_body *b)
 enum tpl_flow tpl_invoke_block(struct tpl_run *r, const struct tpl_body *b)
 {
     struct str name = r->t->name[b->name];
-    if (b->required) return tpl_type_error(r, "required block '%.*s' not found", STR_ARG(name)), TPL_STOP;
+    if (b->required)
+        return tpl_type_error(r, "required block '%.*s' not found", STR_ARG(name)), TPL_STOP;
     struct tpl_ctx *ctx = b->scoped ? derived(r, b) : r->act->ctx;
     return ctx ? run_block(r, b, ctx) : TPL_STOP;
 }
 
-struct val tpl_invoke_block_text(struct tpl_run *r, const struct tpl_block_ref *b, const struct tpl_args *args)
+struct val tpl_invoke_block_text(struct tpl_run *r, const struct tpl_block_ref *b,
+                                 const struct tpl_args *args)
 {
     struct buf *dst = r->dst;
     size_t begin = tpl_begin(r);
@@ -184,7 +192,8 @@ struct val tpl_invoke_block_text(struct tpl_run *r, const struct tpl_block_ref *
 
 /* ---- for ---- */
 
-/* {% for x in xs if test %}: the test runs in variables of its own, one item at a time, when the loop asks. */
+/* {% for x in xs if test %}: the test runs in variables of its own, one item at a time, when the
+ * loop asks. */
 struct filter {
     const struct tpl_body *b;
     struct tpl_act *act;
@@ -227,7 +236,8 @@ static int next_filtered(struct tpl_run *r, struct tpl_iter *it, struct val *out
     return is;
 }
 
-static struct val filtered(struct tpl_run *r, const struct tpl_body *b, struct val seq, struct tpl_act *around)
+static struct val filtered(struct tpl_run *r, const struct tpl_body *b, struct val seq,
+                           struct tpl_act *around)
 {
     struct filter *f = tpl_alloc(r, sizeof *f);
     struct tpl_iter *mem = tpl_alloc(r, sizeof *mem);
@@ -239,7 +249,8 @@ static struct val filtered(struct tpl_run *r, const struct tpl_body *b, struct v
 }
 
 /* The loop itself, in the current variables. around: those of the {% for %}. */
-static enum tpl_flow run_for(struct tpl_run *r, const struct tpl_node *n, struct val seq, struct tpl_act *around, int depth0)
+static enum tpl_flow run_for(struct tpl_run *r, const struct tpl_node *n, struct val seq,
+                             struct tpl_act *around, int depth0)
 {
     const struct tpl_body *b = n->u.body;
     struct tpl_iter mem, *it;
@@ -253,19 +264,25 @@ static enum tpl_flow run_for(struct tpl_run *r, const struct tpl_node *n, struct
     if (b->extended) {
         loop = tpl_alloc(r, sizeof *loop);
         if (!loop) return TPL_STOP;
-        *loop = (struct tpl_loop){.of = seq, .index0 = -1, .depth0 = depth0, .node = b->recursive ? n : NULL, .up = around};
+        *loop = (struct tpl_loop){.of = seq,
+                                  .index0 = -1,
+                                  .depth0 = depth0,
+                                  .node = b->recursive ? n : NULL,
+                                  .up = around};
         it = loop->it = tpl_iter_open(r, seq, &loop->mem);
     } else {
         it = tpl_iter_open(r, seq, &mem);
     }
     if (!it) return TPL_STOP;
-    while (flow != TPL_BREAK && (got = loop ? tpl_loop_next(r, loop, &v) : tpl_iter_next(r, it, &v)) == 1) {
+    while (flow != TPL_BREAK &&
+           (got = loop ? tpl_loop_next(r, loop, &v) : tpl_iter_next(r, it, &v)) == 1) {
         if (loop) r->act->slot[b->loop] = (struct val){.kind = TPL_LOOP, .u.loop = loop};
         if (tpl_exec_assign(r, b->a, v)) return TPL_STOP;
         tpl_exec_enter(r, &b->scope);
         flow = tpl_exec(r, b->list);
         if (flow == TPL_STOP) return flow;
-        if (flow == TPL_ON) none = 0; /* as in Jinja: a body left by break or continue did not count */
+        if (flow == TPL_ON)
+            none = 0; /* as in Jinja: a body left by break or continue did not count */
         r->at = n;
     }
     if (got < 0) return TPL_STOP;
@@ -273,12 +290,14 @@ static enum tpl_flow run_for(struct tpl_run *r, const struct tpl_node *n, struct
     if (!none || !b->other) return TPL_ON;
     tpl_exec_enter(r, &b->other_scope);
     flow = tpl_exec(r, b->other);
-    for (size_t i = 0; i < b->other_scope.n; i++) r->act->slot[b->other_scope.load[i].slot] = tpl_missing();
+    for (size_t i = 0; i < b->other_scope.n; i++)
+        r->act->slot[b->other_scope.load[i].slot] = tpl_missing();
     return flow;
 }
 
 /* A recursive loop's text. */
-static struct val recurse(struct tpl_run *r, const struct tpl_node *n, struct val seq, struct tpl_act *around, int depth0)
+static struct val recurse(struct tpl_run *r, const struct tpl_node *n, struct val seq,
+                          struct tpl_act *around, int depth0)
 {
     const struct tpl_func *f = &n->u.body->func;
     struct tpl_act *before = r->act, *act = tpl_exec_act(r, f, around);
@@ -308,7 +327,10 @@ enum tpl_flow tpl_invoke_for(struct tpl_run *r, const struct tpl_node *n)
 
 struct val tpl_invoke_loop(struct tpl_run *r, struct tpl_loop *l, const struct tpl_args *args)
 {
-    if (!l->node) return tpl_type_error(r, "the loop must have the 'recursive' marker to be called recursively");
-    if (args->npos != 1 || args->nkw) return tpl_type_error(r, "loop() takes one argument: what to walk");
+    if (!l->node)
+        return tpl_type_error(r,
+                              "the loop must have the 'recursive' marker to be called recursively");
+    if (args->npos != 1 || args->nkw)
+        return tpl_type_error(r, "loop() takes one argument: what to walk");
     return recurse(r, l->node, args->pos[0], l->up, l->depth0 + 1);
 }

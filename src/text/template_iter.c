@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_iter.c: walking values. An iterator is a small struct with a `next`; the ones here walk what is in
- * memory, forward or backward. Generators (map, select, a loop's filter) are made by those who know how.
+ * text/template_iter.c: walking values. An iterator is a small struct with a `next`; the ones here
+ * walk what is in memory, forward or backward. Generators (map, select, a loop's filter) are made
+ * by those who know how.
  */
 #include "text/template_val.h"
 
@@ -70,7 +71,9 @@ static int next_char(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     }
     it->i += k;
     *out = tpl_str_cut(r, it->of, (struct str){s->p + at, k});
-    if (it->step > 0) out->markup = 0; /* as Python: iter() of a Markup gives plain strings, reversed() does not */
+    if (it->step > 0)
+        out->markup =
+            0; /* as Python: iter() of a Markup gives plain strings, reversed() does not */
     return tpl_bad(*out) ? -1 : 1;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_json.c: the tojson filter: Python's json.dumps. Not buf_json_str, which is for our own output: the
- * separators, the escapes (DEL stays), the numbers and the errors here are Python's.
+ * text/template_json.c: the tojson filter: Python's json.dumps. Not buf_json_str, which is for our
+ * own output: the separators, the escapes (DEL stays), the numbers and the errors here are
+ * Python's.
  */
 #include <math.h>
 
@@ -28,9 +29,13 @@ static void text(struct buf *b, struct str s, int ascii)
         buf_add(b, s.p + from, i - from);
         from = i + k;
         const char *at = cp < 0x80 && cp ? strchr("\"\"\\\\\nn\rr\tt\bb\ff", (int)cp) : NULL;
-        if (at) buf_putc(b, '\\'), buf_putc(b, at[1]);
-        else if (cp < 0x10000) buf_printf(b, "\\u%04x", (unsigned)cp);
-        else buf_printf(b, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (cp >> 10)), (unsigned)(0xdc00 | (cp & 0x3ff)));
+        if (at)
+            buf_putc(b, '\\'), buf_putc(b, at[1]);
+        else if (cp < 0x10000)
+            buf_printf(b, "\\u%04x", (unsigned)cp);
+        else
+            buf_printf(b, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (cp >> 10)),
+                       (unsigned)(0xdc00 | (cp & 0x3ff)));
     }
     buf_add(b, s.p + from, s.n - from);
     buf_putc(b, '"');
@@ -38,9 +43,12 @@ static void text(struct buf *b, struct str s, int ascii)
 
 static void number(struct buf *b, double f)
 {
-    if (isnan(f)) buf_puts(b, "NaN");
-    else if (isinf(f)) buf_puts(b, f < 0 ? "-Infinity" : "Infinity");
-    else tpl_repr_float(b, f);
+    if (isnan(f))
+        buf_puts(b, "NaN");
+    else if (isinf(f))
+        buf_puts(b, f < 0 ? "-Infinity" : "Infinity");
+    else
+        tpl_repr_float(b, f);
 }
 
 static int newline(struct tpl_run *r, const struct tpl_json_style *st, size_t level)
@@ -52,7 +60,8 @@ static int newline(struct tpl_run *r, const struct tpl_json_style *st, size_t le
     return 0;
 }
 
-static int list(struct tpl_run *r, const struct tpl_list *l, const struct tpl_json_style *st, size_t level)
+static int list(struct tpl_run *r, const struct tpl_list *l, const struct tpl_json_style *st,
+                size_t level)
 {
     buf_putc(&r->work, '[');
     for (size_t i = 0; i < l->n; i++) {
@@ -75,8 +84,10 @@ static int key(struct tpl_run *r, struct val k, const struct tpl_json_style *st)
     case TPL_BIG:
     case TPL_FLOAT:
         buf_putc(b, '"');
-        if (k.kind == TPL_FLOAT) number(b, k.u.f);
-        else if (tpl_repr_to(r, b, k, 1)) return -1;
+        if (k.kind == TPL_FLOAT)
+            number(b, k.u.f);
+        else if (tpl_repr_to(r, b, k, 1))
+            return -1;
         buf_putc(b, '"');
         return 0;
     default:
@@ -96,7 +107,8 @@ static int sorted(struct tpl_run *r, const struct tpl_dict *d, struct tpl_pair *
     return 0;
 }
 
-static int dict(struct tpl_run *r, const struct tpl_dict *d, const struct tpl_json_style *st, size_t level)
+static int dict(struct tpl_run *r, const struct tpl_dict *d, const struct tpl_json_style *st,
+                size_t level)
 {
     struct tpl_pair *e = d->e;
     if (st->sorted && d->n && sorted(r, d, &e)) return -1;

@@ -2,9 +2,10 @@
  *
  * text/template_lex.c: the text of a template into tokens, one at a time.
  *
- * The white space rules live here, as Jinja has them with trim_blocks and lstrip_blocks on: one newline after a block tag
- * or comment goes; blanks between the start of a line and a block tag or comment go; '-' in a tag takes all white
- * space on its side, '+' keeps it; {{ }} takes nothing unless told. Comments and {% raw %} never leave this file.
+ * The white space rules live here, as Jinja has them with trim_blocks and lstrip_blocks on: one
+ * newline after a block tag or comment goes; blanks between the start of a line and a block tag or
+ * comment go; '-' in a tag takes all white space on its side, '+' keeps it; {{ }} takes nothing
+ * unless told. Comments and {% raw %} never leave this file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "text/template_ast.h"
 #include "text/template_char.h"
 
+// clang-format off
 static const char *const words[] = {
     [T_EOF] = "end of template",
     [T_TEXT] = "template text",
@@ -31,11 +33,9 @@ static const char *const words[] = {
     [T_RBRACKET] = "]", [T_LBRACE] = "{", [T_RBRACE] = "}",
     [T_BAD] = "error",
 };
+// clang-format on
 
-const char *tpl_lex_describe(enum tpl_token type)
-{
-    return words[type];
-}
+const char *tpl_lex_describe(enum tpl_token type) { return words[type]; }
 
 void tpl_lex_where(const struct template *t, uint32_t at, unsigned *line, unsigned *column)
 {
@@ -217,15 +217,13 @@ static int text_token(struct tpl_parse *p, struct tpl_tok *tok)
 
 /* ---- inside tags ---- */
 
-static int digit(struct str s, size_t at)
-{
-    return at < s.n && s.p[at] >= '0' && s.p[at] <= '9';
-}
+static int digit(struct str s, size_t at) { return at < s.n && s.p[at] >= '0' && s.p[at] <= '9'; }
 
 /* Digits with single underscores between: the end, `at` when there are none. */
 static size_t digits(struct str s, size_t at)
 {
-    while (digit(s, at) || (at < s.n && s.p[at] == '_' && digit(s, at - 1) && digit(s, at + 1))) at++;
+    while (digit(s, at) || (at < s.n && s.p[at] == '_' && digit(s, at - 1) && digit(s, at + 1)))
+        at++;
     return at;
 }
 
@@ -244,13 +242,18 @@ static size_t float_end(struct str s, size_t at)
 
 static int digit_of(char c, int base)
 {
-    int d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 99;
+    int d = c >= '0' && c <= '9'                 ? c - '0'
+            : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                 : 99;
     return d < base;
 }
 
 static size_t integer_end(struct str s, size_t at)
 {
-    static const struct { char letter; int base; } kinds[] = {{'b', 2}, {'o', 8}, {'x', 16}};
+    static const struct {
+        char letter;
+        int base;
+    } kinds[] = {{'b', 2}, {'o', 8}, {'x', 16}};
     for (int i = 0; i < 3 && s.p[at] == '0' && at + 2 < s.n; i++) {
         size_t e = at + 2;
         if ((s.p[at + 1] | 32) != kinds[i].letter) continue;
@@ -274,7 +277,8 @@ static int number(struct tpl_parse *p, struct tpl_tok *tok, size_t at)
     tok->type = end ? T_FLOAT : T_INTEGER;
     if (!end) end = integer_end(s, at);
     struct str text = {s.p + at, end - at};
-    tok->value = tok->type == T_FLOAT ? tpl_num_parse_float(text) : tpl_num_parse_int(&p->r, text, 0);
+    tok->value =
+        tok->type == T_FLOAT ? tpl_num_parse_float(text) : tpl_num_parse_int(&p->r, text, 0);
     p->pos = end;
     if (tpl_bad(tok->value)) return tok->type = T_BAD, -1;
     if (tok->value.kind == TPL_MISSING) return bad(p, tok, at, "not a number");
@@ -294,7 +298,8 @@ static int hex(struct str s, size_t at, size_t n, uint32_t *out)
     return 0;
 }
 
-/* The escape after the backslash at s.p[*at - 1]; writes to w and gives the length, or 0 with *why. */
+/* The escape after the backslash at s.p[*at - 1]; writes to w and gives the length, or 0 with *why.
+ */
 static size_t escape(struct str s, size_t *at, char *w, const char **why)
 {
     static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
@@ -404,7 +409,9 @@ static int operator(struct tpl_parse *p, struct tpl_tok *tok, size_t at)
     } else if (c == ')' || c == ']' || c == '}') {
         if (!p->nclose || p->close[p->nclose - 1] != c) {
             char what[64] = "a closing bracket that nothing opened";
-            if (p->nclose) memcpy(what, "expected '?' to close a bracket", 32), what[10] = p->close[p->nclose - 1];
+            if (p->nclose)
+                memcpy(what, "expected '?' to close a bracket", 32),
+                    what[10] = p->close[p->nclose - 1];
             return bad(p, tok, at, what);
         }
         p->nclose--;

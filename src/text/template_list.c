@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_list.c: lists and tuples, slices of anything, sorting. Lists are immutable, as in Jinja's sandbox (append
- * and its like are refused), so a + b may share a's memory.
+ * text/template_list.c: lists and tuples, slices of anything, sorting. Lists are immutable, as in
+ * Jinja's sandbox (append and its like are refused), so a + b may share a's memory.
  */
 #include "text/template_val.h"
 
@@ -39,7 +39,8 @@ static int reserve(struct tpl_run *r, struct tpl_list *l, size_t n)
 {
     struct tpl_room *room = l->room;
     size_t used = l->n * sizeof *l->p, need, cap;
-    if (room && (char *)l->p == room->base && room->used == used && n <= room->cap / sizeof *l->p) return 0;
+    if (room && (char *)l->p == room->base && room->used == used && n <= room->cap / sizeof *l->p)
+        return 0;
     if (mul_size(n, sizeof *l->p, &need) || add_size(need, need / 2 + 64, &cap)) cap = SIZE_MAX / 2;
     room = tpl_alloc(r, sizeof *room);
     char *p = room ? tpl_alloc(r, cap) : NULL;
@@ -109,22 +110,26 @@ static size_t clamp(size_t len, int64_t *start, int64_t *stop, int64_t step)
     int64_t *both[2] = {start, stop};
     for (int i = 0; i < 2; i++) {
         int64_t x = *both[i];
-        if (x < 0) x = x < -n ? low : x + n;
-        else if (x > high) x = high;
+        if (x < 0)
+            x = x < -n ? low : x + n;
+        else if (x > high)
+            x = high;
         *both[i] = x;
     }
     if (step < 0) return *stop < *start ? (size_t)((*start - *stop - 1) / -step + 1) : 0;
     return *start < *stop ? (size_t)((*stop - *start - 1) / step + 1) : 0;
 }
 
-static struct val slice_range(struct tpl_run *r, const struct tpl_range *g, int64_t start, int64_t step, size_t n)
+static struct val slice_range(struct tpl_run *r, const struct tpl_range *g, int64_t start,
+                              int64_t step, size_t n)
 {
     struct tpl_range *s = tpl_alloc(r, sizeof *s);
     int64_t first, by, last;
     if (!s) return tpl_failed();
-    if (__builtin_mul_overflow(start, g->step, &first) || __builtin_add_overflow(g->start, first, &first) ||
-        __builtin_mul_overflow(g->step, step, &by) || __builtin_mul_overflow((int64_t)n, by, &last) ||
-        __builtin_add_overflow(first, last, &last))
+    if (__builtin_mul_overflow(start, g->step, &first) ||
+        __builtin_add_overflow(g->start, first, &first) ||
+        __builtin_mul_overflow(g->step, step, &by) ||
+        __builtin_mul_overflow((int64_t)n, by, &last) || __builtin_add_overflow(first, last, &last))
         return tpl_fail(r, LAR_ELIMIT, "a range beyond 64 bits");
     *s = (struct tpl_range){first, last, by, n};
     return (struct val){.kind = TPL_RANGE, .u.range = s};
@@ -162,7 +167,8 @@ struct val tpl_list_slice(struct tpl_run *r, struct val of, const struct val b[3
     if (tpl_val_len(r, of, &len) || bound(r, b[2], 1, &step)) return tpl_failed();
     if (step == 0) return tpl_type_error(r, "slice step cannot be zero");
     if (step < -INT64_MAX) step = -INT64_MAX;
-    if (bound(r, b[0], step < 0 ? INT64_MAX : 0, &start) || bound(r, b[1], step < 0 ? INT64_MIN : INT64_MAX, &stop))
+    if (bound(r, b[0], step < 0 ? INT64_MAX : 0, &start) ||
+        bound(r, b[1], step < 0 ? INT64_MIN : INT64_MAX, &stop))
         return tpl_failed();
     size_t n = clamp(len, &start, &stop, step);
     if (of.kind == TPL_RANGE) return slice_range(r, of.u.range, start, step, n);
@@ -183,8 +189,8 @@ struct pair {
     struct val item, key;
 };
 
-static int merge(struct tpl_run *r, const struct pair *from, struct pair *to, size_t lo, size_t mid, size_t hi,
-                 int reverse)
+static int merge(struct tpl_run *r, const struct pair *from, struct pair *to, size_t lo, size_t mid,
+                 size_t hi, int reverse)
 {
     size_t i = lo, j = mid;
     for (size_t k = lo; k < hi; k++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_loop.c: the `loop` variable. It stands between a {% for %} and what is walked, and looks ahead only when
- * asked (loop.last, loop.nextitem), or to the end when asked for a length that the value itself cannot give.
+ * text/template_loop.c: the `loop` variable. It stands between a {% for %} and what is walked, and
+ * looks ahead only when asked (loop.last, loop.nextitem), or to the end when asked for a length
+ * that the value itself cannot give.
  */
 #include "text/template_val.h"
 
@@ -76,7 +77,9 @@ struct val tpl_loop_attr(struct tpl_run *r, struct tpl_loop *l, struct str name)
         return l->index0 == 0 ? tpl_val_undef(r, "there is no previous item") : l->before;
     if (str_is(name, "nextitem")) {
         int more = peek(r, l);
-        return more < 0 ? tpl_failed() : more ? l->after : tpl_val_undef(r, "there is no next item");
+        return more < 0 ? tpl_failed()
+               : more   ? l->after
+                        : tpl_val_undef(r, "there is no next item");
     }
     return tpl_missing();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_num.c: the arithmetic operators of Python over every kind of value that has them, and numbers out of text.
+ * text/template_num.c: the arithmetic operators of Python over every kind of value that has them,
+ * and numbers out of text.
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,10 +18,10 @@ static struct val unsupported(struct tpl_run *r, int op, struct val a, struct va
     if (a.kind == TPL_UNDEF) return tpl_undefined_error(r, a);
     if (b.kind == TPL_UNDEF) return tpl_undefined_error(r, b);
     if (op == '+' && (tpl_is_str(a) || tpl_is_seq(a)))
-        return tpl_type_error(r, "can only concatenate %s (not \"%s\") to %s", tpl_val_type(a), tpl_val_type(b),
-                              tpl_val_type(a));
-    return tpl_type_error(r, "unsupported operand type(s) for %s: '%s' and '%s'", name, tpl_val_type(a),
-                          tpl_val_type(b));
+        return tpl_type_error(r, "can only concatenate %s (not \"%s\") to %s", tpl_val_type(a),
+                              tpl_val_type(b), tpl_val_type(a));
+    return tpl_type_error(r, "unsupported operand type(s) for %s: '%s' and '%s'", name,
+                          tpl_val_type(a), tpl_val_type(b));
 }
 
 /* float(v) of a number; 0, -1. */
@@ -74,7 +75,10 @@ static struct val float_op(struct tpl_run *r, int op, double a, double b)
     case '*': return tpl_float(a * b);
     case 'p': break;
     default:
-        if (b == 0) return tpl_type_error(r, op == '/' ? "float division by zero" : op == 'f' ? "float floor division by zero" : "float modulo");
+        if (b == 0)
+            return tpl_type_error(r, op == '/'   ? "float division by zero"
+                                     : op == 'f' ? "float floor division by zero"
+                                                 : "float modulo");
         if (op == '/') return tpl_float(a / b);
         float_divmod(a, b, &div, &mod);
         return tpl_float(op == 'f' ? div : mod);
@@ -83,7 +87,8 @@ static struct val float_op(struct tpl_run *r, int op, double a, double b)
     if (a < 0 && isfinite(a) && isfinite(b) && b != floor(b))
         return tpl_fail(r, LAR_EUNSUPPORTED, "a power that is a complex number");
     double f = pow(a, b);
-    if (isinf(f) && isfinite(a) && isfinite(b)) return tpl_type_error(r, "the power is too large for a float");
+    if (isinf(f) && isfinite(a) && isfinite(b))
+        return tpl_type_error(r, "the power is too large for a float");
     return tpl_float(f);
 }
 
@@ -135,13 +140,15 @@ static struct val add_text(struct tpl_run *r, struct val a, struct val b)
 struct val tpl_num_op(struct tpl_run *r, int op, struct val a, struct val b)
 {
     if (op == 'q') { /* a ** b where a is written without parentheses: -(2 ** b) */
-        int negative = a.kind == TPL_FLOAT ? signbit(a.u.f) : tpl_is_integer(a) && tpl_int_negative(a);
+        int negative =
+            a.kind == TPL_FLOAT ? signbit(a.u.f) : tpl_is_integer(a) && tpl_int_negative(a);
         if (negative) a = tpl_num_neg(r, a, 0);
         a = tpl_bad(a) ? a : tpl_num_op(r, 'p', a, b);
         return negative && !tpl_bad(a) ? tpl_num_neg(r, a, 0) : a;
     }
     if (tpl_is_number(a) && tpl_is_number(b)) return number_op(r, op, a, b);
-    if (op == '+' && a.kind == b.kind && (a.kind == TPL_STR || a.kind == TPL_BYTES)) return add_text(r, a, b);
+    if (op == '+' && a.kind == b.kind && (a.kind == TPL_STR || a.kind == TPL_BYTES))
+        return add_text(r, a, b);
     if (op == '+' && a.kind == b.kind && tpl_is_seq(a)) return tpl_list_concat(r, a, b);
     if (op == '*' && repeats(a) && tpl_is_integer(b)) return repeat(r, a, b);
     if (op == '*' && repeats(b) && tpl_is_integer(a)) return repeat(r, b, a);
@@ -154,12 +161,14 @@ struct val tpl_num_neg(struct tpl_run *r, struct val a, int plus)
     if (a.kind == TPL_FLOAT) return tpl_float(plus ? a.u.f : -a.u.f);
     if (tpl_is_integer(a)) return tpl_int_op(r, plus ? '+' : '-', tpl_int(0), a);
     if (a.kind == TPL_UNDEF) return tpl_undefined_error(r, a);
-    return tpl_type_error(r, "bad operand type for unary %c: '%s'", plus ? '+' : '-', tpl_val_type(a));
+    return tpl_type_error(r, "bad operand type for unary %c: '%s'", plus ? '+' : '-',
+                          tpl_val_type(a));
 }
 
 /* ---- rounding ---- */
 
-/* The integer v to a multiple of 10^-digits, half to even; more: a fraction that belongs to v was dropped. */
+/* The integer v to a multiple of 10^-digits, half to even; more: a fraction that belongs to v was
+ * dropped. */
 static struct val round_whole(struct tpl_run *r, struct val v, int64_t digits, int more)
 {
     if (digits < -4000) return tpl_int(0);
@@ -199,7 +208,8 @@ struct val tpl_num_round(struct tpl_run *r, struct val v, int64_t digits)
 {
     if (v.kind == TPL_FLOAT) return round_float(r, v.u.f, digits);
     if (!tpl_is_integer(v)) {
-        if (v.kind == TPL_UNDEF) return tpl_type_error(r, "type Undefined doesn't define __round__ method");
+        if (v.kind == TPL_UNDEF)
+            return tpl_type_error(r, "type Undefined doesn't define __round__ method");
         return tpl_type_error(r, "type %s doesn't define __round__ method", tpl_val_type(v));
     }
     if (tpl_is_small(v)) v = tpl_int(v.u.i);
@@ -228,7 +238,8 @@ struct val tpl_num_parse_int(struct tpl_run *r, struct str s, int base)
         uint32_t cp;
         size_t k = utf8_decode(s.p + i, s.n - i, &cp);
         int d = k ? tpl_char_digit(cp) : -1;
-        if (d < 0 && cp < 0x80 && (cp | 32) >= 'a' && (cp | 32) <= 'z') d = (int)(cp | 32) - 'a' + 10;
+        if (d < 0 && cp < 0x80 && (cp | 32) >= 'a' && (cp | 32) <= 'z')
+            d = (int)(cp | 32) - 'a' + 10;
         if (k && cp == '_' && last_digit) {
             last_digit = 0;
         } else if (!k || d < 0 || d >= base) {
@@ -243,7 +254,8 @@ struct val tpl_num_parse_int(struct tpl_run *r, struct str s, int base)
     if (plain && n > 1 && digit[0] == 0) /* int("010", 0) is no number; zeros are */
         for (size_t i = 0; i < n; i++)
             if (digit[i]) return tpl_missing();
-    if (base == 10 && n > 4300) return tpl_type_error(r, "an integer of more than 4300 digits in text");
+    if (base == 10 && n > 4300)
+        return tpl_type_error(r, "an integer of more than 4300 digits in text");
     return tpl_int_read(r, digit, n, base, negative);
 }
 
@@ -259,7 +271,8 @@ struct val tpl_num_parse_float(struct str s)
         int d = k ? tpl_char_digit(cp) : -1;
         if (!k || n + 1 >= sizeof t) return tpl_missing();
         if (cp == '_') { /* only between digits */
-            if (!last_digit || i + 1 >= s.n || s.p[i + 1] < '0' || s.p[i + 1] > '9') return tpl_missing();
+            if (!last_digit || i + 1 >= s.n || s.p[i + 1] < '0' || s.p[i + 1] > '9')
+                return tpl_missing();
         } else if (d < 0 && cp >= 0x80) {
             return tpl_missing();
         } else {
@@ -271,7 +284,9 @@ struct val tpl_num_parse_float(struct str s)
     t[n] = 0;
     const char *p = t + (t[0] == '-' || t[0] == '+');
     int word = (*p | 32) == 'i' || (*p | 32) == 'n'; /* inf, infinity, nan: strtod knows them */
-    if (!n || memchr(t, 0, n) || (!word && strspn(p, "0123456789.eE+-") != strlen(p)) || strchr(p, '(')) return tpl_missing();
+    if (!n || memchr(t, 0, n) || (!word && strspn(p, "0123456789.eE+-") != strlen(p)) ||
+        strchr(p, '('))
+        return tpl_missing();
     if (*p == '+' || *p == '-') return tpl_missing();
     char *end;
     double f = strtod(t, &end);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_objects.c: the methods of lists, dicts, numbers, bytes, ranges and cyclers that templates may call.
+ * text/template_objects.c: the methods of lists, dicts, numbers, bytes, ranges and cyclers that
+ * templates may call.
  */
 #include <math.h>
 #include <stdio.h>
@@ -8,12 +9,16 @@
 #include "base/utf8.h"
 #include "text/template_val.h"
 
-#define ARGS struct tpl_run *r, const struct val *a, const struct tpl_args *raw
+#define ARGS     struct tpl_run *r, const struct val *a, const struct tpl_args *raw
 #define GIVEN(v) ((v).kind != TPL_MISSING)
 
 /* ---- list, tuple, range ---- */
 
-static struct val list_copy(ARGS) { (void)raw; return tpl_list_from(r, TPL_LIST, a[0]); }
+static struct val list_copy(ARGS)
+{
+    (void)raw;
+    return tpl_list_from(r, TPL_LIST, a[0]);
+}
 
 static int same_or_eq(struct tpl_run *r, struct val a, struct val b)
 {
@@ -25,7 +30,9 @@ static struct val list_index(ARGS)
 {
     int64_t n = (int64_t)a[0].u.l->n, from = 0, to = n;
     (void)raw;
-    if ((GIVEN(a[2]) && tpl_val_index(r, a[2], &from)) || (GIVEN(a[3]) && tpl_val_index(r, a[3], &to))) return tpl_failed();
+    if ((GIVEN(a[2]) && tpl_val_index(r, a[2], &from)) ||
+        (GIVEN(a[3]) && tpl_val_index(r, a[3], &to)))
+        return tpl_failed();
     if (from < 0) from = from < -n ? 0 : from + n;
     if (to < 0) to = to < -n ? 0 : to + n;
     for (int64_t i = from; i < to && i < n; i++) {
@@ -81,7 +88,8 @@ static struct val dict_get(ARGS)
     struct val v;
     uint32_t h;
     (void)raw;
-    if (!tpl_is_str(a[1]) && tpl_val_hash(r, a[1], &h)) return tpl_type_error(r, "unhashable type: '%s'", tpl_val_type(a[1]));
+    if (!tpl_is_str(a[1]) && tpl_val_hash(r, a[1], &h))
+        return tpl_type_error(r, "unhashable type: '%s'", tpl_val_type(a[1]));
     int found = tpl_dict_get(r, a[0].u.d, a[1], &v);
     if (found < 0) return tpl_failed();
     return found ? v : GIVEN(a[2]) ? a[2] : tpl_none();
@@ -92,10 +100,26 @@ static struct val view_of(struct val d, enum tpl_view which)
     return (struct val){.kind = TPL_VIEW, .sub = (uint16_t)which, .u.d = d.u.d};
 }
 
-static struct val dict_keys(ARGS) { (void)raw, (void)r; return view_of(a[0], TPL_KEYS); }
-static struct val dict_values(ARGS) { (void)raw, (void)r; return view_of(a[0], TPL_VALUES); }
-static struct val dict_items(ARGS) { (void)raw, (void)r; return view_of(a[0], TPL_ITEMS); }
-static struct val dict_copy(ARGS) { (void)raw, (void)r; return a[0]; /* dicts never change */ }
+static struct val dict_keys(ARGS)
+{
+    (void)raw, (void)r;
+    return view_of(a[0], TPL_KEYS);
+}
+static struct val dict_values(ARGS)
+{
+    (void)raw, (void)r;
+    return view_of(a[0], TPL_VALUES);
+}
+static struct val dict_items(ARGS)
+{
+    (void)raw, (void)r;
+    return view_of(a[0], TPL_ITEMS);
+}
+static struct val dict_copy(ARGS)
+{
+    (void)raw, (void)r;
+    return a[0]; /* dicts never change */
+}
 
 static struct val dict_fromkeys(ARGS)
 {
@@ -110,12 +134,9 @@ static struct val dict_fromkeys(ARGS)
 }
 
 const struct tpl_sig tpl_dict_methods[] = {
-    {"copy", "", 0, dict_copy},
-    {"fromkeys", "_ _", 1, dict_fromkeys},
-    {"get", "_ _", 1, dict_get},
-    {"items", "", 0, dict_items},
-    {"keys", "", 0, dict_keys},
-    {"values", "", 0, dict_values},
+    {"copy", "", 0, dict_copy},  {"fromkeys", "_ _", 1, dict_fromkeys},
+    {"get", "_ _", 1, dict_get}, {"items", "", 0, dict_items},
+    {"keys", "", 0, dict_keys},  {"values", "", 0, dict_values},
     {NULL, NULL, 0, NULL},
 };
 
@@ -131,7 +152,8 @@ static struct val bit_length(ARGS)
 {
     (void)raw, (void)r;
     if (a[0].kind == TPL_BIG)
-        return tpl_int((int64_t)a[0].u.big->n * 32 - __builtin_clz(a[0].u.big->limb[a[0].u.big->n - 1]));
+        return tpl_int((int64_t)a[0].u.big->n * 32 -
+                       __builtin_clz(a[0].u.big->limb[a[0].u.big->n - 1]));
     uint64_t u = a[0].u.i < 0 ? -(uint64_t)a[0].u.i : (uint64_t)a[0].u.i;
     return tpl_int(u ? 64 - __builtin_clzll(u) : 0);
 }
@@ -140,7 +162,9 @@ static struct val bit_count(ARGS)
 {
     int64_t n = 0;
     (void)raw, (void)r;
-    if (a[0].kind != TPL_BIG) return tpl_int(__builtin_popcountll(a[0].u.i < 0 ? -(uint64_t)a[0].u.i : (uint64_t)a[0].u.i));
+    if (a[0].kind != TPL_BIG)
+        return tpl_int(
+            __builtin_popcountll(a[0].u.i < 0 ? -(uint64_t)a[0].u.i : (uint64_t)a[0].u.i));
     for (size_t i = 0; i < a[0].u.big->n; i++) n += __builtin_popcount(a[0].u.big->limb[i]);
     return tpl_int(n);
 }
@@ -159,7 +183,8 @@ static struct val float_ratio(ARGS)
     if (!isfinite(f)) return tpl_type_error(r, "cannot convert this float to an integer ratio");
     double m = frexp(f, &e);
     for (; m != floor(m); e--) m *= 2;
-    struct val top = tpl_int_from_double(r, m), power = tpl_int_op(r, 'p', tpl_int(2), tpl_int(e < 0 ? -e : e));
+    struct val top = tpl_int_from_double(r, m),
+               power = tpl_int_op(r, 'p', tpl_int(2), tpl_int(e < 0 ? -e : e));
     if (tpl_bad(top) || tpl_bad(power)) return tpl_failed();
     if (e < 0) return tpl_list_pair(r, top, power);
     return tpl_list_pair(r, tpl_int_op(r, '*', top, power), tpl_int(1));
@@ -209,7 +234,8 @@ static struct val bytes_decode(ARGS)
     if (kind != 2 && !utf8_valid(s.p, s.n)) return tpl_type_error(r, "these bytes are not UTF-8");
     if (kind == 0) return tpl_str_view(r, s);
     for (size_t i = 0; i < s.n; i++) {
-        if (kind == 1 && (unsigned char)s.p[i] >= 0x80) return tpl_type_error(r, "these bytes are not ASCII");
+        if (kind == 1 && (unsigned char)s.p[i] >= 0x80)
+            return tpl_type_error(r, "these bytes are not ASCII");
         tpl_str_put(&r->work, (unsigned char)s.p[i]);
     }
     return tpl_end(r, begin);
@@ -219,7 +245,8 @@ static struct val bytes_hex(ARGS)
 {
     size_t begin = tpl_begin(r);
     (void)raw;
-    for (size_t i = 0; i < a[0].u.s->n; i++) buf_printf(&r->work, "%02x", (unsigned char)a[0].u.s->p[i]);
+    for (size_t i = 0; i < a[0].u.s->n; i++)
+        buf_printf(&r->work, "%02x", (unsigned char)a[0].u.s->p[i]);
     return tpl_step_bytes(r, a[0].u.s->n * 8) ? tpl_failed() : tpl_end(r, begin);
 }
 

@@ -36,8 +36,10 @@ struct tpl_node *tpl_parse_node(struct tpl_parse *p, int type, uint32_t at)
 
 int tpl_parse_next(struct tpl_parse *p)
 {
-    if (p->looked) p->tok = p->ahead;
-    else tpl_lex_next(p, &p->tok);
+    if (p->looked)
+        p->tok = p->ahead;
+    else
+        tpl_lex_next(p, &p->tok);
     p->looked = 0;
     p->here.at = p->tok.at;
     return p->tok.type == T_BAD ? -1 : 0;
@@ -53,8 +55,10 @@ const struct tpl_tok *tpl_parse_ahead(struct tpl_parse *p)
 static int wrong(struct tpl_parse *p, const char *wanted)
 {
     if (p->tok.type == T_NAME)
-        return tpl_parse_fail(p, p->tok.at, "expected %s, got '%.*s'", wanted, STR_ARG(p->tok.text));
-    return tpl_parse_fail(p, p->tok.at, "expected %s, got %s", wanted, tpl_lex_describe(p->tok.type));
+        return tpl_parse_fail(p, p->tok.at, "expected %s, got '%.*s'", wanted,
+                              STR_ARG(p->tok.text));
+    return tpl_parse_fail(p, p->tok.at, "expected %s, got %s", wanted,
+                          tpl_lex_describe(p->tok.type));
 }
 
 int tpl_parse_expect(struct tpl_parse *p, enum tpl_token type)
@@ -133,7 +137,8 @@ static int block_body(struct tpl_parse *p, const char *const *ends, struct tpl_n
     if (p->tok.type == T_COLON && tpl_parse_next(p)) return -1; /* as in Python; allowed */
     if (tpl_parse_expect(p, T_BLOCK_END) || body_until(p, ends, list)) return -1;
     if (p->tok.type != T_EOF) return 0;
-    return tpl_parse_fail(p, p->tok.at, "the template ends inside of {%% %.*s %%}, which needs {%% %s %%}",
+    return tpl_parse_fail(p, p->tok.at,
+                          "the template ends inside of {%% %.*s %%}, which needs {%% %s %%}",
                           STR_ARG(p->open[p->nopen - 1]), ends[0]);
 }
 
@@ -291,7 +296,8 @@ static int only_space(struct tpl_parse *p, const struct tpl_node *list)
 {
     for (; list; list = list->next) {
         if (list->type != N_TEXT || tpl_str_strip(list->u.text, NULL, 1, 0).n)
-            return tpl_parse_fail(p, list->at, "a required block can only hold comments and white space");
+            return tpl_parse_fail(p, list->at,
+                                  "a required block can only hold comments and white space");
     }
     return 0;
 }
@@ -317,7 +323,8 @@ static int parse_block(struct tpl_parse *p, struct tpl_node *n, struct tpl_body 
     struct tpl_tok tok = p->tok;
     n->type = N_BLOCK;
     if (tpl_parse_expect(p, T_NAME)) return -1;
-    int scoped = tpl_parse_skip(p, "scoped"), required = scoped < 0 ? -1 : tpl_parse_skip(p, "required");
+    int scoped = tpl_parse_skip(p, "scoped"),
+        required = scoped < 0 ? -1 : tpl_parse_skip(p, "required");
     if (required < 0) return -1;
     b->scoped = (uint8_t)scoped;
     b->required = (uint8_t)required;
@@ -383,7 +390,8 @@ static int statement(struct tpl_parse *p, struct tpl_node *n)
     if (tok.type != T_NAME) return tpl_parse_fail(p, tok.at, "expected the name of a tag");
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
         if (!str_is(tok.text, keywords[i].name)) continue;
-        if (p->nopen == TPL_NEST_MAX) return tpl_parse_fail(p, tok.at, "statements nested too deeply");
+        if (p->nopen == TPL_NEST_MAX)
+            return tpl_parse_fail(p, tok.at, "statements nested too deeply");
         struct tpl_body *b = tpl_alloc(&p->r, sizeof *b);
         p->open[p->nopen++] = tok.text;
         n->u.body = b;
@@ -396,8 +404,9 @@ static int statement(struct tpl_parse *p, struct tpl_node *n)
                           STR_ARG(p->open[p->nopen - 1]));
 }
 
-/* Jinja computes a printed expression without variables while compiling, and then a slice that fails is undefined, not an
- * error: {{ none[1:] }} prints nothing. Says whether n is such an expression, or (mark) marks its slices. */
+/* Jinja computes a printed expression without variables while compiling, and then a slice that
+ * fails is undefined, not an error: {{ none[1:] }} prints nothing. Says whether n is such an
+ * expression, or (mark) marks its slices. */
 static int constant(struct tpl_node *n, int mark);
 
 static int constants(struct tpl_node *list, int mark)
@@ -409,7 +418,8 @@ static int constants(struct tpl_node *list, int mark)
 
 static int constant_call(struct tpl_node *n, int mark)
 {
-    static const char *const contextual[] = {"map", "select", "reject", "selectattr", "rejectattr", "random", NULL};
+    static const char *const contextual[] = {"map",        "select", "reject", "selectattr",
+                                             "rejectattr", "random", NULL};
     const struct tpl_call_args *ca = n->u.call.args;
     if (n->type == N_CALL || !n->u.call.sig || ca->star || ca->star2) return 0;
     for (int i = 0; n->type == N_FILTER && contextual[i]; i++)

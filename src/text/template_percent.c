@@ -85,13 +85,18 @@ static int convert(struct args *a, struct val v, struct tpl_spec *sp)
         if (v.kind == TPL_FLOAT) v = tpl_num_from_float(r, v.u.f);
         if (tpl_bad(v)) return -1;
         if (v.kind == TPL_UNDEF) return tpl_undefined_error(r, v), -1;
-        if (!tpl_is_integer(v)) return tpl_type_error(r, "%%d format: a real number is required, not %s", tpl_val_type(v)), -1;
+        if (!tpl_is_integer(v))
+            return tpl_type_error(r, "%%d format: a real number is required, not %s",
+                                  tpl_val_type(v)),
+                   -1;
         return tpl_format_int(r, v, sp);
     case 'x':
     case 'X':
     case 'o':
         if (!tpl_is_integer(v))
-            return tpl_type_error(r, "%%%c format: an integer is required, not %s", sp->type, tpl_val_type(v)), -1;
+            return tpl_type_error(r, "%%%c format: an integer is required, not %s", sp->type,
+                                  tpl_val_type(v)),
+                   -1;
         return tpl_format_int(r, v, sp);
     case 'e':
     case 'E':
@@ -100,7 +105,8 @@ static int convert(struct args *a, struct val v, struct tpl_spec *sp)
     case 'g':
     case 'G':
         if (v.kind == TPL_UNDEF) return tpl_undefined_error(r, v), -1;
-        if (!tpl_is_number(v)) return tpl_type_error(r, "must be real number, not %s", tpl_val_type(v)), -1;
+        if (!tpl_is_number(v))
+            return tpl_type_error(r, "must be real number, not %s", tpl_val_type(v)), -1;
         if (tpl_bad(tpl_num_to_float(r, v, &f))) return -1;
         if (sp->precision < 0) sp->precision = 6;
         return tpl_format_float(r, f, sp);
@@ -121,18 +127,27 @@ static int field(struct args *a, struct str s, size_t *i)
         for (; *i < s.n && depth; ++*i) depth += (s.p[*i] == '(') - (s.p[*i] == ')');
         if (depth) return tpl_type_error(r, "incomplete format key"), -1;
         if (a->all.kind != TPL_DICT) return tpl_type_error(r, "format requires a mapping"), -1;
-        const struct val *found = tpl_dict_str(r, a->all.u.d, (struct str){s.p + from, *i - 1 - from});
-        if (!found) return tpl_type_error(r, "the mapping has no '%.*s'", STR_ARG(((struct str){s.p + from, *i - 1 - from}))), -1;
+        const struct val *found =
+            tpl_dict_str(r, a->all.u.d, (struct str){s.p + from, *i - 1 - from});
+        if (!found)
+            return tpl_type_error(r, "the mapping has no '%.*s'",
+                                  STR_ARG(((struct str){s.p + from, *i - 1 - from}))),
+                   -1;
         v = *found;
         a->n = 0;
     }
     for (; *i < s.n && s.p[*i] && strchr("-+ #0", s.p[*i]); ++*i) {
         char c = s.p[*i];
-        if (c == '-') sp.align = '<';
-        else if (c == '+') sp.sign = '+';
-        else if (c == ' ') sp.sign = sp.sign ? sp.sign : ' ';
-        else if (c == '#') sp.alternate = 1;
-        else zero = 1;
+        if (c == '-')
+            sp.align = '<';
+        else if (c == '+')
+            sp.sign = '+';
+        else if (c == ' ')
+            sp.sign = sp.sign ? sp.sign : ' ';
+        else if (c == '#')
+            sp.alternate = 1;
+        else
+            zero = 1;
     }
     if (star(a, s, i, &sp.width)) return -1;
     if (sp.width < 0) sp.align = '<', sp.width = sp.width < -INT32_MAX ? INT32_MAX : -sp.width;
@@ -155,7 +170,8 @@ static int field(struct args *a, struct str s, size_t *i)
 
 static int is_mapping(struct val v)
 {
-    return v.kind == TPL_DICT || v.kind == TPL_LIST || v.kind == TPL_BYTES || v.kind == TPL_RANGE || v.kind == TPL_UNDEF;
+    return v.kind == TPL_DICT || v.kind == TPL_LIST || v.kind == TPL_BYTES || v.kind == TPL_RANGE ||
+           v.kind == TPL_UNDEF;
 }
 
 struct val tpl_percent(struct tpl_run *r, struct val fmt, struct val args)
@@ -176,7 +192,8 @@ struct val tpl_percent(struct tpl_run *r, struct val fmt, struct val args)
         from = i;
     }
     buf_add(&r->work, s.p + from, s.n - from);
-    if (a.n && !is_mapping(args)) return tpl_type_error(r, "not all arguments converted during string formatting");
+    if (a.n && !is_mapping(args))
+        return tpl_type_error(r, "not all arguments converted during string formatting");
     struct val v = tpl_end(r, begin);
     v.markup = fmt.markup;
     return v;

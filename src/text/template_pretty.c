@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_pretty.c: the pprint filter: repr() with sorted dicts, broken over lines of 80 characters where it is
- * longer, in the shape that Python's pprint gives lists, tuples, dicts and long strings.
+ * text/template_pretty.c: the pprint filter: repr() with sorted dicts, broken over lines of 80
+ * characters where it is longer, in the shape that Python's pprint gives lists, tuples, dicts and
+ * long strings.
  */
 #include "text/template_val.h"
 
@@ -13,18 +14,21 @@ static int shape(struct tpl_run *r, struct val v, int64_t indent, int64_t allowa
 static int key_before(struct tpl_run *r, struct val a, struct val b)
 {
     int numbers = tpl_is_number(a) && tpl_is_number(b);
-    if (numbers || (a.kind == b.kind && (a.kind == TPL_STR || a.kind == TPL_BYTES))) return tpl_val_order(r, a, b, "<");
+    if (numbers || (a.kind == b.kind && (a.kind == TPL_STR || a.kind == TPL_BYTES)))
+        return tpl_val_order(r, a, b, "<");
     return strcmp(tpl_val_type(a), tpl_val_type(b)) < 0;
 }
 
 static struct tpl_pair *sorted(struct tpl_run *r, const struct tpl_dict *d)
 {
-    struct tpl_pair *e = tpl_array(r, d->n + 1, sizeof *e), *to = tpl_array(r, d->n + 1, sizeof *to), *t;
+    struct tpl_pair *e = tpl_array(r, d->n + 1, sizeof *e),
+                    *to = tpl_array(r, d->n + 1, sizeof *to), *t;
     if (!e || !to) return NULL;
     if (d->n) memcpy(e, d->e, d->n * sizeof *e);
     for (size_t width = 1; width < d->n; width *= 2) {
         for (size_t lo = 0; lo < d->n; lo += 2 * width) {
-            size_t mid = lo + width < d->n ? lo + width : d->n, hi = mid + width < d->n ? mid + width : d->n;
+            size_t mid = lo + width < d->n ? lo + width : d->n,
+                   hi = mid + width < d->n ? mid + width : d->n;
             for (size_t i = lo, j = mid, k = lo; k < hi; k++) {
                 int right = i >= mid ? 1 : j >= hi ? 0 : key_before(r, e[j].k, e[i].k);
                 if (right < 0 || tpl_step(r, 1)) return NULL;
@@ -82,7 +86,8 @@ static int list(struct tpl_run *r, struct val v, int64_t indent, int64_t allowan
         int last = i + 1 == l->n;
         if (i) buf_putc(&r->work, ',');
         if (i && newline(r, indent + 1)) return -1;
-        if (shape(r, l->p[i], indent + 1, last ? allowance + (int64_t)strlen(close) : 1, level)) return -1;
+        if (shape(r, l->p[i], indent + 1, last ? allowance + (int64_t)strlen(close) : 1, level))
+            return -1;
     }
     buf_puts(&r->work, close);
     return 0;
@@ -101,7 +106,8 @@ static int dict(struct tpl_run *r, struct val v, int64_t indent, int64_t allowan
         if (flat(r, e[i].k)) return -1;
         int64_t width = chars_since(r, begin);
         buf_puts(&r->work, ": ");
-        if (shape(r, e[i].v, indent + 1 + width + 2, i + 1 == v.u.d->n ? allowance + 1 : 1, level)) return -1;
+        if (shape(r, e[i].v, indent + 1 + width + 2, i + 1 == v.u.d->n ? allowance + 1 : 1, level))
+            return -1;
     }
     buf_putc(&r->work, '}');
     return 0;
@@ -169,7 +175,9 @@ static int text(struct tpl_run *r, struct val v, int64_t indent, int64_t allowan
         struct str line = {s.p + i, next - i};
         int last = next >= s.n;
         int64_t width = p.width - (last ? allowance : 0);
-        if (repr_width(r, line) <= width ? add_piece(&p, line) : pieces_of(&p, line, allowance, last)) return -1;
+        if (repr_width(r, line) <= width ? add_piece(&p, line)
+                                         : pieces_of(&p, line, allowance, last))
+            return -1;
     }
     const struct tpl_list *l = p.list.u.l;
     if (l->n == 1 || !l->n) return tpl_repr_to(r, &r->work, v, 1);
@@ -191,8 +199,11 @@ static int shape(struct tpl_run *r, struct val v, int64_t indent, int64_t allowa
     if (chars_since(r, begin) > WIDTH - indent - allowance && nested && !r->work.failed) {
         r->work.n = begin;
         if (tpl_step_bytes(r, r->work.cap / 1024)) return -1;
-        if (is_text) rc = text(r, v, indent, allowance, level + 1);
-        else rc = v.kind == TPL_DICT ? dict(r, v, indent, allowance, level + 1) : list(r, v, indent, allowance, level + 1);
+        if (is_text)
+            rc = text(r, v, indent, allowance, level + 1);
+        else
+            rc = v.kind == TPL_DICT ? dict(r, v, indent, allowance, level + 1)
+                                    : list(r, v, indent, allowance, level + 1);
     }
     tpl_leave(r);
     return r->work.failed ? -1 : rc;

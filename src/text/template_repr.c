@@ -22,7 +22,9 @@ void tpl_repr_float(struct buf *b, double f)
         buf_puts(b, f < 0 ? "-inf" : "inf");
         return;
     }
-    int p = fabs(f) < 0x1p-1022 ? 0 : 14; /* 15 digits always survive, but for subnormals; 17 always suffice */
+    int p = fabs(f) < 0x1p-1022
+                ? 0
+                : 14; /* 15 digits always survive, but for subnormals; 17 always suffice */
     for (; p < 17; p++) {
         snprintf(t, sizeof t, "%.*e", p, f);
         if (strtod(t, NULL) == f) break;
@@ -47,8 +49,10 @@ void tpl_repr_float(struct buf *b, double f)
     }
     for (int i = 0; i <= exp10; i++) buf_putc(b, (size_t)i < n ? digits[i] : '0');
     buf_putc(b, '.');
-    if (n > (size_t)exp10 + 1) buf_add(b, digits + exp10 + 1, n - (size_t)exp10 - 1);
-    else buf_putc(b, '0');
+    if (n > (size_t)exp10 + 1)
+        buf_add(b, digits + exp10 + 1, n - (size_t)exp10 - 1);
+    else
+        buf_putc(b, '0');
 }
 
 static char quote_for(struct str s)
@@ -68,11 +72,20 @@ void tpl_repr_text(struct buf *b, struct str s)
         if (cp != (uint32_t)q && cp != '\\' && tpl_char_is(cp, TPL_PRINTABLE)) continue;
         buf_add(b, s.p + from, i - from);
         from = i + k;
-        if (cp == '\n') buf_puts(b, "\\n");
-        else if (cp == '\r') buf_puts(b, "\\r");
-        else if (cp == '\t') buf_puts(b, "\\t");
-        else if (cp == (uint32_t)q || cp == '\\') buf_putc(b, '\\'), buf_putc(b, (char)cp);
-        else buf_printf(b, cp < 0x100 ? "\\x%02x" : cp < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)cp);
+        if (cp == '\n')
+            buf_puts(b, "\\n");
+        else if (cp == '\r')
+            buf_puts(b, "\\r");
+        else if (cp == '\t')
+            buf_puts(b, "\\t");
+        else if (cp == (uint32_t)q || cp == '\\')
+            buf_putc(b, '\\'), buf_putc(b, (char)cp);
+        else
+            buf_printf(b,
+                       cp < 0x100     ? "\\x%02x"
+                       : cp < 0x10000 ? "\\u%04x"
+                                      : "\\U%08x",
+                       (unsigned)cp);
     }
     buf_add(b, s.p + from, s.n - from);
     buf_putc(b, q);
@@ -85,12 +98,18 @@ static void repr_bytes(struct buf *b, struct str s)
     buf_putc(b, q);
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c == '\n') buf_puts(b, "\\n");
-        else if (c == '\r') buf_puts(b, "\\r");
-        else if (c == '\t') buf_puts(b, "\\t");
-        else if (c == (unsigned char)q || c == '\\') buf_putc(b, '\\'), buf_putc(b, (char)c);
-        else if (c >= 0x20 && c < 0x7f) buf_putc(b, (char)c);
-        else buf_printf(b, "\\x%02x", c);
+        if (c == '\n')
+            buf_puts(b, "\\n");
+        else if (c == '\r')
+            buf_puts(b, "\\r");
+        else if (c == '\t')
+            buf_puts(b, "\\t");
+        else if (c == (unsigned char)q || c == '\\')
+            buf_putc(b, '\\'), buf_putc(b, (char)c);
+        else if (c >= 0x20 && c < 0x7f)
+            buf_putc(b, (char)c);
+        else
+            buf_printf(b, "\\x%02x", c);
     }
     buf_putc(b, q);
 }
@@ -125,7 +144,9 @@ static int repr_view(struct tpl_run *r, struct buf *b, struct val v)
     buf_printf(b, "%s([", tpl_val_type(v));
     for (size_t i = 0; i < v.u.d->n; i++) {
         const struct tpl_pair *e = &v.u.d->e[i];
-        struct val x = v.sub == TPL_KEYS ? e->k : v.sub == TPL_VALUES ? e->v : tpl_list_pair(r, e->k, e->v);
+        struct val x = v.sub == TPL_KEYS     ? e->k
+                       : v.sub == TPL_VALUES ? e->v
+                                             : tpl_list_pair(r, e->k, e->v);
         if (i) buf_puts(b, ", ");
         if (tpl_bad(x) || tpl_repr_to(r, b, x, 1)) return -1;
     }
@@ -156,13 +177,20 @@ static int repr_object(struct tpl_run *r, struct buf *b, struct val v)
         buf_printf(b, "<LoopContext %lld/%zu>", (long long)v.u.loop->index0 + 1, n);
         return 0;
     case TPL_FUNC:
-        if (!strcmp(v.u.func->name, "dict")) buf_puts(b, "<class 'dict'>");
-        else if (!strcmp(v.u.func->name, "namespace")) buf_puts(b, "<class 'jinja2.utils.Namespace'>");
-        else if (!strcmp(v.u.func->name, "cycler")) buf_puts(b, "<class 'jinja2.utils.Cycler'>");
-        else if (!strcmp(v.u.func->name, "joiner")) buf_puts(b, "<class 'jinja2.utils.Joiner'>");
-        else buf_printf(b, "<function %s>", v.u.func->name);
+        if (!strcmp(v.u.func->name, "dict"))
+            buf_puts(b, "<class 'dict'>");
+        else if (!strcmp(v.u.func->name, "namespace"))
+            buf_puts(b, "<class 'jinja2.utils.Namespace'>");
+        else if (!strcmp(v.u.func->name, "cycler"))
+            buf_puts(b, "<class 'jinja2.utils.Cycler'>");
+        else if (!strcmp(v.u.func->name, "joiner"))
+            buf_puts(b, "<class 'jinja2.utils.Joiner'>");
+        else
+            buf_printf(b, "<function %s>", v.u.func->name);
         return 0;
-    case TPL_METHOD: buf_printf(b, "<method %s of %s>", v.u.method->sig->name, tpl_val_type(v.u.method->self)); return 0;
+    case TPL_METHOD:
+        buf_printf(b, "<method %s of %s>", v.u.method->sig->name, tpl_val_type(v.u.method->self));
+        return 0;
     case TPL_SELF: buf_puts(b, "<TemplateReference None>"); return 0;
     default: buf_printf(b, "<%s object>", tpl_val_type(v)); return 0; /* Python adds an address */
     }

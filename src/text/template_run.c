@@ -2,8 +2,9 @@
  *
  * text/template_run.c: one rendering: its limits, its errors, its memory, and the way in and out.
  *
- * Everything a rendering makes lives in one arena with a limit and is freed at its end; texts in the making share one
- * stack of bytes (r->work). So a failure needs no cleaning up on its way out, wherever it happens.
+ * Everything a rendering makes lives in one arena with a limit and is freed at its end; texts in
+ * the making share one stack of bytes (r->work). So a failure needs no cleaning up on its way out,
+ * wherever it happens.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,8 +93,11 @@ int tpl_write(struct tpl_run *r, struct str s)
     }
     buf_str(r->dst, s);
     if (!r->dst->failed) return 0;
-    if (r->dst == &r->work) no_memory(r, s.n);
-    else tpl_fail(r, r->out->limit ? LAR_ELIMIT : LAR_ENOMEM, "no room for the text that the template writes");
+    if (r->dst == &r->work)
+        no_memory(r, s.n);
+    else
+        tpl_fail(r, r->out->limit ? LAR_ELIMIT : LAR_ENOMEM,
+                 "no room for the text that the template writes");
     return -1;
 }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_scope.c: who sees which variable. Gives every name in the tree its place (template_ast.h), once, so
- * that rendering never looks a variable up by name.
+ * text/template_scope.c: who sees which variable. Gives every name in the tree its place
+ * (template_ast.h), once, so that rendering never looks a variable up by name.
  *
- * This follows the rules of Jinja's own compiler, oddities included, because templates rely on them:
- * - A scope is looked through as a whole before its code is made. A name that it reads before it sets, or sets only under
- *   an {% if %}, starts with the value from around it, or from the context; one that it sets first starts undefined.
- * - So a loop body that reads a name which the template sets further down at the top does not see the input's variable.
- * - Bodies of {% for %}, {% with %}, {% set %}, {% filter %}, {% macro %}, {% call %} are scopes; {% if %} is none.
+ * This follows the rules of Jinja's own compiler, oddities included, because templates rely on
+ * them:
+ * - A scope is looked through as a whole before its code is made. A name that it reads before it
+ * sets, or sets only under an {% if %}, starts with the value from around it, or from the context;
+ * one that it sets first starts undefined.
+ * - So a loop body that reads a name which the template sets further down at the top does not see
+ * the input's variable.
+ * - Bodies of {% for %}, {% with %}, {% set %}, {% filter %}, {% macro %}, {% call %} are scopes;
+ * {% if %} is none.
  * - Macros see the variables around their definition as they are when the macro runs.
  * Two passes over a scope, then: look (what it reads and sets), and place.
  */
@@ -37,7 +41,8 @@ struct syms { /* the names of a scope */
 
 struct frame {
     struct syms *s;
-    int toplevel, soft; /* soft: under an if; an unknown filter is an error only when it is reached */
+    int toplevel,
+        soft; /* soft: under an if; an unknown filter is an error only when it is reached */
     int in_for;
 };
 
@@ -80,7 +85,8 @@ static void put_slot(struct syms *s, size_t i)
     s->slot[at] = (uint32_t)i + 1;
 }
 
-static struct entry *define(struct scope_pass *c, struct syms *s, uint32_t name, enum tpl_load_how how)
+static struct entry *define(struct scope_pass *c, struct syms *s, uint32_t name,
+                            enum tpl_load_how how)
 {
     if (s->n == s->cap) {
         size_t cap = s->cap ? s->cap * 2 : 8;
@@ -98,7 +104,8 @@ static struct entry *define(struct scope_pass *c, struct syms *s, uint32_t name,
     return e;
 }
 
-/* What a name starts as that is set here but may be seen before: the outer value, else the context's. */
+/* What a name starts as that is set here but may be seen before: the outer value, else the
+ * context's. */
 static void from_outside(struct entry *e, const struct syms *s)
 {
     const struct syms *where;
@@ -177,8 +184,10 @@ static void meet(struct finder *f, uint32_t name, int store)
 {
     for (int i = 0; i < 3; i++) {
         if (f->want[i] != name) continue;
-        if (store) f->open[i] = 0;
-        else if (f->open[i]) f->found[i] = 1;
+        if (store)
+            f->open[i] = 0;
+        else if (f->open[i])
+            f->found[i] = 1;
     }
 }
 
@@ -216,10 +225,12 @@ static int find_body(struct finder *f, const struct tpl_node *n)
             if (find_in(f, x->a) || find_list(f, x->list)) return -1;
         return find_list(f, b->other);
     case N_FOR:
-        if (find_in(f, b->a) || find_in(f, b->b) || find_list(f, b->list) || find_list(f, b->other)) return -1;
+        if (find_in(f, b->a) || find_in(f, b->b) || find_list(f, b->list) || find_list(f, b->other))
+            return -1;
         return b->c ? find_in(f, b->c) : 0;
     case N_FILTERBLOCK: return find_list(f, b->list) || find_in(f, b->c) ? -1 : 0;
-    case N_SETBLOCK: return find_in(f, b->a) || (b->c && find_in(f, b->c)) || find_list(f, b->list) ? -1 : 0;
+    case N_SETBLOCK:
+        return find_in(f, b->a) || (b->c && find_in(f, b->c)) || find_list(f, b->list) ? -1 : 0;
     case N_WITH: return find_list(f, b->a) || find_list(f, b->b) || find_list(f, b->list) ? -1 : 0;
     case N_BLOCK: return 0;
     default: /* macro, call, generation, autoescape */
@@ -247,7 +258,8 @@ static int find_in(struct finder *f, const struct tpl_node *n)
     case N_COMPARE: return find_in(f, n->u.seq.a) || find_list(f, n->u.seq.list) ? -1 : 0;
     case N_CALL:
     case N_FILTER:
-    case N_TEST: return (n->u.call.a && find_in(f, n->u.call.a)) || find_args(f, n->u.call.args) ? -1 : 0;
+    case N_TEST:
+        return (n->u.call.a && find_in(f, n->u.call.a)) || find_args(f, n->u.call.args) ? -1 : 0;
     default: break;
     }
     if (n->type == N_SET) return find_in(f, n->u.op4.a) || find_in(f, n->u.op4.b) ? -1 : 0;
@@ -259,7 +271,8 @@ static int find_in(struct finder *f, const struct tpl_node *n)
 }
 
 /* Which of up to three names a body reads without having set them: bits. -1 on failure. */
-static int reads(struct scope_pass *c, const struct tpl_node *list, const char *a, const char *b, const char *d)
+static int reads(struct scope_pass *c, const struct tpl_node *list, const char *a, const char *b,
+                 const char *d)
 {
     struct finder f = {.p = c->p, .open = {1, 1, 1}};
     const char *names[] = {a, b, d};
@@ -315,7 +328,8 @@ static int look(struct scope_pass *c, struct syms *s, const struct tpl_node *n)
     case N_COMPARE: return look(c, s, n->u.seq.a) || look_list(c, s, n->u.seq.list) ? -1 : 0;
     case N_CALL:
     case N_FILTER:
-    case N_TEST: return (n->u.call.a && look(c, s, n->u.call.a)) || look_args(c, s, n->u.call.args) ? -1 : 0;
+    case N_TEST:
+        return (n->u.call.a && look(c, s, n->u.call.a)) || look_args(c, s, n->u.call.args) ? -1 : 0;
     case N_SET: return look(c, s, n->u.op4.b) || look(c, s, n->u.op4.a) ? -1 : 0;
     case N_IF: return look_if(c, s, n->u.body);
     case N_FOR: return look(c, s, n->u.body->b);
@@ -349,11 +363,14 @@ static int look_list(struct scope_pass *c, struct syms *s, const struct tpl_node
 
 /* ---- place: where each name lives ---- */
 
-static int place_name(struct scope_pass *c, const struct frame *f, uint32_t name, uint32_t at, struct tpl_place *out)
+static int place_name(struct scope_pass *c, const struct frame *f, uint32_t name, uint32_t at,
+                      struct tpl_place *out)
 {
     const struct syms *where;
     const struct entry *e = visible(f->s, name, &where);
-    if (!e) return tpl_parse_fail(c->p, at, "'%.*s' cannot be used here; {%% set %%} it before", STR_ARG(c->p->t->name[name]));
+    if (!e)
+        return tpl_parse_fail(c->p, at, "'%.*s' cannot be used here; {%% set %%} it before",
+                              STR_ARG(c->p->t->name[name]));
     *out = (struct tpl_place){f->s->fn->depth - where->fn->depth, e->slot};
     return 0;
 }
@@ -369,7 +386,8 @@ static int place_args(struct scope_pass *c, struct frame *f, struct tpl_call_arg
 static int place_call(struct scope_pass *c, struct frame *f, struct tpl_node *n)
 {
     if (n->type != N_CALL && !n->u.call.sig && !f->soft)
-        return tpl_parse_fail(c->p, n->at, "no %s named '%.*s'", n->type == N_TEST ? "test" : "filter", STR_ARG(n->u.call.name));
+        return tpl_parse_fail(c->p, n->at, "no %s named '%.*s'",
+                              n->type == N_TEST ? "test" : "filter", STR_ARG(n->u.call.name));
     return (n->u.call.a && place(c, f, n->u.call.a)) || place_args(c, f, n->u.call.args) ? -1 : 0;
 }
 
@@ -383,7 +401,8 @@ static int loads(struct scope_pass *c, const struct syms *s, struct tpl_scope *o
         const struct entry *e = &s->e[i];
         struct tpl_load *l = &out->load[i];
         *l = (struct tpl_load){.slot = e->slot, .how = e->how, .name = e->name};
-        if (e->how == TPL_LOAD_ALIAS) l->place = (struct tpl_place){s->fn->depth - e->alias_fn->depth, e->alias_slot};
+        if (e->how == TPL_LOAD_ALIAS)
+            l->place = (struct tpl_place){s->fn->depth - e->alias_fn->depth, e->alias_slot};
     }
     return 0;
 }
@@ -437,7 +456,8 @@ static int place_for(struct scope_pass *c, struct frame *f, struct tpl_body *b)
         if (!e) return -1;
         b->loop = e->slot;
     }
-    if (look_params(c, s, b->a) || look_list(c, s, b->list) || look_list(c, other, b->other)) return -1;
+    if (look_params(c, s, b->a) || look_list(c, s, b->list) || look_list(c, other, b->other))
+        return -1;
     if (b->c && place_test(c, f, b)) return -1;
     if (place(c, f, b->b)) return -1;
     struct frame in = {.s = s, .in_for = f->in_for + 1};
@@ -481,7 +501,8 @@ static int place_macro(struct scope_pass *c, struct frame *f, struct tpl_body *b
         if (str_is(name, "kwargs")) used &= ~2;
         if (str_is(name, "varargs")) used &= ~4;
     }
-    if (special(c, s, used & 1, "caller", &b->caller) || special(c, s, used & 2, "kwargs", &b->kwargs) ||
+    if (special(c, s, used & 1, "caller", &b->caller) ||
+        special(c, s, used & 2, "kwargs", &b->kwargs) ||
         special(c, s, used & 4, "varargs", &b->varargs))
         return -1;
     for (size_t i = 0; i < b->nparam; i++)
@@ -524,8 +545,10 @@ static int place_block(struct scope_pass *c, struct frame *f, struct tpl_body *b
     for (const struct syms *s = f->s; s; s = s->parent) {
         for (size_t i = 0; i < s->n; i++) {
             const struct syms *where;
-            if (!s->e[i].stored || visible(f->s, s->e[i].name, &where) != &s->e[i]) continue; /* shadowed */
-            b->local[b->nlocal++] = (struct tpl_export){s->e[i].name, {f->s->fn->depth - s->fn->depth, s->e[i].slot}};
+            if (!s->e[i].stored || visible(f->s, s->e[i].name, &where) != &s->e[i])
+                continue; /* shadowed */
+            b->local[b->nlocal++] =
+                (struct tpl_export){s->e[i].name, {f->s->fn->depth - s->fn->depth, s->e[i].slot}};
         }
     }
     return 0;
@@ -546,7 +569,8 @@ static int place_var(struct scope_pass *c, struct frame *f, struct tpl_node *n)
     if (n->store) {
         n->export = f->toplevel != 0;
         if (f->in_for && str_is(c->p->t->name[n->u.var.name], "loop"))
-            return tpl_parse_fail(c->p, n->at, "the special variable 'loop' cannot be set inside of a loop");
+            return tpl_parse_fail(c->p, n->at,
+                                  "the special variable 'loop' cannot be set inside of a loop");
     }
     return place_name(c, f, n->u.var.name, n->at, &n->u.var.place);
 }
@@ -570,9 +594,11 @@ static int place_statement(struct scope_pass *c, struct frame *f, struct tpl_nod
     case N_BREAK:
     case N_CONTINUE:
         if (f->s->fn->loops) return 0;
-        return tpl_parse_fail(c->p, n->at, "'%s' outside of a loop", n->type == N_BREAK ? "break" : "continue");
+        return tpl_parse_fail(c->p, n->at, "'%s' outside of a loop",
+                              n->type == N_BREAK ? "break" : "continue");
     default: /* N_REFUSED */
-        if (n->op && !f->toplevel) return tpl_parse_fail(c->p, n->at, "cannot extend from a scope below the top level");
+        if (n->op && !f->toplevel)
+            return tpl_parse_fail(c->p, n->at, "cannot extend from a scope below the top level");
         return 0;
     }
 }
@@ -624,8 +650,10 @@ static int place_root(struct scope_pass *c, struct tpl_body *b, int top)
     struct frame f = {.s = s, .toplevel = top};
     int used = reads(c, b->list, "self", top ? NULL : "super", NULL);
     if (!s || used < 0) return -1;
-    if (special(c, s, used & 1, "self", &b->self) || special(c, s, used & 2, "super", &b->super)) return -1;
-    return look_list(c, s, b->list) || place_list(c, &f, b->list) || loads(c, s, &b->scope) ? -1 : 0;
+    if (special(c, s, used & 1, "self", &b->self) || special(c, s, used & 2, "super", &b->super))
+        return -1;
+    return look_list(c, s, b->list) || place_list(c, &f, b->list) || loads(c, s, &b->scope) ? -1
+                                                                                            : 0;
 }
 
 int tpl_scope_template(struct tpl_parse *p)

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_seq.c: the filters on sequences. Those that give generators in Jinja (map, select, reject, batch, slice,
- * unique, items) do so here: lazy, walked once, no JSON, no length.
+ * text/template_seq.c: the filters on sequences. Those that give generators in Jinja (map, select,
+ * reject, batch, slice, unique, items) do so here: lazy, walked once, no JSON, no length.
  */
 #include "text/template_val.h"
 
-#define ARGS struct tpl_run *r, const struct val *a, const struct tpl_args *raw
+#define ARGS     struct tpl_run *r, const struct val *a, const struct tpl_args *raw
 #define GIVEN(v) ((v).kind != TPL_MISSING)
 
 /* An optional flag: 0, 1, -1. */
-static int flag(struct tpl_run *r, struct val v)
-{
-    return GIVEN(v) ? tpl_val_truth(r, v) : 0;
-}
+static int flag(struct tpl_run *r, struct val v) { return GIVEN(v) ? tpl_val_truth(r, v) : 0; }
 
 /* ---- keys: what to compare by ---- */
 
@@ -29,12 +26,14 @@ static struct val folded(struct tpl_run *r, struct val v, int fold)
 }
 
 /* attribute: a path; for sort several, with commas between. */
-static int keys_of(struct tpl_run *r, struct keys *k, struct val attribute, struct val case_sensitive, int several)
+static int keys_of(struct tpl_run *r, struct keys *k, struct val attribute,
+                   struct val case_sensitive, int several)
 {
     int sensitive = flag(r, case_sensitive);
     *k = (struct keys){.several = several, .fold = !sensitive, .otherwise = tpl_missing()};
     if (sensitive < 0) return -1;
-    struct val whole = several && tpl_is_str(attribute) ? tpl_missing() : tpl_attr_parts(r, attribute);
+    struct val whole =
+        several && tpl_is_str(attribute) ? tpl_missing() : tpl_attr_parts(r, attribute);
     if (!several) {
         k->parts = whole;
         return tpl_bad(whole) ? -1 : 0;
@@ -45,7 +44,8 @@ static int keys_of(struct tpl_run *r, struct keys *k, struct val attribute, stru
     for (size_t at = 0; !tpl_bad(k->parts) && at <= s.n;) {
         int64_t f = tpl_str_find(str_from(s, at), STR(","));
         struct str one = {s.p + at, f < 0 ? s.n - at : (size_t)f};
-        struct val path = tpl_str_cut(r, attribute, one), parts = tpl_bad(path) ? path : tpl_attr_parts(r, path);
+        struct val path = tpl_str_cut(r, attribute, one),
+                   parts = tpl_bad(path) ? path : tpl_attr_parts(r, path);
         if (tpl_bad(parts) || tpl_list_push(r, k->parts.u.l, parts)) return -1;
         at += one.n + 1;
     }
@@ -69,7 +69,8 @@ static struct val key(struct tpl_run *r, const struct keys *k, struct val item)
 }
 
 /* The items of a value and their keys, for sorting; list's own elements may be reordered. */
-static struct val sorted(struct tpl_run *r, struct val v, const struct keys *k, int reverse, struct val **keys_out)
+static struct val sorted(struct tpl_run *r, struct val v, const struct keys *k, int reverse,
+                         struct val **keys_out)
 {
     struct val list = tpl_list_from(r, TPL_LIST, v);
     if (tpl_bad(list)) return list;
@@ -98,14 +99,17 @@ struct val tpl_seq_dictsort(ARGS)
     struct str by = GIVEN(a[2]) ? tpl_is_str(a[2]) ? tpl_view(a[2]) : STR("?") : STR("key");
     (void)raw;
     if (sensitive < 0 || reverse < 0) return tpl_failed();
-    if (!str_is(by, "key") && !str_is(by, "value")) return tpl_type_error(r, "You can only sort by either \"key\" or \"value\"");
+    if (!str_is(by, "key") && !str_is(by, "value"))
+        return tpl_type_error(r, "You can only sort by either \"key\" or \"value\"");
     if (a[0].kind == TPL_UNDEF) return tpl_undefined_error(r, a[0]);
-    if (a[0].kind != TPL_DICT) return tpl_type_error(r, "'%s' object has no attribute 'items'", tpl_val_type(a[0]));
+    if (a[0].kind != TPL_DICT)
+        return tpl_type_error(r, "'%s' object has no attribute 'items'", tpl_val_type(a[0]));
     struct keys k = {.fold = !sensitive, .otherwise = tpl_missing()};
     struct val index = tpl_int(str_is(by, "value"));
     k.parts = tpl_list_of(r, TPL_LIST, &index, 1);
     if (tpl_bad(k.parts)) return k.parts;
-    return sorted(r, (struct val){.kind = TPL_VIEW, .sub = TPL_ITEMS, .u.d = a[0].u.d}, &k, reverse, NULL);
+    return sorted(r, (struct val){.kind = TPL_VIEW, .sub = TPL_ITEMS, .u.d = a[0].u.d}, &k, reverse,
+                  NULL);
 }
 
 struct val tpl_seq_groupby(ARGS)
@@ -147,8 +151,16 @@ static struct val extreme(struct tpl_run *r, const struct val *a, const char *op
     return GIVEN(best_key) ? best : tpl_val_undef(r, "No aggregated item, sequence was empty.");
 }
 
-struct val tpl_seq_max(ARGS) { (void)raw; return extreme(r, a, ">"); }
-struct val tpl_seq_min(ARGS) { (void)raw; return extreme(r, a, "<"); }
+struct val tpl_seq_max(ARGS)
+{
+    (void)raw;
+    return extreme(r, a, ">");
+}
+struct val tpl_seq_min(ARGS)
+{
+    (void)raw;
+    return extreme(r, a, "<");
+}
 
 /* ---- whole sequences ---- */
 
@@ -184,7 +196,8 @@ struct val tpl_seq_reverse(ARGS)
     if (!tpl_iter_can(a[0])) return tpl_type_error(r, "argument must be iterable");
     struct val list = tpl_list_from(r, TPL_LIST, a[0]);
     if (tpl_bad(list)) return list;
-    for (size_t i = 0, j = list.u.l->n; i + 1 < j; i++) { /* fresh from a generator: ours to change */
+    for (size_t i = 0, j = list.u.l->n; i + 1 < j;
+         i++) { /* fresh from a generator: ours to change */
         struct val t = list.u.l->p[--j];
         list.u.l->p[j] = list.u.l->p[i];
         list.u.l->p[i] = t;
@@ -198,7 +211,8 @@ struct val tpl_seq_random(ARGS)
     (void)raw;
     if (tpl_val_len(r, a[0], &n)) return tpl_failed();
     if (!n) return tpl_val_undef(r, "No random item, sequence was empty.");
-    if (a[0].kind == TPL_DICT || a[0].kind == TPL_VIEW) return tpl_type_error(r, "a %s has no random item", tpl_val_type(a[0]));
+    if (a[0].kind == TPL_DICT || a[0].kind == TPL_VIEW)
+        return tpl_type_error(r, "a %s has no random item", tpl_val_type(a[0]));
     return tpl_attr_item(r, a[0], tpl_size((size_t)(rng_u64(&r->rng) % n)));
 }
 
@@ -206,7 +220,8 @@ static struct val markup_join(struct tpl_run *r, struct val list, struct val sep
 {
     size_t begin;
     int escape = tpl_is_str(sep) && sep.markup;
-    for (size_t i = 0; i < list.u.l->n; i++) escape |= tpl_is_str(list.u.l->p[i]) && list.u.l->p[i].markup;
+    for (size_t i = 0; i < list.u.l->n; i++)
+        escape |= tpl_is_str(list.u.l->p[i]) && list.u.l->p[i].markup;
     sep = escape ? tpl_str_escape(r, sep) : tpl_repr_str(r, sep);
     if (tpl_bad(sep)) return sep;
     for (size_t i = 0; i < list.u.l->n; i++) {
@@ -235,7 +250,8 @@ struct val tpl_seq_join(ARGS)
         struct val parts = tpl_attr_parts(r, a[2]);
         if (tpl_bad(parts) || tpl_bad(list)) return tpl_failed();
         for (size_t i = 0; i < list.u.l->n; i++)
-            if (tpl_bad(list.u.l->p[i] = tpl_attr_path(r, list.u.l->p[i], parts, tpl_missing()))) return tpl_failed();
+            if (tpl_bad(list.u.l->p[i] = tpl_attr_path(r, list.u.l->p[i], parts, tpl_missing())))
+                return tpl_failed();
     }
     if (tpl_bad(list)) return list;
     if (r->autoescape) return markup_join(r, list, sep);
@@ -244,7 +260,8 @@ struct val tpl_seq_join(ARGS)
     size_t begin = tpl_begin(r);
     for (size_t i = 0; i < list.u.l->n; i++) {
         if (i) buf_str(&r->work, tpl_view(sep));
-        if (tpl_step_bytes(r, sep.u.s->n) || (tpl_repr_to(r, &r->work, list.u.l->p[i], 0) && !r->work.failed))
+        if (tpl_step_bytes(r, sep.u.s->n) ||
+            (tpl_repr_to(r, &r->work, list.u.l->p[i], 0) && !r->work.failed))
             return tpl_failed();
     }
     return tpl_end(r, begin);
@@ -258,7 +275,8 @@ struct val tpl_seq_sum(ARGS)
     int got;
     (void)raw;
     if (!it || tpl_bad(parts)) return tpl_failed();
-    if (tpl_is_str(sum)) return tpl_type_error(r, "sum() can't sum strings [use ''.join(seq) instead]");
+    if (tpl_is_str(sum))
+        return tpl_type_error(r, "sum() can't sum strings [use ''.join(seq) instead]");
     while ((got = tpl_iter_next(r, it, &v)) == 1) {
         v = tpl_attr_path(r, v, parts, tpl_missing());
         if (tpl_bad(v) || tpl_bad(sum = tpl_num_op(r, '+', sum, v))) return tpl_failed();
@@ -268,7 +286,7 @@ struct val tpl_seq_sum(ARGS)
 
 /* ---- generators ---- */
 
-struct work { /* what a generator remembers */
+struct work {                  /* what a generator remembers */
     struct val of;             /* the sequence */
     struct tpl_iter mem;       /* its iterator */
     const struct tpl_sig *sig; /* filter or test to apply; NULL: none */
@@ -284,7 +302,9 @@ struct work { /* what a generator remembers */
     struct keys keys;
 };
 
-static struct val generator(struct tpl_run *r, int (*next)(struct tpl_run *, struct tpl_iter *, struct val *), const struct work *w)
+static struct val generator(struct tpl_run *r,
+                            int (*next)(struct tpl_run *, struct tpl_iter *, struct val *),
+                            const struct work *w)
 {
     struct work *p = tpl_alloc(r, sizeof *p);
     if (!p) return tpl_failed();
@@ -292,7 +312,8 @@ static struct val generator(struct tpl_run *r, int (*next)(struct tpl_run *, str
     return tpl_iter_new(r, &(struct tpl_iter){.next = next, .state = p});
 }
 
-/* The next item of the sequence itself: 1, 0, -1. Opens it first; an empty one is not even looked at. */
+/* The next item of the sequence itself: 1, 0, -1. Opens it first; an empty one is not even looked
+ * at. */
 static int source(struct tpl_run *r, struct tpl_iter *it, struct val *out)
 {
     struct work *w = it->state;
@@ -319,7 +340,8 @@ static int begin(struct tpl_run *r, struct work *w)
 static struct val apply(struct tpl_run *r, const struct work *w, struct val v, const char *what)
 {
     if (w->sig) return tpl_call_sig(r, w->sig, v, &w->args);
-    if (tpl_is_str(w->name)) return tpl_type_error(r, "no %s named '%.*s'", what, STR_ARG(tpl_view(w->name)));
+    if (tpl_is_str(w->name))
+        return tpl_type_error(r, "no %s named '%.*s'", what, STR_ARG(tpl_view(w->name)));
     return tpl_type_error(r, "the name of a %s must be a string", what);
 }
 
@@ -329,7 +351,8 @@ static int next_map(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     int got = begin(r, w);
     if (got == 1) got = source(r, it, out);
     if (got != 1) return got;
-    *out = GIVEN(w->parts) ? tpl_attr_path(r, *out, w->parts, w->otherwise) : apply(r, w, *out, "filter");
+    *out = GIVEN(w->parts) ? tpl_attr_path(r, *out, w->parts, w->otherwise)
+                           : apply(r, w, *out, "filter");
     return tpl_bad(*out) ? -1 : 1;
 }
 
@@ -358,8 +381,10 @@ struct val tpl_seq_map(ARGS)
         if (tpl_bad(w.parts)) return w.parts;
     }
     for (size_t i = 0; i < raw->nkw && !w.complaint; i++) {
-        if (str_is(raw->kw[i].name, "default")) w.otherwise = raw->kw[i].v;
-        else if (!str_is(raw->kw[i].name, "attribute")) w.complaint = "map got an unexpected keyword argument";
+        if (str_is(raw->kw[i].name, "default"))
+            w.otherwise = raw->kw[i].v;
+        else if (!str_is(raw->kw[i].name, "attribute"))
+            w.complaint = "map got an unexpected keyword argument";
     }
     return generator(r, next_map, &w);
 }
@@ -378,12 +403,15 @@ static int next_select(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     return got;
 }
 
-static struct val selected(struct tpl_run *r, const struct val *a, const struct tpl_args *raw, int reject, int attr)
+static struct val selected(struct tpl_run *r, const struct val *a, const struct tpl_args *raw,
+                           int reject, int attr)
 {
     struct work w = {.of = a[0], .reject = reject, .name = tpl_missing(), .parts = tpl_missing()};
     size_t off = attr ? 1 : 0;
-    if (attr && !raw->npos) w.complaint = "missing parameter for attribute name";
-    else if (attr && tpl_bad(w.parts = tpl_attr_parts(r, raw->pos[0]))) return w.parts;
+    if (attr && !raw->npos)
+        w.complaint = "missing parameter for attribute name";
+    else if (attr && tpl_bad(w.parts = tpl_attr_parts(r, raw->pos[0])))
+        return w.parts;
     if (raw->npos > off) {
         w.name = raw->pos[off];
         rest(&w, raw, off + 1);
@@ -405,7 +433,8 @@ static int next_unique(struct tpl_run *r, struct tpl_iter *it, struct val *out)
         struct val k = key(r, &w->keys, *out), old;
         uint32_t h;
         if (tpl_bad(k)) return -1;
-        if (tpl_val_hash(r, k, &h)) return tpl_type_error(r, "unhashable type: '%s'", tpl_val_type(k)), -1;
+        if (tpl_val_hash(r, k, &h))
+            return tpl_type_error(r, "unhashable type: '%s'", tpl_val_type(k)), -1;
         int seen = tpl_dict_get(r, w->seen, k, &old);
         if (seen < 0) return -1;
         if (!seen) return tpl_dict_set(r, w->seen, k, tpl_none()) ? -1 : 1;
@@ -427,7 +456,8 @@ static int next_items(struct tpl_run *r, struct tpl_iter *it, struct val *out)
 {
     struct work *w = it->state;
     if (w->of.kind == TPL_UNDEF) return 0;
-    if (w->of.kind != TPL_DICT) return tpl_type_error(r, "can only get item pairs from a mapping"), -1;
+    if (w->of.kind != TPL_DICT)
+        return tpl_type_error(r, "can only get item pairs from a mapping"), -1;
     if (!w->started) w->of = (struct val){.kind = TPL_VIEW, .sub = TPL_ITEMS, .u.d = w->of.u.d};
     int got = source(r, it, out);
     w->of.kind = TPL_DICT;
@@ -458,7 +488,8 @@ static int next_batch(struct tpl_run *r, struct tpl_iter *it, struct val *out)
         w->list = tpl_missing();
     }
     while (it->i != 1 && (got = source(r, it, &v)) == 1) {
-        /* as in Jinja, a count of 0 or less never matches a non-empty batch: but the first, empty one for 0 */
+        /* as in Jinja, a count of 0 or less never matches a non-empty batch: but the first, empty
+         * one for 0 */
         if ((int64_t)list.u.l->n == w->count) {
             w->list = v;
             *out = list;
@@ -469,7 +500,8 @@ static int next_batch(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     if (got < 0) return -1;
     it->i = 1; /* the end of the sequence was seen */
     if (!list.u.l->n) return 0;
-    if (GIVEN(w->fill) && w->fill.kind != TPL_NONE && fill_up(r, list, w->fill, w->count)) return -1;
+    if (GIVEN(w->fill) && w->fill.kind != TPL_NONE && fill_up(r, list, w->fill, w->count))
+        return -1;
     *out = list;
     return 1;
 }
@@ -497,7 +529,9 @@ static int next_slice(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     it->i++;
     struct val list = tpl_list_of(r, TPL_LIST, w->list.u.l->p + from, (size_t)(each + (k < extra)));
     if (tpl_bad(list)) return -1;
-    if (GIVEN(w->fill) && w->fill.kind != TPL_NONE && k >= extra && tpl_list_push(r, list.u.l, w->fill)) return -1;
+    if (GIVEN(w->fill) && w->fill.kind != TPL_NONE && k >= extra &&
+        tpl_list_push(r, list.u.l, w->fill))
+        return -1;
     *out = list;
     return 1;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_str.c: the strings of a rendering: UTF-8, counted and indexed by characters as Python does. Parts share
- * their whole's bytes. Everything is linear in the length of the text; nothing here raises errors about content.
+ * text/template_str.c: the strings of a rendering: UTF-8, counted and indexed by characters as
+ * Python does. Parts share their whole's bytes. Everything is linear in the length of the text;
+ * nothing here raises errors about content.
  */
 #include "base/utf8.h"
 #include "text/template_char.h"
@@ -20,10 +21,7 @@ struct val tpl_str_view(struct tpl_run *r, struct str s)
     return made(r, TPL_STR, (struct tpl_str){.p = s.p, .n = s.n, .chars = TPL_UNKNOWN});
 }
 
-struct val tpl_str_z(struct tpl_run *r, const char *z)
-{
-    return tpl_str_view(r, str_of(z));
-}
+struct val tpl_str_z(struct tpl_run *r, const char *z) { return tpl_str_view(r, str_of(z)); }
 
 struct val tpl_str_bytes(struct tpl_run *r, struct str s)
 {
@@ -54,7 +52,8 @@ struct val tpl_str_concat(struct tpl_run *r, struct val a, struct val b)
     if (!y->n) return a;
     if (!x->n) return b;
     if (tpl_step_bytes(r, y->n)) return tpl_failed();
-    if (add_size(x->n, y->n, &n) || add_size(n, n / 2 + 32, &cap)) return tpl_alloc(r, SIZE_MAX), tpl_failed();
+    if (add_size(x->n, y->n, &n) || add_size(n, n / 2 + 32, &cap))
+        return tpl_alloc(r, SIZE_MAX), tpl_failed();
     if (!room || x->p + x->n != room->base + room->used || room->cap - room->used < y->n) {
         room = tpl_alloc(r, sizeof *room + cap);
         if (!room || tpl_step_bytes(r, x->n)) return tpl_failed();
@@ -64,7 +63,8 @@ struct val tpl_str_concat(struct tpl_run *r, struct val a, struct val b)
     char *end = room->base + room->used;
     memcpy(end, y->p, y->n);
     room->used += y->n;
-    size_t chars = x->chars == TPL_UNKNOWN || y->chars == TPL_UNKNOWN ? TPL_UNKNOWN : x->chars + y->chars;
+    size_t chars =
+        x->chars == TPL_UNKNOWN || y->chars == TPL_UNKNOWN ? TPL_UNKNOWN : x->chars + y->chars;
     return made(r, a.kind, (struct tpl_str){.p = end - x->n, .n = n, .chars = chars, .room = room});
 }
 
@@ -90,11 +90,11 @@ size_t tpl_str_byte(struct tpl_str *s, size_t ch)
     if (chars == s->n) return ch;
     if (s->at_char != TPL_UNKNOWN) at = s->at_char, i = s->at_p;
     if (ch < at / 2) at = i = 0;
-    for (; at < ch; at++)
-        do i++;
+    for (; at < ch; at++) do
+            i++;
         while (i < s->n && ((unsigned char)s->p[i] & 0xc0) == 0x80);
-    for (; at > ch; at--)
-        do i--;
+    for (; at > ch; at--) do
+            i--;
         while (i && ((unsigned char)s->p[i] & 0xc0) == 0x80);
     if (s->at_char != TPL_UNKNOWN) s->at_char = at, s->at_p = i;
     return i;
@@ -112,7 +112,8 @@ static size_t way(const struct tpl_str *s, size_t ch)
 struct val tpl_str_cut(struct tpl_run *r, struct val s, struct str part)
 {
     if (part.n == s.u.s->n) return s;
-    struct val v = made(r, s.kind, (struct tpl_str){.p = part.p, .n = part.n, .chars = TPL_UNKNOWN});
+    struct val v =
+        made(r, s.kind, (struct tpl_str){.p = part.p, .n = part.n, .chars = TPL_UNKNOWN});
     if (!tpl_bad(v)) {
         if (s.u.s->chars == s.u.s->n) v.u.s->chars = part.n; /* ASCII, or bytes */
         v.markup = s.markup;
@@ -135,13 +136,15 @@ struct val tpl_str_slice(struct tpl_run *r, struct val s, int64_t start, int64_t
     struct tpl_str *x = s.u.s;
     if (tpl_step_bytes(r, x->chars == x->n ? 0 : x->n)) return tpl_failed();
     if (step == 1 || n == 0) {
-        size_t from = n ? tpl_str_byte(x, (size_t)start) : 0, to = n ? tpl_str_byte(x, (size_t)start + n) : 0;
+        size_t from = n ? tpl_str_byte(x, (size_t)start) : 0,
+               to = n ? tpl_str_byte(x, (size_t)start + n) : 0;
         return tpl_str_cut(r, s, (struct str){x->p + from, to - from});
     }
     size_t begin = tpl_begin(r);
     for (size_t i = 0; i < n; i++) {
         size_t at = tpl_str_byte(x, (size_t)(start + (int64_t)i * step)), k = 1;
-        while (s.kind == TPL_STR && at + k < x->n && ((unsigned char)x->p[at + k] & 0xc0) == 0x80) k++;
+        while (s.kind == TPL_STR && at + k < x->n && ((unsigned char)x->p[at + k] & 0xc0) == 0x80)
+            k++;
         buf_add(&r->work, x->p + at, k);
         if (tpl_step(r, 1)) return tpl_failed();
     }
@@ -173,7 +176,8 @@ int64_t tpl_str_find(struct str s, struct str needle)
 {
     if (!needle.n) return 0;
     if (needle.n > s.n) return -1;
-    const char *q = needle.n == 1 ? memchr(s.p, needle.p[0], s.n) : memmem(s.p, s.n, needle.p, needle.n);
+    const char *q =
+        needle.n == 1 ? memchr(s.p, needle.p[0], s.n) : memmem(s.p, s.n, needle.p, needle.n);
     return q ? q - s.p : -1;
 }
 
@@ -204,7 +208,8 @@ int64_t tpl_str_rfind(struct tpl_run *r, struct str s, struct str needle)
     return -1;
 }
 
-struct val tpl_str_replace(struct tpl_run *r, struct val s, struct str old, struct str new, int64_t max)
+struct val tpl_str_replace(struct tpl_run *r, struct val s, struct str old, struct str new,
+                           int64_t max)
 {
     struct str x = tpl_view(s);
     size_t begin = tpl_begin(r), at = 0;
@@ -220,7 +225,8 @@ struct val tpl_str_replace(struct tpl_run *r, struct val s, struct str old, stru
         if (old.n) continue;
         if (at >= x.n) break; /* an empty `old` stands before each character and at the end */
         size_t k = 1;
-        while (s.kind == TPL_STR && at + k < x.n && ((unsigned char)x.p[at + k] & 0xc0) == 0x80) k++;
+        while (s.kind == TPL_STR && at + k < x.n && ((unsigned char)x.p[at + k] & 0xc0) == 0x80)
+            k++;
         buf_add(&r->work, x.p + at, k);
         at += k;
     }
@@ -234,8 +240,10 @@ size_t tpl_str_line(struct str s, size_t at, size_t *next)
         unsigned char c = (unsigned char)s.p[i];
         uint32_t cp;
         size_t k = 0;
-        if ((c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e)) k = 1;
-        else if (c >= 0xc2 && (k = utf8_decode(s.p + i, s.n - i, &cp)) && cp != 0x85 && cp != 0x2028 && cp != 0x2029)
+        if ((c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e))
+            k = 1;
+        else if (c >= 0xc2 && (k = utf8_decode(s.p + i, s.n - i, &cp)) && cp != 0x85 &&
+                 cp != 0x2028 && cp != 0x2029)
             k = 0;
         if (!k) continue;
         *next = i + k + (c == '\r' && i + 1 < s.n && s.p[i + 1] == '\n');
@@ -265,7 +273,9 @@ struct str tpl_str_strip(struct str s, const struct str *chars, int left, int ri
     while (right && s.n) {
         size_t k = 1;
         while (k < s.n && k < 4 && ((unsigned char)s.p[s.n - k] & 0xc0) == 0x80) k++;
-        if (utf8_decode(s.p + s.n - k, k, &cp) != k || !stripped((struct str){s.p + s.n - k, k}, cp, chars)) break;
+        if (utf8_decode(s.p + s.n - k, k, &cp) != k ||
+            !stripped((struct str){s.p + s.n - k, k}, cp, chars))
+            break;
         s.n -= k;
     }
     return s;
@@ -279,7 +289,8 @@ void tpl_str_put(struct buf *b, uint32_t cp)
     buf_add(b, c, utf8_encode(cp, c));
 }
 
-/* Whether the capital sigma at `at` ends a word: a cased letter before it and none after, looking past marks. */
+/* Whether the capital sigma at `at` ends a word: a cased letter before it and none after, looking
+ * past marks. */
 static int final_sigma(struct str s, size_t at)
 {
     uint32_t cp;
@@ -313,7 +324,8 @@ void tpl_str_case_to(struct buf *b, struct str s, enum tpl_case how)
         int m = how;
         if (how == TPL_TITLE) m = cased ? TPL_LOWER : TPL_TITLE;
         if (how == TPL_CAPITAL) m = first ? TPL_TITLE : TPL_LOWER;
-        if (how == TPL_SWAP) m = f & TPL_CHAR_UPPER ? TPL_LOWER : f & TPL_CHAR_LOWER ? TPL_UPPER : -1;
+        if (how == TPL_SWAP)
+            m = f & TPL_CHAR_UPPER ? TPL_LOWER : f & TPL_CHAR_LOWER ? TPL_UPPER : -1;
         size_t n = m < 0 ? (to[0] = cp, (size_t)1) : tpl_char_map(cp, m, to);
         if (m == TPL_LOWER && cp == 0x3a3) to[0] = final_sigma(s, i) ? 0x3c2 : 0x3c3;
         for (size_t j = 0; j < n; j++) tpl_str_put(b, to[j]);

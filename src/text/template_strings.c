@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_strings.c: the methods of Python's str that templates may call: "...".split() and the others. Those that
- * ask (isalpha, startswith) are in template_asks.c.
+ * text/template_strings.c: the methods of Python's str that templates may call: "...".split() and
+ * the others. Those that ask (isalpha, startswith) are in template_asks.c.
  */
 #include "base/utf8.h"
 #include "text/template_char.h"
 #include "text/template_val.h"
 
 #define GIVEN(v) ((v).kind != TPL_MISSING && (v).kind != TPL_NONE)
-#define ARGS struct tpl_run *r, const struct val *a, const struct tpl_args *raw
+#define ARGS     struct tpl_run *r, const struct val *a, const struct tpl_args *raw
 
 static int is_text(struct tpl_run *r, struct val v)
 {
@@ -25,12 +25,36 @@ static int count_of(struct tpl_run *r, struct val v, int64_t otherwise, int64_t 
 
 /* ---- case, strip, pad ---- */
 
-static struct val upper(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_UPPER); }
-static struct val lower(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_LOWER); }
-static struct val title(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_TITLE); }
-static struct val capitalize(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_CAPITAL); }
-static struct val swapcase(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_SWAP); }
-static struct val casefold(ARGS) { (void)raw; return tpl_str_case(r, a[0], TPL_FOLD); }
+static struct val upper(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_UPPER);
+}
+static struct val lower(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_LOWER);
+}
+static struct val title(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_TITLE);
+}
+static struct val capitalize(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_CAPITAL);
+}
+static struct val swapcase(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_SWAP);
+}
+static struct val casefold(ARGS)
+{
+    (void)raw;
+    return tpl_str_case(r, a[0], TPL_FOLD);
+}
 
 struct val tpl_strings_strip(struct tpl_run *r, struct val s, struct val chars, int left, int right)
 {
@@ -44,11 +68,24 @@ struct val tpl_strings_strip(struct tpl_run *r, struct val s, struct val chars, 
     return tpl_str_cut(r, s, tpl_str_strip(tpl_view(s), GIVEN(chars) ? &set : NULL, left, right));
 }
 
-static struct val strip(ARGS) { (void)raw; return tpl_strings_strip(r, a[0], a[1], 1, 1); }
-static struct val lstrip(ARGS) { (void)raw; return tpl_strings_strip(r, a[0], a[1], 1, 0); }
-static struct val rstrip(ARGS) { (void)raw; return tpl_strings_strip(r, a[0], a[1], 0, 1); }
+static struct val strip(ARGS)
+{
+    (void)raw;
+    return tpl_strings_strip(r, a[0], a[1], 1, 1);
+}
+static struct val lstrip(ARGS)
+{
+    (void)raw;
+    return tpl_strings_strip(r, a[0], a[1], 1, 0);
+}
+static struct val rstrip(ARGS)
+{
+    (void)raw;
+    return tpl_strings_strip(r, a[0], a[1], 0, 1);
+}
 
-struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, struct val fill, char align)
+struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, struct val fill,
+                           char align)
 {
     int64_t w;
     struct str with = STR(" ");
@@ -56,12 +93,16 @@ struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, st
     if (tpl_val_index(r, width, &w)) return tpl_failed();
     if (fill.kind != TPL_MISSING) {
         if (!is_text(r, fill)) return tpl_failed();
-        if (tpl_str_chars(fill.u.s) != 1) return tpl_type_error(r, "the fill character must be exactly one character long");
+        if (tpl_str_chars(fill.u.s) != 1)
+            return tpl_type_error(r, "the fill character must be exactly one character long");
         with = tpl_view(fill);
     }
     if (w <= 0 || (uint64_t)w <= chars) return s;
-    size_t more = (size_t)w - chars, left = align == '<' ? 0 : align == '>' ? more : more / 2 + (more & (size_t)w & 1);
-    if (more > SIZE_MAX / 8 || tpl_step_bytes(r, more * with.n)) return r->failed ? tpl_failed() : tpl_out_of_steps(r);
+    size_t more = (size_t)w - chars, left = align == '<'   ? 0
+                                            : align == '>' ? more
+                                                           : more / 2 + (more & (size_t)w & 1);
+    if (more > SIZE_MAX / 8 || tpl_step_bytes(r, more * with.n))
+        return r->failed ? tpl_failed() : tpl_out_of_steps(r);
     for (size_t i = 0; i < left; i++) buf_str(&r->work, with);
     buf_str(&r->work, tpl_view(s));
     for (size_t i = left; i < more; i++) buf_str(&r->work, with);
@@ -70,9 +111,21 @@ struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, st
     return v;
 }
 
-static struct val center(ARGS) { (void)raw; return tpl_strings_pad(r, a[0], a[1], a[2], '^'); }
-static struct val ljust(ARGS) { (void)raw; return tpl_strings_pad(r, a[0], a[1], a[2], '<'); }
-static struct val rjust(ARGS) { (void)raw; return tpl_strings_pad(r, a[0], a[1], a[2], '>'); }
+static struct val center(ARGS)
+{
+    (void)raw;
+    return tpl_strings_pad(r, a[0], a[1], a[2], '^');
+}
+static struct val ljust(ARGS)
+{
+    (void)raw;
+    return tpl_strings_pad(r, a[0], a[1], a[2], '<');
+}
+static struct val rjust(ARGS)
+{
+    (void)raw;
+    return tpl_strings_pad(r, a[0], a[1], a[2], '>');
+}
 
 static struct val zfill(ARGS)
 {
@@ -101,8 +154,10 @@ static struct val expandtabs(ARGS)
         char c = s.p[i];
         if (c != '\t') {
             buf_putc(&r->work, c);
-            if (c == '\n' || c == '\r') column = 0;
-            else column += ((unsigned char)c & 0xc0) != 0x80;
+            if (c == '\n' || c == '\r')
+                column = 0;
+            else
+                column += ((unsigned char)c & 0xc0) != 0x80;
             continue;
         }
         if (size <= 0) continue;
@@ -204,7 +259,8 @@ static struct val do_split(struct tpl_run *r, const struct val *a, int right)
     struct val list = tpl_list_new(r, TPL_LIST, 0);
     int64_t max;
     int rc;
-    if (tpl_bad(list) || count_of(r, a[2], -1, &max) || tpl_step_bytes(r, a[0].u.s->n)) return tpl_failed();
+    if (tpl_bad(list) || count_of(r, a[2], -1, &max) || tpl_step_bytes(r, a[0].u.s->n))
+        return tpl_failed();
     if (!GIVEN(a[1])) {
         rc = right ? rsplit_space(r, a[0], max, list) : split_space(r, a[0], max, list);
     } else {
@@ -218,8 +274,16 @@ static struct val do_split(struct tpl_run *r, const struct val *a, int right)
     return list;
 }
 
-static struct val split(ARGS) { (void)raw; return do_split(r, a, 0); }
-static struct val rsplit(ARGS) { (void)raw; return do_split(r, a, 1); }
+static struct val split(ARGS)
+{
+    (void)raw;
+    return do_split(r, a, 0);
+}
+static struct val rsplit(ARGS)
+{
+    (void)raw;
+    return do_split(r, a, 1);
+}
 
 static struct val splitlines(ARGS)
 {
@@ -260,8 +324,16 @@ static struct val do_partition(struct tpl_run *r, const struct val *a, int right
     return tpl_list_of(r, TPL_TUPLE, v, 3);
 }
 
-static struct val partition(ARGS) { (void)raw; return do_partition(r, a, 0); }
-static struct val rpartition(ARGS) { (void)raw; return do_partition(r, a, 1); }
+static struct val partition(ARGS)
+{
+    (void)raw;
+    return do_partition(r, a, 0);
+}
+static struct val rpartition(ARGS)
+{
+    (void)raw;
+    return do_partition(r, a, 1);
+}
 
 /* ---- replace, join, format, encode ---- */
 
@@ -288,7 +360,8 @@ static struct val removesuffix(ARGS)
     (void)raw;
     if (!is_text(r, a[1])) return tpl_failed();
     struct str s = tpl_view(a[0]);
-    return str_ends(s, tpl_view(a[1])) ? tpl_str_cut(r, a[0], (struct str){s.p, s.n - a[1].u.s->n}) : a[0];
+    return str_ends(s, tpl_view(a[1])) ? tpl_str_cut(r, a[0], (struct str){s.p, s.n - a[1].u.s->n})
+                                       : a[0];
 }
 
 static struct val join(ARGS)
@@ -298,11 +371,15 @@ static struct val join(ARGS)
     (void)raw;
     for (size_t i = 0; !tpl_bad(list) && i < list.u.l->n; i++) {
         v = list.u.l->p[i];
-        if (!tpl_is_str(v)) return tpl_type_error(r, "sequence item %zu: expected str instance, %s found", i, tpl_val_type(v));
+        if (!tpl_is_str(v))
+            return tpl_type_error(r, "sequence item %zu: expected str instance, %s found", i,
+                                  tpl_val_type(v));
         if (tpl_step_bytes(r, a[0].u.s->n + v.u.s->n)) return tpl_failed();
         if (i) buf_str(&r->work, tpl_view(a[0]));
-        if (a[0].markup && !v.markup) tpl_str_escape_to(&r->work, tpl_view(v));
-        else buf_str(&r->work, tpl_view(v));
+        if (a[0].markup && !v.markup)
+            tpl_str_escape_to(&r->work, tpl_view(v));
+        else
+            buf_str(&r->work, tpl_view(v));
     }
     if (tpl_bad(list)) return list;
     v = tpl_end(r, begin);
@@ -316,7 +393,8 @@ static struct val format_map(ARGS)
 {
     static const struct tpl_args none;
     (void)raw;
-    if (a[1].kind != TPL_DICT) return tpl_type_error(r, "format_map() wants a dict, not %s", tpl_val_type(a[1]));
+    if (a[1].kind != TPL_DICT)
+        return tpl_type_error(r, "format_map() wants a dict, not %s", tpl_val_type(a[1]));
     return tpl_braces(r, a[0], &none, a[1]);
 }
 
@@ -325,7 +403,9 @@ static int is_encoding(struct str s, const char *const *names)
     for (; *names; names++) {
         size_t n = strlen(*names), i = 0;
         for (; i < s.n && i < n; i++) {
-            char c = s.p[i] == '_' ? '-' : s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 32) : s.p[i];
+            char c = s.p[i] == '_'                    ? '-'
+                     : s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 32)
+                                                      : s.p[i];
             if (c != (*names)[i]) break;
         }
         if (i == n && s.n == n) return 1;
@@ -336,12 +416,15 @@ static int is_encoding(struct str s, const char *const *names)
 /* 0 utf-8, 1 ascii, 2 latin-1, -1 */
 int tpl_strings_encoding(struct tpl_run *r, struct val name)
 {
-    static const char *const kinds[3][5] = {{"utf-8", "utf8", NULL}, {"ascii", "us-ascii", NULL}, {"latin-1", "latin1", "iso-8859-1", NULL}};
+    static const char *const kinds[3][5] = {{"utf-8", "utf8", NULL},
+                                            {"ascii", "us-ascii", NULL},
+                                            {"latin-1", "latin1", "iso-8859-1", NULL}};
     if (name.kind == TPL_MISSING) return 0;
     if (!is_text(r, name)) return -1;
     for (int i = 0; i < 3; i++)
         if (is_encoding(tpl_view(name), kinds[i])) return i;
-    tpl_fail(r, LAR_EUNSUPPORTED, "the encoding '%.*s'; utf-8, ascii and latin-1 are known", STR_ARG(tpl_view(name)));
+    tpl_fail(r, LAR_EUNSUPPORTED, "the encoding '%.*s'; utf-8, ascii and latin-1 are known",
+             STR_ARG(tpl_view(name)));
     return -1;
 }
 
@@ -350,17 +433,23 @@ static struct val encode(ARGS)
     struct str s = tpl_view(a[0]);
     int kind = tpl_strings_encoding(r, a[1]);
     size_t begin = tpl_begin(r);
-    struct str errors = a[2].kind == TPL_MISSING ? STR("strict") : tpl_is_str(a[2]) ? tpl_view(a[2]) : STR("");
+    struct str errors = a[2].kind == TPL_MISSING ? STR("strict")
+                        : tpl_is_str(a[2])       ? tpl_view(a[2])
+                                                 : STR("");
     (void)raw;
     if (kind < 0) return tpl_failed();
     if (kind == 0) return tpl_str_bytes(r, s);
     for (size_t i = 0, k; i < s.n; i += k) {
         uint32_t cp;
         k = utf8_decode(s.p + i, s.n - i, &cp);
-        if (cp < (kind == 1 ? 0x80u : 0x100u)) buf_putc(&r->work, (char)cp);
-        else if (str_is(errors, "replace")) buf_putc(&r->work, '?');
-        else if (str_is(errors, "backslashreplace")) tpl_format_ascii(&r->work, (struct str){s.p + i, k});
-        else if (!str_is(errors, "ignore")) return tpl_type_error(r, "a character that this encoding lacks");
+        if (cp < (kind == 1 ? 0x80u : 0x100u))
+            buf_putc(&r->work, (char)cp);
+        else if (str_is(errors, "replace"))
+            buf_putc(&r->work, '?');
+        else if (str_is(errors, "backslashreplace"))
+            tpl_format_ascii(&r->work, (struct str){s.p + i, k});
+        else if (!str_is(errors, "ignore"))
+            return tpl_type_error(r, "a character that this encoding lacks");
     }
     struct val v = tpl_end(r, begin);
     return tpl_bad(v) ? v : tpl_str_bytes(r, tpl_view(v));
@@ -373,23 +462,27 @@ static struct val maketrans(ARGS)
     struct val d = tpl_dict_new(r);
     (void)raw;
     if (tpl_bad(d)) return d;
-    if (a[2].kind == TPL_MISSING) return tpl_fail(r, LAR_EUNSUPPORTED, "maketrans with one argument; write the dict itself");
+    if (a[2].kind == TPL_MISSING)
+        return tpl_fail(r, LAR_EUNSUPPORTED, "maketrans with one argument; write the dict itself");
     for (int i = 1; i <= 3; i++)
         if (a[i].kind != TPL_MISSING && !is_text(r, a[i])) return tpl_failed();
     size_t n = tpl_str_chars(a[1].u.s);
-    if (n != tpl_str_chars(a[2].u.s)) return tpl_type_error(r, "the first two maketrans arguments must have equal length");
+    if (n != tpl_str_chars(a[2].u.s))
+        return tpl_type_error(r, "the first two maketrans arguments must have equal length");
     struct str x = tpl_view(a[1]), y = tpl_view(a[2]);
     for (size_t i = 0, j = 0; i < x.n;) {
         uint32_t from, to;
         i += utf8_decode(x.p + i, x.n - i, &from);
         j += utf8_decode(y.p + j, y.n - j, &to);
-        if (tpl_step(r, 1) || tpl_dict_set(r, d.u.d, tpl_int(from), tpl_int(to))) return tpl_failed();
+        if (tpl_step(r, 1) || tpl_dict_set(r, d.u.d, tpl_int(from), tpl_int(to)))
+            return tpl_failed();
     }
     x = a[3].kind == TPL_MISSING ? STR("") : tpl_view(a[3]);
     for (size_t i = 0; i < x.n;) {
         uint32_t from;
         i += utf8_decode(x.p + i, x.n - i, &from);
-        if (tpl_step(r, 1) || tpl_dict_set(r, d.u.d, tpl_int(from), tpl_none())) return tpl_failed();
+        if (tpl_step(r, 1) || tpl_dict_set(r, d.u.d, tpl_int(from), tpl_none()))
+            return tpl_failed();
     }
     return d;
 }
@@ -399,7 +492,8 @@ static struct val translate(ARGS)
     struct str s = tpl_view(a[0]);
     size_t begin = tpl_begin(r);
     (void)raw;
-    if (a[1].kind != TPL_DICT) return tpl_type_error(r, "translate() wants a dict, not %s", tpl_val_type(a[1]));
+    if (a[1].kind != TPL_DICT)
+        return tpl_type_error(r, "translate() wants a dict, not %s", tpl_val_type(a[1]));
     for (size_t i = 0, k; i < s.n; i += k) {
         uint32_t cp;
         struct val to;
@@ -407,10 +501,14 @@ static struct val translate(ARGS)
         if (tpl_step(r, 1)) return tpl_failed();
         int found = tpl_dict_get(r, a[1].u.d, tpl_int(cp), &to);
         if (found < 0) return tpl_failed();
-        if (!found) buf_add(&r->work, s.p + i, k);
-        else if (tpl_is_str(to)) buf_str(&r->work, tpl_view(to));
-        else if (tpl_is_small(to) && to.u.i >= 0 && to.u.i <= 0x10ffff) tpl_str_put(&r->work, (uint32_t)to.u.i);
-        else if (to.kind != TPL_NONE) return tpl_type_error(r, "character mapping must return integer, None or str");
+        if (!found)
+            buf_add(&r->work, s.p + i, k);
+        else if (tpl_is_str(to))
+            buf_str(&r->work, tpl_view(to));
+        else if (tpl_is_small(to) && to.u.i >= 0 && to.u.i <= 0x10ffff)
+            tpl_str_put(&r->work, (uint32_t)to.u.i);
+        else if (to.kind != TPL_NONE)
+            return tpl_type_error(r, "character mapping must return integer, None or str");
     }
     return tpl_end(r, begin);
 }

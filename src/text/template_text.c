@@ -9,14 +9,11 @@
 #include "text/template_char.h"
 #include "text/template_val.h"
 
-#define ARGS struct tpl_run *r, const struct val *a, const struct tpl_args *raw
+#define ARGS     struct tpl_run *r, const struct val *a, const struct tpl_args *raw
 #define GIVEN(v) ((v).kind != TPL_MISSING)
-#define SET(v) ((v).kind != TPL_MISSING && (v).kind != TPL_NONE)
+#define SET(v)   ((v).kind != TPL_MISSING && (v).kind != TPL_NONE)
 
-static int flag(struct tpl_run *r, struct val v)
-{
-    return GIVEN(v) ? tpl_val_truth(r, v) : 0;
-}
+static int flag(struct tpl_run *r, struct val v) { return GIVEN(v) ? tpl_val_truth(r, v) : 0; }
 
 static struct val cased(struct tpl_run *r, struct val v, enum tpl_case how)
 {
@@ -24,9 +21,21 @@ static struct val cased(struct tpl_run *r, struct val v, enum tpl_case how)
     return tpl_bad(v) ? v : tpl_str_case(r, v, how);
 }
 
-struct val tpl_text_upper(ARGS) { (void)raw; return cased(r, a[0], TPL_UPPER); }
-struct val tpl_text_lower(ARGS) { (void)raw; return cased(r, a[0], TPL_LOWER); }
-struct val tpl_text_capitalize(ARGS) { (void)raw; return cased(r, a[0], TPL_CAPITAL); }
+struct val tpl_text_upper(ARGS)
+{
+    (void)raw;
+    return cased(r, a[0], TPL_UPPER);
+}
+struct val tpl_text_lower(ARGS)
+{
+    (void)raw;
+    return cased(r, a[0], TPL_LOWER);
+}
+struct val tpl_text_capitalize(ARGS)
+{
+    (void)raw;
+    return cased(r, a[0], TPL_CAPITAL);
+}
 
 /* Words begin after white space, '-', '(', '{', '[' and '<'. */
 struct val tpl_text_title(ARGS)
@@ -55,7 +64,8 @@ struct val tpl_text_center(ARGS)
 {
     struct val v = tpl_repr_soft(r, a[0]);
     (void)raw;
-    return tpl_bad(v) ? v : tpl_strings_pad(r, v, GIVEN(a[1]) ? a[1] : tpl_int(80), tpl_missing(), '^');
+    return tpl_bad(v) ? v
+                      : tpl_strings_pad(r, v, GIVEN(a[1]) ? a[1] : tpl_int(80), tpl_missing(), '^');
 }
 
 struct val tpl_text_trim(ARGS)
@@ -72,7 +82,8 @@ struct val tpl_text_replace(ARGS)
     int markup = 0;
     (void)raw;
     if (r->autoescape) {
-        int any = (tpl_is_str(old) && old.markup) || ((tpl_is_str(new) && new.markup) && !(tpl_is_str(s) && s.markup));
+        int any = (tpl_is_str(old) && old.markup) ||
+                  ((tpl_is_str(new) && new.markup) && !(tpl_is_str(s) && s.markup));
         s = any ? tpl_str_escape(r, s) : tpl_repr_soft(r, s);
         markup = tpl_is_str(s) && s.markup;
         if (markup) old = tpl_str_escape(r, old), new = tpl_str_escape(r, new);
@@ -91,7 +102,8 @@ struct val tpl_text_format(ARGS)
 {
     struct val v = tpl_repr_soft(r, a[0]);
     if (tpl_bad(v)) return v;
-    if (raw->npos && raw->nkw) return tpl_type_error(r, "can't handle positional and keyword arguments at the same time");
+    if (raw->npos && raw->nkw)
+        return tpl_type_error(r, "can't handle positional and keyword arguments at the same time");
     if (raw->nkw) {
         struct val d = tpl_dict_make(r, raw);
         return tpl_bad(d) ? d : tpl_percent(r, v, d);
@@ -107,7 +119,9 @@ struct val tpl_text_indent(ARGS)
     (void)raw;
     if (first < 0 || blank < 0) return tpl_failed();
     if (s.kind == TPL_UNDEF) return tpl_undefined_error(r, s);
-    if (!tpl_is_str(s)) return tpl_type_error(r, "unsupported operand type(s) for +=: '%s' and 'str'", tpl_val_type(s));
+    if (!tpl_is_str(s))
+        return tpl_type_error(r, "unsupported operand type(s) for +=: '%s' and 'str'",
+                              tpl_val_type(s));
     if (!GIVEN(by) || !tpl_is_str(by)) {
         by = tpl_str_z(r, " ");
         if (!tpl_bad(by)) by = tpl_num_op(r, '*', by, GIVEN(a[1]) ? a[1] : tpl_int(4));
@@ -136,15 +150,21 @@ struct val tpl_text_truncate(ARGS)
     int kill = flag(r, a[2]);
     struct val end = GIVEN(a[3]) ? a[3] : tpl_str_z(r, "..."), s = a[0];
     (void)raw;
-    if (kill < 0 || tpl_bad(end) || (GIVEN(a[1]) && tpl_val_index(r, a[1], &length)) || (SET(a[4]) && tpl_val_index(r, a[4], &leeway)))
+    if (kill < 0 || tpl_bad(end) || (GIVEN(a[1]) && tpl_val_index(r, a[1], &length)) ||
+        (SET(a[4]) && tpl_val_index(r, a[4], &leeway)))
         return tpl_failed();
     size_t tail_chars, chars = 0;
-    if (tpl_val_len(r, end, &tail_chars) || (length >= (int64_t)tail_chars && leeway >= 0 && tpl_val_len(r, s, &chars))) return tpl_failed();
+    if (tpl_val_len(r, end, &tail_chars) ||
+        (length >= (int64_t)tail_chars && leeway >= 0 && tpl_val_len(r, s, &chars)))
+        return tpl_failed();
     int64_t tail = (int64_t)tail_chars, n = (int64_t)chars;
-    if (length < tail) return tpl_type_error(r, "expected length >= %lld, got %lld", (long long)tail, (long long)length);
+    if (length < tail)
+        return tpl_type_error(r, "expected length >= %lld, got %lld", (long long)tail,
+                              (long long)length);
     if (leeway < 0) return tpl_type_error(r, "expected leeway >= 0, got %lld", (long long)leeway);
     if (n <= length || n - length <= leeway) return s; /* a short list, too */
-    if (!tpl_is_str(s) || !tpl_is_str(end)) return tpl_type_error(r, "truncate wants text, not '%s'", tpl_val_type(s));
+    if (!tpl_is_str(s) || !tpl_is_str(end))
+        return tpl_type_error(r, "truncate wants text, not '%s'", tpl_val_type(s));
     struct val cut = tpl_str_slice(r, s, 0, 1, (size_t)(length - tail));
     if (tpl_bad(cut)) return cut;
     if (!kill) {
@@ -176,22 +196,27 @@ struct val tpl_text_wordcount(ARGS)
 struct val tpl_text_wordwrap(ARGS)
 {
     int64_t width = 79;
-    int words = GIVEN(a[2]) ? tpl_val_truth(r, a[2]) : 1, hyphens = GIVEN(a[4]) ? tpl_val_truth(r, a[4]) : 1;
-    struct tpl_wrap_style st = {.newline = STR("\n"), .break_words = words, .break_hyphens = hyphens};
+    int words = GIVEN(a[2]) ? tpl_val_truth(r, a[2]) : 1,
+        hyphens = GIVEN(a[4]) ? tpl_val_truth(r, a[4]) : 1;
+    struct tpl_wrap_style st = {
+        .newline = STR("\n"), .break_words = words, .break_hyphens = hyphens};
     (void)raw;
-    if (words < 0 || hyphens < 0 || (GIVEN(a[1]) && tpl_val_index(r, a[1], &width))) return tpl_failed();
+    if (words < 0 || hyphens < 0 || (GIVEN(a[1]) && tpl_val_index(r, a[1], &width)))
+        return tpl_failed();
     if (SET(a[3]) && !tpl_is_str(a[3])) return tpl_type_error(r, "wrapstring must be a string");
     if (SET(a[3])) st.newline = tpl_view(a[3]);
     if (a[0].kind == TPL_UNDEF) return tpl_undefined_error(r, a[0]);
-    if (!tpl_is_str(a[0])) return tpl_type_error(r, "'%s' object has no attribute 'splitlines'", tpl_val_type(a[0]));
+    if (!tpl_is_str(a[0]))
+        return tpl_type_error(r, "'%s' object has no attribute 'splitlines'", tpl_val_type(a[0]));
     st.width = width > 0 ? (size_t)width : 0;
     return tpl_wrap(r, tpl_view(a[0]), &st);
 }
 
 struct val tpl_text_filesize(ARGS)
 {
-    static const char *const names[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
-                                            {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
+    static const char *const names[2][8] = {
+        {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
+        {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
     int binary = flag(r, a[1]), i = 0;
     double n, base = binary ? 1024 : 1000;
     char t[400];
@@ -265,7 +290,8 @@ static int attribute(struct tpl_run *r, struct val k, struct val v)
     if (!tpl_is_str(k)) return tpl_type_error(r, "expected string, got '%s'", tpl_val_type(k)), -1;
     struct str s = tpl_view(k);
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '/' || s.p[i] == '>' || s.p[i] == '=' || s.p[i] == ' ' || (s.p[i] >= 9 && s.p[i] <= 13))
+        if (s.p[i] == '/' || s.p[i] == '>' || s.p[i] == '=' || s.p[i] == ' ' ||
+            (s.p[i] >= 9 && s.p[i] <= 13))
             return tpl_type_error(r, "invalid character in attribute name: '%.*s'", STR_ARG(s)), -1;
     struct val key = tpl_str_escape(r, k), value = tpl_str_escape(r, v);
     if (tpl_bad(key) || tpl_bad(value)) return -1;
@@ -283,7 +309,8 @@ struct val tpl_text_xmlattr(ARGS)
     (void)raw;
     if (space < 0) return tpl_failed();
     if (a[0].kind == TPL_UNDEF) return tpl_undefined_error(r, a[0]);
-    if (a[0].kind != TPL_DICT) return tpl_type_error(r, "'%s' object has no attribute 'items'", tpl_val_type(a[0]));
+    if (a[0].kind != TPL_DICT)
+        return tpl_type_error(r, "'%s' object has no attribute 'items'", tpl_val_type(a[0]));
     const struct tpl_dict *d = a[0].u.d;
     for (size_t i = 0; i < d->n; i++) {
         if (!SET(d->e[i].v) || d->e[i].v.kind == TPL_UNDEF) continue;
@@ -310,11 +337,13 @@ struct val tpl_text_urlencode(ARGS)
     size_t begin = tpl_begin(r);
     int got;
     (void)raw;
-    if (tpl_is_str(v) || !tpl_iter_can(v)) return quoted(r, v, 0) ? tpl_failed() : tpl_end(r, begin);
+    if (tpl_is_str(v) || !tpl_iter_can(v))
+        return quoted(r, v, 0) ? tpl_failed() : tpl_end(r, begin);
     if (v.kind == TPL_DICT) v = (struct val){.kind = TPL_VIEW, .sub = TPL_ITEMS, .u.d = v.u.d};
     it = tpl_iter_open(r, v, &mem);
     while (it && (got = tpl_iter_next(r, it, &x)) == 1) {
-        struct val pair = tpl_iter_can(x) ? tpl_list_from(r, TPL_LIST, x) : tpl_type_error(r, "urlencode wants pairs");
+        struct val pair = tpl_iter_can(x) ? tpl_list_from(r, TPL_LIST, x)
+                                          : tpl_type_error(r, "urlencode wants pairs");
         if (tpl_bad(pair)) return pair;
         if (pair.u.l->n != 2) return tpl_type_error(r, "urlencode wants pairs");
         if (r->work.n > begin) buf_putc(&r->work, '&');
@@ -337,7 +366,8 @@ static struct val rel_words(struct tpl_run *r, struct val rel, int nofollow)
     struct val split = tpl_attr_get(r, words, name);
     struct val list = tpl_bad(split) ? split : tpl_call(r, split, &(struct tpl_args){0});
     struct val keys = tpl_bad(list) ? list : tpl_list_of(r, TPL_LIST, list.u.l->p, list.u.l->n);
-    if (tpl_bad(keys) || tpl_list_sort(r, list.u.l->p, keys.u.l->p, list.u.l->n, 0)) return tpl_failed();
+    if (tpl_bad(keys) || tpl_list_sort(r, list.u.l->p, keys.u.l->p, list.u.l->n, 0))
+        return tpl_failed();
     for (size_t i = 0; i < list.u.l->n; i++) {
         if (i && str_eq(tpl_view(list.u.l->p[i]), tpl_view(list.u.l->p[i - 1]))) continue;
         if (i) buf_putc(&r->work, ' ');
@@ -353,7 +383,8 @@ struct val tpl_text_urlize(ARGS)
     struct val s = a[0], rel = nofollow < 0 ? tpl_failed() : rel_words(r, a[4], nofollow);
     (void)raw;
     if (tpl_bad(rel) || (SET(a[1]) && tpl_val_index(r, a[1], &st.limit))) return tpl_failed();
-    if (SET(a[1]) && st.limit < 0) return tpl_fail(r, LAR_EUNSUPPORTED, "urlize with a negative limit");
+    if (SET(a[1]) && st.limit < 0)
+        return tpl_fail(r, LAR_EUNSUPPORTED, "urlize with a negative limit");
     st.rel = tpl_view(rel);
     if (SET(a[3]) && !tpl_is_str(a[3])) return tpl_type_error(r, "target must be a string");
     if (SET(a[3])) st.target = tpl_view(a[3]);

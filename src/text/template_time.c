@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_time.c: strftime_now: a moment in words, in the C locale, whatever the process's own is.
+ * text/template_time.c: strftime_now: a moment in words, in the C locale, whatever the process's
+ * own is.
  */
 #include <time.h>
 
 #include "text/template_val.h"
 
-static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July",
-                                     "August", "September", "October", "November", "December"};
+static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                   "Thursday", "Friday", "Saturday"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 
 /* A number in a field: the flags '-', '_' and '0' of glibc choose how it is filled. */
 static void put(struct buf *b, int n, int width, char fill, char flag)
 {
-    if (flag == '-') buf_printf(b, "%d", n);
-    else if (flag == '_' || (!flag && fill == ' ')) buf_printf(b, "%*d", width, n);
-    else buf_printf(b, "%0*d", width, n);
+    if (flag == '-')
+        buf_printf(b, "%d", n);
+    else if (flag == '_' || (!flag && fill == ' '))
+        buf_printf(b, "%*d", width, n);
+    else
+        buf_printf(b, "%0*d", width, n);
 }
 
 static void name(struct buf *b, const char *s, size_t n, char flag)
 {
     struct str text = {s, n && strlen(s) > n ? n : strlen(s)};
-    if (flag == '^') tpl_str_case_to(b, text, TPL_UPPER);
-    else buf_str(b, text);
+    if (flag == '^')
+        tpl_str_case_to(b, text, TPL_UPPER);
+    else
+        buf_str(b, text);
 }
 
-static int leap(int year)
-{
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
+static int leap(int year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
 
 /* The week of ISO 8601 and the year it belongs to. */
 static int iso_week(const struct tm *t, int *year)
@@ -50,8 +55,10 @@ static void one(struct buf *b, char c, char flag, const struct tm *t, int64_t no
 static void several(struct buf *b, const char *list, const struct tm *t, int64_t now)
 {
     for (; *list; list++) {
-        if (*list >= 'A') one(b, *list, 0, t, now);
-        else buf_putc(b, *list);
+        if (*list >= 'A')
+            one(b, *list, 0, t, now);
+        else
+            buf_putc(b, *list);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_url.c: the urlencode and urlize filters. urlize decides by the shape of each word, as Jinja's regular
- * expressions do, written out here as plain checks in linear time.
+ * text/template_url.c: the urlencode and urlize filters. urlize decides by the shape of each word,
+ * as Jinja's regular expressions do, written out here as plain checks in linear time.
  */
 #include "base/utf8.h"
 #include "text/template_char.h"
@@ -12,19 +12,20 @@ void tpl_url_quote(struct buf *b, struct str s, int query)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        int plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c && strchr("_.-~", c));
-        if (plain || (c == '/' && !query)) buf_putc(b, c);
-        else if (c == ' ' && query) buf_putc(b, '+');
-        else buf_printf(b, "%%%02X", (unsigned char)c);
+        int plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+                    (c && strchr("_.-~", c));
+        if (plain || (c == '/' && !query))
+            buf_putc(b, c);
+        else if (c == ' ' && query)
+            buf_putc(b, '+');
+        else
+            buf_printf(b, "%%%02X", (unsigned char)c);
     }
 }
 
 /* ---- what a link looks like ---- */
 
-static char low(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
+static char low(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
 static int starts(struct str s, const char *z) /* in any case */
 {
@@ -35,10 +36,7 @@ static int starts(struct str s, const char *z) /* in any case */
     return 1;
 }
 
-static int is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static int letters(struct str s)
 {
@@ -47,14 +45,17 @@ static int letters(struct str s)
     return 1;
 }
 
-/* \w, and the characters of `more`; gives the number of characters, or 0 when another one is there. */
+/* \w, and the characters of `more`; gives the number of characters, or 0 when another one is there.
+ */
 static size_t label(struct str s, const char *more)
 {
     size_t n = 0;
     for (size_t i = 0, k; i < s.n; i += k, n++) {
         uint32_t cp;
         k = utf8_decode(s.p + i, s.n - i, &cp);
-        if (!k || !(cp == '_' || tpl_char_is(cp, TPL_ALNUM) || (cp < 128 && cp && strchr(more, (int)cp)))) return 0;
+        if (!k ||
+            !(cp == '_' || tpl_char_is(cp, TPL_ALNUM) || (cp < 128 && cp && strchr(more, (int)cp))))
+            return 0;
     }
     return n;
 }
@@ -107,10 +108,7 @@ static int ipv4(struct str s)
     return parts == 4;
 }
 
-static int is_hex(char c)
-{
-    return is_digit(c) || (low(c) >= 'a' && low(c) <= 'f');
-}
+static int is_hex(char c) { return is_digit(c) || (low(c) >= 'a' && low(c) <= 'f'); }
 
 /* [x:x:...]: two groups that end in a colon, then one to six that may. */
 static int ipv6(struct str s, size_t *end)
@@ -134,7 +132,8 @@ static int is_web(struct str s)
     int http = starts(s, "http://") || starts(s, "https://"), www = starts(s, "www.");
     struct str host = str_from(s, http ? (starts(s, "https") ? 8 : 7) : www ? 4 : 0), before, after;
     size_t n = 0;
-    static const char *const basic[] = {"com", "net", "int", "edu", "gov", "org", "info", "mil", NULL};
+    static const char *const basic[] = {"com", "net",  "int", "edu", "gov",
+                                        "org", "info", "mil", NULL};
     if (http && host.n && host.p[0] == '[') return ipv6(host, &n) && is_rest(str_from(host, n));
     while (n < host.n && !strchr(":/?#", host.p[n])) n++;
     if (n < host.n && !host.p[n]) return 0;
@@ -143,10 +142,14 @@ static int is_web(struct str s)
     if (!is_rest(rest)) return 0;
     if (http && ipv4(host)) return 1;
     if (http || www) {
-        if (!last_dot(host, &before, &after)) before = STR(""), after = host;
-        else if (!labels(before, 1, SIZE_MAX)) after = STR("");
+        if (!last_dot(host, &before, &after))
+            before = STR(""), after = host;
+        else if (!labels(before, 1, SIZE_MAX))
+            after = STR("");
         if (after.n >= 2 && after.n <= 63 && letters(after)) return 1;
-        if (starts(after, "xn--") && label(str_from(after, 4), "%") >= 2 && label(str_from(after, 4), "%") <= 59) return 1;
+        if (starts(after, "xn--") && label(str_from(after, 4), "%") >= 2 &&
+            label(str_from(after, 4), "%") <= 59)
+            return 1;
     }
     if (http) return 0;
     /* without a scheme: one of the old top level domains; here "www" is a label like others */
@@ -166,8 +169,9 @@ static int is_mail(struct str s)
         struct str host = str_from(s, i + 1);
         uint32_t cp;
         size_t k = utf8_decode(host.p, host.n, &cp);
-        return i > 0 && k && (cp == '_' || tpl_char_is(cp, TPL_ALNUM)) && last_dot(host, &before, &after) && before.n &&
-               label(before, ".-") && label(after, "");
+        return i > 0 && k && (cp == '_' || tpl_char_is(cp, TPL_ALNUM)) &&
+               last_dot(host, &before, &after) && before.n && label(before, ".-") &&
+               label(after, "");
     }
     return 0;
 }
@@ -178,9 +182,12 @@ static size_t head_len(struct str s)
 {
     size_t i = 0;
     for (;;) {
-        if (i < s.n && (s.p[i] == '(' || s.p[i] == '<')) i++;
-        else if (str_starts(str_from(s, i), STR("&lt;"))) i += 4;
-        else return i;
+        if (i < s.n && (s.p[i] == '(' || s.p[i] == '<'))
+            i++;
+        else if (str_starts(str_from(s, i), STR("&lt;")))
+            i += 4;
+        else
+            return i;
     }
 }
 
@@ -189,9 +196,12 @@ static size_t tail_len(struct str s)
     size_t n = 0;
     for (;;) {
         struct str left = {s.p, s.n - n};
-        if (left.n && strchr(")>.,\n", left.p[left.n - 1]) && left.p[left.n - 1]) n++;
-        else if (str_ends(left, STR("&gt;"))) n += 4;
-        else return n;
+        if (left.n && strchr(")>.,\n", left.p[left.n - 1]) && left.p[left.n - 1])
+            n++;
+        else if (str_ends(left, STR("&gt;")))
+            n += 4;
+        else
+            return n;
     }
 }
 
@@ -202,7 +212,8 @@ static size_t count(struct str s, struct str what)
     return n;
 }
 
-/* A bracket that the middle opened is closed by one of the tail. Both are slices of one word, side by side. */
+/* A bracket that the middle opened is closed by one of the tail. Both are slices of one word, side
+ * by side. */
 static void balance(struct str *middle, struct str *tail)
 {
     static const char *const pairs[3][2] = {{"(", ")"}, {"<", ">"}, {"&lt;", "&gt;"}};
@@ -218,7 +229,8 @@ static void balance(struct str *middle, struct str *tail)
     }
 }
 
-static void open_tag(struct buf *b, const char *prefix, struct str url, const struct tpl_url_style *st)
+static void open_tag(struct buf *b, const char *prefix, struct str url,
+                     const struct tpl_url_style *st)
 {
     buf_printf(b, "<a href=\"%s", prefix);
     buf_str(b, url);
@@ -265,15 +277,17 @@ static void word(struct buf *b, struct str s, const struct tpl_url_style *st)
     } else if (str_starts(middle, STR("mailto:")) && is_mail(str_from(middle, 7))) {
         open_tag(b, "", middle, NULL);
         buf_str(b, str_from(middle, 7));
-    } else if (middle.n && middle.p[0] != '@' && !str_starts(middle, STR("www.")) && !memchr(middle.p, ':', middle.n) &&
-               is_mail(middle)) {
+    } else if (middle.n && middle.p[0] != '@' && !str_starts(middle, STR("www.")) &&
+               !memchr(middle.p, ':', middle.n) && is_mail(middle)) {
         open_tag(b, "mailto:", middle, NULL);
         buf_str(b, middle);
     } else {
         linked = 0;
         for (size_t i = 0; st->schemes.kind == TPL_LIST && i < st->schemes.u.l->n && !linked; i++) {
             struct val scheme = st->schemes.u.l->p[i];
-            if (!tpl_is_str(scheme) || middle.n <= scheme.u.s->n || !str_starts(middle, tpl_view(scheme))) continue;
+            if (!tpl_is_str(scheme) || middle.n <= scheme.u.s->n ||
+                !str_starts(middle, tpl_view(scheme)))
+                continue;
             open_tag(b, "", middle, st);
             linked = 1;
             buf_str(b, middle);
@@ -296,8 +310,10 @@ struct val tpl_url_links(struct tpl_run *r, struct str s, const struct tpl_url_s
         for (; end < s.n; end += k) {
             uint32_t cp;
             k = utf8_decode(s.p + end, s.n - end, &cp);
-            if (!k) k = 1;
-            else if (tpl_char_is(cp, TPL_SPACE)) break;
+            if (!k)
+                k = 1;
+            else if (tpl_char_is(cp, TPL_SPACE))
+                break;
         }
         if (end > i) word(&r->work, (struct str){s.p + i, end - i}, st);
         i = end;

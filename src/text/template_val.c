@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_val.c: what Python's built-in operations say about values: truth, ==, <, hash(), len(), in. Recursion
- * over nested values counts as depth of the rendering.
+ * text/template_val.c: what Python's built-in operations say about values: truth, ==, <, hash(),
+ * len(), in. Recursion over nested values counts as depth of the rendering.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -12,14 +12,30 @@
 const char *tpl_val_type(struct val v)
 {
     static const char *const names[] = {
-        [TPL_MISSING] = "Undefined", [TPL_FAIL] = "Undefined",  [TPL_UNDEF] = "Undefined",
-        [TPL_NONE] = "NoneType",     [TPL_BOOL] = "bool",       [TPL_INT] = "int",
-        [TPL_BIG] = "int",           [TPL_FLOAT] = "float",     [TPL_STR] = "str",
-        [TPL_BYTES] = "bytes",       [TPL_LIST] = "list",       [TPL_TUPLE] = "tuple",
-        [TPL_DICT] = "dict",         [TPL_RANGE] = "range",     [TPL_VIEW] = "dict_keys",
-        [TPL_ITER] = "generator",    [TPL_NS] = "Namespace",    [TPL_MACRO] = "Macro",
-        [TPL_FUNC] = "function",     [TPL_METHOD] = "method",   [TPL_LOOP] = "LoopContext",
-        [TPL_CYCLER] = "Cycler",     [TPL_JOINER] = "Joiner",   [TPL_SELF] = "TemplateReference",
+        [TPL_MISSING] = "Undefined",
+        [TPL_FAIL] = "Undefined",
+        [TPL_UNDEF] = "Undefined",
+        [TPL_NONE] = "NoneType",
+        [TPL_BOOL] = "bool",
+        [TPL_INT] = "int",
+        [TPL_BIG] = "int",
+        [TPL_FLOAT] = "float",
+        [TPL_STR] = "str",
+        [TPL_BYTES] = "bytes",
+        [TPL_LIST] = "list",
+        [TPL_TUPLE] = "tuple",
+        [TPL_DICT] = "dict",
+        [TPL_RANGE] = "range",
+        [TPL_VIEW] = "dict_keys",
+        [TPL_ITER] = "generator",
+        [TPL_NS] = "Namespace",
+        [TPL_MACRO] = "Macro",
+        [TPL_FUNC] = "function",
+        [TPL_METHOD] = "method",
+        [TPL_LOOP] = "LoopContext",
+        [TPL_CYCLER] = "Cycler",
+        [TPL_JOINER] = "Joiner",
+        [TPL_SELF] = "TemplateReference",
         [TPL_BLOCK] = "BlockReference",
     };
     if (v.kind == TPL_STR && v.markup) return "Markup";
@@ -76,7 +92,8 @@ struct val tpl_undefined_error(struct tpl_run *r, struct val v)
     const char *type = tpl_val_type(u->of), *object = u->of.kind == TPL_NONE ? "" : " object";
     if (u->of.kind == TPL_NONE) type = "None";
     if (u->unsafe)
-        return tpl_type_error(r, "access to attribute %.*s of '%s' object is unsafe", STR_ARG(name), tpl_val_type(u->of));
+        return tpl_type_error(r, "access to attribute %.*s of '%s' object is unsafe", STR_ARG(name),
+                              tpl_val_type(u->of));
     if (!tpl_is_str(u->name))
         return tpl_type_error(r, "%s%s has no element %.*s", type, object, STR_ARG(name));
     return tpl_type_error(r, "'%s%s' has no attribute %.*s", type, object, STR_ARG(name));
@@ -140,7 +157,8 @@ static int eq_seq(struct tpl_run *r, const struct tpl_list *a, const struct tpl_
     return 1;
 }
 
-static int eq_dict(struct tpl_run *r, const struct tpl_dict *a, const struct tpl_dict *b, int keys_only)
+static int eq_dict(struct tpl_run *r, const struct tpl_dict *a, const struct tpl_dict *b,
+                   int keys_only)
 {
     if (a == b) return 1;
     if (a->n != b->n) return 0;
@@ -148,7 +166,8 @@ static int eq_dict(struct tpl_run *r, const struct tpl_dict *a, const struct tpl
     for (size_t i = 0; i < a->n; i++) {
         struct val v;
         int found = tpl_dict_get(r, b, a->e[i].k, &v);
-        if (found == 1 && !keys_only && !tpl_val_same(a->e[i].v, v)) found = tpl_val_eq(r, a->e[i].v, v);
+        if (found == 1 && !keys_only && !tpl_val_same(a->e[i].v, v))
+            found = tpl_val_eq(r, a->e[i].v, v);
         if (found != 1) return found;
     }
     return 1;
@@ -209,7 +228,8 @@ int tpl_val_same(struct val a, struct val b)
     case TPL_TUPLE: return a.u.l == b.u.l || (a.kind == TPL_TUPLE && !a.u.l->n && !b.u.l->n);
     case TPL_STR:
     case TPL_BYTES:
-        return a.u.s == b.u.s || (a.markup == b.markup && a.u.s->p == b.u.s->p && a.u.s->n == b.u.s->n) ||
+        return a.u.s == b.u.s ||
+               (a.markup == b.markup && a.u.s->p == b.u.s->p && a.u.s->n == b.u.s->n) ||
                (a.u.s->n == 0 && b.u.s->n == 0);
     case TPL_METHOD: return 0;
     default: return a.u.d == b.u.d && a.sub == b.sub;
@@ -225,7 +245,8 @@ static int holds(int c, const char *op)
     return op[1] ? c >= 0 : c > 0;
 }
 
-static int order_seq(struct tpl_run *r, const struct tpl_list *a, const struct tpl_list *b, const char *op)
+static int order_seq(struct tpl_run *r, const struct tpl_list *a, const struct tpl_list *b,
+                     const char *op)
 {
     size_t n = a->n < b->n ? a->n : b->n;
     for (size_t i = 0; i < n; i++) {
@@ -276,10 +297,7 @@ uint32_t tpl_val_hash_str(struct str s)
     return (uint32_t)(h ^ h >> 32);
 }
 
-static uint32_t mix(uint64_t x)
-{
-    return (uint32_t)(rng_splitmix(&x) >> 32);
-}
+static uint32_t mix(uint64_t x) { return (uint32_t)(rng_splitmix(&x) >> 32); }
 
 static int hash_float(struct tpl_run *r, double f, uint32_t *h)
 {
@@ -304,9 +322,7 @@ int tpl_val_hash(struct tpl_run *r, struct val v, uint32_t *h)
         return 0;
     case TPL_FLOAT: return hash_float(r, v.u.f, h);
     case TPL_STR:
-    case TPL_BYTES:
-        *h = tpl_val_hash_str(tpl_view(v));
-        return tpl_step_bytes(r, v.u.s->n);
+    case TPL_BYTES: *h = tpl_val_hash_str(tpl_view(v)); return tpl_step_bytes(r, v.u.s->n);
     case TPL_TUPLE:
         *h = 7;
         if (tpl_enter(r)) return -1;
@@ -373,7 +389,8 @@ int tpl_val_in(struct tpl_run *r, struct val item, struct val in)
             if (tpl_step_bytes(r, in.u.s->n)) return -1;
             return tpl_str_find(tpl_view(in), tpl_view(item)) >= 0;
         }
-        tpl_type_error(r, "'in <string>' requires string as left operand, not %s", tpl_val_type(item));
+        tpl_type_error(r, "'in <string>' requires string as left operand, not %s",
+                       tpl_val_type(item));
         return -1;
     case TPL_BYTES:
         if (item.kind == TPL_BYTES) return tpl_str_find(tpl_view(in), tpl_view(item)) >= 0;
@@ -407,8 +424,8 @@ int tpl_val_in(struct tpl_run *r, struct val item, struct val in)
 
 int tpl_val_callable(struct val v)
 {
-    return v.kind == TPL_MACRO || v.kind == TPL_FUNC || v.kind == TPL_METHOD || v.kind == TPL_LOOP ||
-           v.kind == TPL_JOINER || v.kind == TPL_BLOCK || v.kind == TPL_UNDEF;
+    return v.kind == TPL_MACRO || v.kind == TPL_FUNC || v.kind == TPL_METHOD ||
+           v.kind == TPL_LOOP || v.kind == TPL_JOINER || v.kind == TPL_BLOCK || v.kind == TPL_UNDEF;
 }
 
 int tpl_val_index(struct tpl_run *r, struct val v, int64_t *i)
@@ -421,8 +438,10 @@ int tpl_val_index(struct tpl_run *r, struct val v, int64_t *i)
         *i = v.u.i;
         return 0;
     }
-    if (v.kind == TPL_UNDEF) tpl_undefined_error(r, v);
-    else tpl_type_error(r, "'%s' object cannot be interpreted as an integer", tpl_val_type(v));
+    if (v.kind == TPL_UNDEF)
+        tpl_undefined_error(r, v);
+    else
+        tpl_type_error(r, "'%s' object cannot be interpreted as an integer", tpl_val_type(v));
     return -1;
 }
 

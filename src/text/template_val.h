@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_val.h: the values of a rendering, and the rendering itself. Inside of the template interpreter only.
+ * text/template_val.h: the values of a rendering, and the rendering itself. Inside of the template
+ * interpreter only.
  *
- * Names tell the file: tpl_X_... is in template_X.c; those without an X (tpl_fail, tpl_alloc, tpl_step) are in
- * template_run.c. A value is 16 bytes, passed by copy; what it points to lives in the rendering's arena (constants: in the
- * template's) and is never changed once others can see it, except namespaces, loops and iterators, which Jinja lets change.
- * A function that fails gives a value of kind TPL_FAIL (or -1, or NULL) after it called tpl_fail; callers only hand it on.
+ * Names tell the file: tpl_X_... is in template_X.c; those without an X (tpl_fail, tpl_alloc,
+ * tpl_step) are in template_run.c. A value is 16 bytes, passed by copy; what it points to lives in
+ * the rendering's arena (constants: in the template's) and is never changed once others can see it,
+ * except namespaces, loops and iterators, which Jinja lets change. A function that fails gives a
+ * value of kind TPL_FAIL (or -1, or NULL) after it called tpl_fail; callers only hand it on.
  */
 #ifndef TEXT_TEMPLATE_VAL_H
 #define TEXT_TEMPLATE_VAL_H
@@ -50,12 +52,13 @@ struct tpl_iter;
 struct tpl_str {
     const char *p; /* valid UTF-8 (bytes: anything) */
     size_t n;
-    size_t chars;         /* TPL_UNKNOWN until counted */
-    size_t at_char, at_p; /* a place found before: character and byte; where the next look-up begins */
-    struct tpl_room *room; /* what p points into, when there may be spare bytes after the end; or NULL */
+    size_t chars; /* TPL_UNKNOWN until counted */
+    /* A place found before, character and byte: where the next look-up begins. */
+    size_t at_char, at_p;
+    struct tpl_room *room; /* what p points into, with spare bytes after the end; or NULL */
 };
-/* a + b in a loop must not copy a each time: the sum is written behind a where a ends at `used` and there is room. The old
- * value does not see it, so values stay immutable. Lists do the same. */
+/* a + b in a loop must not copy a each time: the sum is written behind a where a ends at `used` and
+ * there is room. The old value does not see it, so values stay immutable. Lists do the same. */
 struct tpl_room {
     char *base;
     size_t used, cap; /* bytes */
@@ -108,8 +111,8 @@ struct tpl_range {
     size_t n;
 };
 struct tpl_undef {
-    int unsafe;        /* the message speaks of safety */
-    struct str hint;   /* a ready message, or empty */
+    int unsafe;          /* the message speaks of safety */
+    struct str hint;     /* a ready message, or empty */
     struct val of, name; /* of.kind TPL_MISSING: a plain variable */
 };
 struct tpl_method {
@@ -144,7 +147,7 @@ struct tpl_iter {
 };
 struct tpl_loop { /* jinja2's LoopContext */
     struct tpl_iter *it, mem;
-    struct val of; /* what is walked: for its length */
+    struct val of;                              /* what is walked: for its length */
     struct val after, current, before, changed; /* TPL_MISSING where there is none */
     int64_t index0;
     size_t length;
@@ -153,18 +156,18 @@ struct tpl_loop { /* jinja2's LoopContext */
     const struct tpl_node *node; /* recursive: its {% for %} */
     struct tpl_act *up;          /* and the variables around it */
 };
-/* a: the arguments in the order of params, a[0] the filtered value or the object of a method (absent ones TPL_MISSING);
- * raw: what follows a[0], when params is NULL. */
+/* a: the arguments in the order of params, a[0] the filtered value or the object of a method
+ * (absent ones TPL_MISSING); raw: what follows a[0], when params is NULL. */
 typedef struct val tpl_fn(struct tpl_run *r, const struct val *a, const struct tpl_args *raw);
 #define TPL_PARAMS_MAX 8
 struct tpl_sig {
     const char *name;
-    const char *params; /* names after a[0], separated by blanks; "_" is positional only; NULL: any */
+    const char *params; /* names after a[0], blanks between; "_": positional only; NULL: any */
     int required;       /* how many of params */
     tpl_fn *fn;
 };
 
-struct tpl_ctx { /* what names resolve to: two arrays over the template's names */
+struct tpl_ctx {        /* what names resolve to: two arrays over the template's names */
     struct val *vars;   /* exported by {% set %} at the top */
     struct val *parent; /* input and globals */
 };
@@ -174,7 +177,8 @@ struct tpl_block_ref {
     struct tpl_ctx *ctx;
 };
 
-/* The variables of one call of a function of the template (root, block, macro, ...). Closures point to their maker's. */
+/* The variables of one call of a function of the template (root, block, macro, ...). Closures point
+ * to their maker's. */
 struct tpl_act {
     struct tpl_act *up; /* also links those for reuse */
     struct tpl_ctx *ctx;
@@ -190,10 +194,10 @@ struct tpl_run {
     const struct tpl_node *at; /* what is being evaluated: where an error is */
     uint64_t steps;            /* left */
     int depth;
-    struct buf *out;  /* the caller's */
-    size_t out_max;   /* its size at the limit */
-    struct buf work;  /* a stack of texts in the making: captures and string building */
-    struct buf *dst;  /* where {{ }} goes: out or work */
+    struct buf *out; /* the caller's */
+    size_t out_max;  /* its size at the limit */
+    struct buf work; /* a stack of texts in the making: captures and string building */
+    struct buf *dst; /* where {{ }} goes: out or work */
     int autoescape;
     int64_t now;
     struct rng rng;
@@ -202,7 +206,8 @@ struct tpl_run {
     struct tpl_act *idle[TPL_IDLE]; /* activations for reuse, by number of slots */
 };
 
-#define TPL_DEPTH_MAX 1600 /* nested evaluations: what the C stack must bear (see doc/TEMPLATES.md) */
+/* Nested evaluations: what the C stack must bear (doc/TEMPLATES.md). */
+#define TPL_DEPTH_MAX 1600
 
 /* ---- run: errors, limits, memory ---- */
 struct val tpl_fail(struct tpl_run *r, int code, const char *fmt, ...)
@@ -228,82 +233,35 @@ static inline int tpl_step(struct tpl_run *r, uint64_t n)
     return 0;
 }
 /* The price of looking at n bytes. */
-static inline int tpl_step_bytes(struct tpl_run *r, size_t n)
-{
-    return tpl_step(r, 1 + n / 32);
-}
+static inline int tpl_step_bytes(struct tpl_run *r, size_t n) { return tpl_step(r, 1 + n / 32); }
 static inline int tpl_enter(struct tpl_run *r)
 {
     if (r->depth >= TPL_DEPTH_MAX) return tpl_enter_slow(r);
     r->depth++;
     return 0;
 }
-static inline void tpl_leave(struct tpl_run *r)
-{
-    r->depth--;
-}
+static inline void tpl_leave(struct tpl_run *r) { r->depth--; }
 
-/* Building text: begin; append to r->work; end gives the string and takes it off. Nests; nothing to free on failure. */
-static inline size_t tpl_begin(const struct tpl_run *r)
-{
-    return r->work.n;
-}
+/* Building text: begin; append to r->work; end gives the string and takes it off. Nests; nothing to
+ * free on failure. */
+static inline size_t tpl_begin(const struct tpl_run *r) { return r->work.n; }
 struct val tpl_end(struct tpl_run *r, size_t begin);
 
 /* ---- val: making, truth, equality, order, hashing ---- */
-static inline int tpl_bad(struct val v)
-{
-    return v.kind == TPL_FAIL;
-}
-static inline struct val tpl_failed(void)
-{
-    return (struct val){.kind = TPL_FAIL};
-}
-static inline struct val tpl_missing(void)
-{
-    return (struct val){.kind = TPL_MISSING};
-}
-static inline struct val tpl_none(void)
-{
-    return (struct val){.kind = TPL_NONE};
-}
-static inline struct val tpl_bool(int b)
-{
-    return (struct val){.kind = TPL_BOOL, .u.i = b != 0};
-}
-static inline struct val tpl_int(int64_t i)
-{
-    return (struct val){.kind = TPL_INT, .u.i = i};
-}
-static inline struct val tpl_size(size_t n)
-{
-    return tpl_int((int64_t)n);
-}
-static inline struct val tpl_float(double f)
-{
-    return (struct val){.kind = TPL_FLOAT, .u.f = f};
-}
-static inline int tpl_is_str(struct val v)
-{
-    return v.kind == TPL_STR;
-}
-static inline int tpl_is_seq(struct val v)
-{
-    return v.kind == TPL_LIST || v.kind == TPL_TUPLE;
-}
+static inline int tpl_bad(struct val v) { return v.kind == TPL_FAIL; }
+static inline struct val tpl_failed(void) { return (struct val){.kind = TPL_FAIL}; }
+static inline struct val tpl_missing(void) { return (struct val){.kind = TPL_MISSING}; }
+static inline struct val tpl_none(void) { return (struct val){.kind = TPL_NONE}; }
+static inline struct val tpl_bool(int b) { return (struct val){.kind = TPL_BOOL, .u.i = b != 0}; }
+static inline struct val tpl_int(int64_t i) { return (struct val){.kind = TPL_INT, .u.i = i}; }
+static inline struct val tpl_size(size_t n) { return tpl_int((int64_t)n); }
+static inline struct val tpl_float(double f) { return (struct val){.kind = TPL_FLOAT, .u.f = f}; }
+static inline int tpl_is_str(struct val v) { return v.kind == TPL_STR; }
+static inline int tpl_is_seq(struct val v) { return v.kind == TPL_LIST || v.kind == TPL_TUPLE; }
 /* int and bool */
-static inline int tpl_is_small(struct val v)
-{
-    return v.kind == TPL_INT || v.kind == TPL_BOOL;
-}
-static inline int tpl_is_integer(struct val v)
-{
-    return tpl_is_small(v) || v.kind == TPL_BIG;
-}
-static inline int tpl_is_number(struct val v)
-{
-    return tpl_is_integer(v) || v.kind == TPL_FLOAT;
-}
+static inline int tpl_is_small(struct val v) { return v.kind == TPL_INT || v.kind == TPL_BOOL; }
+static inline int tpl_is_integer(struct val v) { return tpl_is_small(v) || v.kind == TPL_BIG; }
+static inline int tpl_is_number(struct val v) { return tpl_is_integer(v) || v.kind == TPL_FLOAT; }
 static inline struct str tpl_view(struct val v) /* TPL_STR and TPL_BYTES */
 {
     return (struct str){v.u.s->p, v.u.s->n};
@@ -313,16 +271,16 @@ struct val tpl_val_undef(struct tpl_run *r, const char *hint, ...)
     __attribute__((format(printf, 2, 3)));
 struct val tpl_val_undef_name(struct tpl_run *r, struct str name);
 struct val tpl_val_undef_attr(struct tpl_run *r, struct val of, struct val name, int unsafe);
-int tpl_val_truth(struct tpl_run *r, struct val v);                   /* 0, 1, -1 */
-int tpl_val_eq(struct tpl_run *r, struct val a, struct val b);        /* 0, 1, -1 */
-int tpl_val_same(struct val a, struct val b);                         /* Python's `is` */
+int tpl_val_truth(struct tpl_run *r, struct val v);            /* 0, 1, -1 */
+int tpl_val_eq(struct tpl_run *r, struct val a, struct val b); /* 0, 1, -1 */
+int tpl_val_same(struct val a, struct val b);                  /* Python's `is` */
 /* Numbers: -1, 0, 1; 2 when one is not a number (NaN); -2 on failure. */
 int tpl_val_compare(struct tpl_run *r, struct val a, struct val b);
 /* a op b for op one of "<", ">", "<=", ">=": 0, 1, -1 */
 int tpl_val_order(struct tpl_run *r, struct val a, struct val b, const char *op);
-int tpl_val_hash(struct tpl_run *r, struct val v, uint32_t *h);       /* 0, -1 (unhashable) */
-int tpl_val_len(struct tpl_run *r, struct val v, size_t *n);          /* 0, -1 */
-int tpl_val_in(struct tpl_run *r, struct val item, struct val in);    /* 0, 1, -1 */
+int tpl_val_hash(struct tpl_run *r, struct val v, uint32_t *h);    /* 0, -1 (unhashable) */
+int tpl_val_len(struct tpl_run *r, struct val v, size_t *n);       /* 0, -1 */
+int tpl_val_in(struct tpl_run *r, struct val item, struct val in); /* 0, 1, -1 */
 int tpl_val_callable(struct val v);
 /* An index of Python: int, bool; -1 with an error for others. Integers beyond int64 are clamped. */
 int tpl_val_index(struct tpl_run *r, struct val v, int64_t *i);
@@ -330,7 +288,8 @@ uint32_t tpl_val_hash_str(struct str s);
 struct val tpl_val_json(struct tpl_run *r, const struct json *j);
 
 /* ---- list: lists, tuples, dicts ---- */
-struct val tpl_list_new(struct tpl_run *r, int kind, size_t n); /* n elements, TPL_MISSING, to be filled */
+/* n elements, TPL_MISSING, to be filled. */
+struct val tpl_list_new(struct tpl_run *r, int kind, size_t n);
 struct val tpl_list_of(struct tpl_run *r, int kind, const struct val *p, size_t n);
 struct val tpl_list_concat(struct tpl_run *r, struct val a, struct val b);
 struct val tpl_list_pair(struct tpl_run *r, struct val a, struct val b);
@@ -339,37 +298,45 @@ struct val tpl_list_from(struct tpl_run *r, int kind, struct val iterable);
 int tpl_list_push(struct tpl_run *r, struct tpl_list *l, struct val v);
 /* obj[start:stop:step], each TPL_NONE or an index */
 struct val tpl_list_slice(struct tpl_run *r, struct val of, const struct val bound[3]);
-/* Stable, by keys[i]; -1 on failure. Both arrays are reordered; equal elements keep their order when reversed, too. */
+/* Stable, by keys[i]; -1 on failure. Both arrays are reordered; equal elements keep their order
+ * when reversed, too. */
 int tpl_list_sort(struct tpl_run *r, struct val *items, struct val *keys, size_t n, int reverse);
 struct val tpl_dict_new(struct tpl_run *r);
 int tpl_dict_set(struct tpl_run *r, struct tpl_dict *d, struct val k, struct val v);
 /* 1 and *v, 0 when absent, -1 when the key is unhashable. */
 int tpl_dict_get(struct tpl_run *r, const struct tpl_dict *d, struct val k, struct val *v);
-const struct val *tpl_dict_str(struct tpl_run *r, const struct tpl_dict *d, struct str key); /* NULL when absent */
+/* NULL when absent. */
+const struct val *tpl_dict_str(struct tpl_run *r, const struct tpl_dict *d, struct str key);
 /* dict(mapping or pairs, **kw) */
 struct val tpl_dict_make(struct tpl_run *r, const struct tpl_args *args);
 
 /* ---- str: text ---- */
-struct val tpl_str_new(struct tpl_run *r, struct str s);  /* copied */
-struct val tpl_str_view(struct tpl_run *r, struct str s); /* not copied: s lives as long as the rendering */
-struct val tpl_str_z(struct tpl_run *r, const char *z);   /* not copied */
+struct val tpl_str_new(struct tpl_run *r, struct str s); /* copied */
+/* Not copied: s lives as long as the rendering. */
+struct val tpl_str_view(struct tpl_run *r, struct str s);
+struct val tpl_str_z(struct tpl_run *r, const char *z);    /* not copied */
 struct val tpl_str_bytes(struct tpl_run *r, struct str s); /* TPL_BYTES; not copied */
 void tpl_str_freeze(struct val v); /* several threads may read it from now on */
 struct val tpl_str_concat(struct tpl_run *r, struct val a, struct val b);
 size_t tpl_str_chars(struct tpl_str *s);
 size_t tpl_str_byte(struct tpl_str *s, size_t ch); /* where character ch begins; n past the end */
-struct val tpl_str_cut(struct tpl_run *r, struct val s, struct str part); /* part of s, sharing its bytes */
+/* Part of s, sharing its bytes. */
+struct val tpl_str_cut(struct tpl_run *r, struct val s, struct str part);
 struct val tpl_str_char(struct tpl_run *r, struct val s, size_t ch);
 struct val tpl_str_slice(struct tpl_run *r, struct val s, int64_t start, int64_t step, size_t n);
 struct val tpl_str_repeat(struct tpl_run *r, struct val s, int64_t times);
 /* First (last) place of needle in s, or -1; rfind: -2 on failure. Linear time. */
 int64_t tpl_str_find(struct str s, struct str needle);
 int64_t tpl_str_rfind(struct tpl_run *r, struct str s, struct str needle);
-struct val tpl_str_replace(struct tpl_run *r, struct val s, struct str old, struct str new, int64_t max);
-/* The end of the line that begins at `at`; *next is where the following begins (Python's splitlines). */
+struct val tpl_str_replace(struct tpl_run *r, struct val s, struct str old, struct str new,
+                           int64_t max);
+/* The end of the line that begins at `at`; *next is where the following begins (Python's
+ * splitlines). */
 size_t tpl_str_line(struct str s, size_t at, size_t *next);
-struct str tpl_str_strip(struct str s, const struct str *chars, int left, int right); /* chars NULL: white space */
-enum tpl_case { TPL_UPPER, TPL_LOWER, TPL_TITLE, TPL_FOLD, TPL_CAPITAL, TPL_SWAP }; /* four as tpl_char_map */
+/* Chars NULL: white space. */
+struct str tpl_str_strip(struct str s, const struct str *chars, int left, int right);
+/* The first four as tpl_char_map has them. */
+enum tpl_case { TPL_UPPER, TPL_LOWER, TPL_TITLE, TPL_FOLD, TPL_CAPITAL, TPL_SWAP };
 struct val tpl_str_case(struct tpl_run *r, struct val s, enum tpl_case how);
 void tpl_str_case_to(struct buf *b, struct str s, enum tpl_case how);
 struct val tpl_str_escape(struct tpl_run *r, struct val v); /* markupsafe.escape(v) */
@@ -377,8 +344,9 @@ void tpl_str_escape_to(struct buf *b, struct str s);
 void tpl_str_put(struct buf *b, uint32_t cp);
 
 /* ---- repr: str() and repr() ---- */
-struct val tpl_repr_str(struct tpl_run *r, struct val v);        /* str(v); Markup becomes plain */
-struct val tpl_repr_soft(struct tpl_run *r, struct val v);       /* the same, but a string stays what it is */
+struct val tpl_repr_str(struct tpl_run *r, struct val v); /* str(v); Markup becomes plain */
+/* The same, but a string stays what it is. */
+struct val tpl_repr_soft(struct tpl_run *r, struct val v);
 int tpl_repr_to(struct tpl_run *r, struct buf *b, struct val v, int repr); /* 0, -1 */
 void tpl_repr_float(struct buf *b, double f);
 void tpl_repr_text(struct buf *b, struct str s);
@@ -393,9 +361,9 @@ struct tpl_wrap_style {
 struct val tpl_wrap(struct tpl_run *r, struct str s, const struct tpl_wrap_style *style);
 void tpl_url_quote(struct buf *b, struct str s, int query);
 struct tpl_url_style {
-    int64_t limit; /* characters shown; -1: all */
+    int64_t limit;          /* characters shown; -1: all */
     struct str rel, target; /* .p NULL: none */
-    struct val schemes; /* a list, or TPL_NONE */
+    struct val schemes;     /* a list, or TPL_NONE */
 };
 struct val tpl_url_links(struct tpl_run *r, struct str s, const struct tpl_url_style *style);
 struct val tpl_html_strip(struct tpl_run *r, struct str s); /* tags and entities away */
@@ -409,10 +377,12 @@ struct tpl_json_style {
 struct val tpl_json(struct tpl_run *r, struct val v, const struct tpl_json_style *style);
 
 /* ---- num: arithmetic ---- */
-struct val tpl_num_op(struct tpl_run *r, int op, struct val a, struct val b); /* '+' '-' '*' '/' '%', 'f' //, 'p' **, 'q' see there */
+/* '+' '-' '*' '/' '%', 'f' //, 'p' **, 'q' see there. */
+struct val tpl_num_op(struct tpl_run *r, int op, struct val a, struct val b);
 struct val tpl_num_neg(struct tpl_run *r, struct val a, int plus);
-struct val tpl_num_to_float(struct tpl_run *r, struct val v, double *f); /* float(v) of numbers; TPL_NONE or failed */
-struct val tpl_num_from_float(struct tpl_run *r, double f);              /* int(f) */
+/* Float(v) of numbers; TPL_NONE or failed. */
+struct val tpl_num_to_float(struct tpl_run *r, struct val v, double *f);
+struct val tpl_num_from_float(struct tpl_run *r, double f); /* int(f) */
 struct val tpl_num_round(struct tpl_run *r, struct val v, int64_t digits);
 /* int(text, base) and float(text) as Python reads them; TPL_MISSING when it is not a number. */
 struct val tpl_num_parse_int(struct tpl_run *r, struct str s, int base);
@@ -425,12 +395,15 @@ struct tpl_big { /* never used for what fits int64 */
     int negative;
     uint32_t limb[]; /* base 2^32, the lowest first, the highest not 0 */
 };
-struct val tpl_int_op(struct tpl_run *r, int op, struct val a, struct val b); /* op as tpl_num_op, without '/' */
-int tpl_int_compare(struct val a, struct val b);           /* -1, 0, 1; any integers */
+/* Op as tpl_num_op, without '/'. */
+struct val tpl_int_op(struct tpl_run *r, int op, struct val a, struct val b);
+int tpl_int_compare(struct val a, struct val b); /* -1, 0, 1; any integers */
 double tpl_int_double(struct val a); /* rounded to nearest even; infinite when too large */
-struct val tpl_int_divide(struct tpl_run *r, struct val a, struct val b); /* a / b, correctly rounded */
+/* A / b, correctly rounded. */
+struct val tpl_int_divide(struct tpl_run *r, struct val a, struct val b);
 struct val tpl_int_from_double(struct tpl_run *r, double f); /* f finite: truncated */
-struct val tpl_int_read(struct tpl_run *r, const unsigned char *digit, size_t n, int base, int negative);
+struct val tpl_int_read(struct tpl_run *r, const unsigned char *digit, size_t n, int base,
+                        int negative);
 /* Digits in base 2, 8, 10 or 16, without sign. */
 int tpl_int_write(struct tpl_run *r, struct buf *b, struct val a, int base, int upper);
 int tpl_int_negative(struct val a);
@@ -453,13 +426,16 @@ int tpl_format_value(struct tpl_run *r, struct val v, struct str spec); /* forma
 void tpl_format_ascii(struct buf *b, struct str s); /* what is not ASCII as \x, \u, \U */
 struct val tpl_percent(struct tpl_run *r, struct val fmt, struct val args);
 /* map: format_map(map), else TPL_MISSING */
-struct val tpl_braces(struct tpl_run *r, struct val fmt, const struct tpl_args *args, struct val map);
+struct val tpl_braces(struct tpl_run *r, struct val fmt, const struct tpl_args *args,
+                      struct val map);
 
 /* ---- iter ---- */
-/* iter(v): v's own iterator when it is one, else mem, filled. NULL: not iterable (an error was raised). */
+/* iter(v): v's own iterator when it is one, else mem, filled. NULL: not iterable (an error was
+ * raised). */
 struct tpl_iter *tpl_iter_open(struct tpl_run *r, struct val v, struct tpl_iter *mem);
 int tpl_iter_can(struct val v);
-struct val tpl_iter_reversed(struct tpl_run *r, struct val v); /* reversed(v); TPL_MISSING when it cannot */
+/* Reversed(v); TPL_MISSING when it cannot. */
+struct val tpl_iter_reversed(struct tpl_run *r, struct val v);
 struct val tpl_iter_new(struct tpl_run *r, const struct tpl_iter *it);
 static inline int tpl_iter_next(struct tpl_run *r, struct tpl_iter *it, struct val *out)
 {
@@ -468,45 +444,51 @@ static inline int tpl_iter_next(struct tpl_run *r, struct tpl_iter *it, struct v
 }
 
 /* ---- attr: x.name, x["name"], methods ---- */
-struct val tpl_attr_get(struct tpl_run *r, struct val of, struct val name);  /* of.name */
-struct val tpl_attr_item(struct tpl_run *r, struct val of, struct val key);  /* of[key] */
+struct val tpl_attr_get(struct tpl_run *r, struct val of, struct val name); /* of.name */
+struct val tpl_attr_item(struct tpl_run *r, struct val of, struct val key); /* of[key] */
 /* Only the attribute, TPL_MISSING when there is none. */
 struct val tpl_attr_own(struct tpl_run *r, struct val of, struct str name);
 /* A path as filters take it ("a.b.0", 3): parts ready for tpl_attr_path. */
 struct val tpl_attr_parts(struct tpl_run *r, struct val path);
 struct val tpl_attr_path(struct tpl_run *r, struct val of, struct val parts, struct val otherwise);
-extern const struct tpl_sig tpl_str_methods[], tpl_list_methods[], tpl_dict_methods[], tpl_int_methods[],
-    tpl_float_methods[], tpl_bytes_methods[], tpl_range_methods[], tpl_loop_methods[], tpl_cycle_methods[];
+extern const struct tpl_sig tpl_str_methods[], tpl_list_methods[], tpl_dict_methods[],
+    tpl_int_methods[], tpl_float_methods[], tpl_bytes_methods[], tpl_range_methods[],
+    tpl_loop_methods[], tpl_cycle_methods[];
 
 /* ---- strings, asks: what methods of str and filters share ---- */
-struct val tpl_strings_strip(struct tpl_run *r, struct val s, struct val chars, int left, int right);
-struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, struct val fill, char align);
+struct val tpl_strings_strip(struct tpl_run *r, struct val s, struct val chars, int left,
+                             int right);
+struct val tpl_strings_pad(struct tpl_run *r, struct val s, struct val width, struct val fill,
+                           char align);
 int tpl_strings_encoding(struct tpl_run *r, struct val name); /* 0 utf-8, 1 ascii, 2 latin-1, -1 */
-tpl_fn tpl_asks_count, tpl_asks_endswith, tpl_asks_find, tpl_asks_index, tpl_asks_isalnum, tpl_asks_isalpha,
-    tpl_asks_isascii, tpl_asks_isdecimal, tpl_asks_isdigit, tpl_asks_isidentifier, tpl_asks_islower,
-    tpl_asks_isnumeric, tpl_asks_isprintable, tpl_asks_isspace, tpl_asks_istitle, tpl_asks_isupper,
-    tpl_asks_rfind, tpl_asks_rindex, tpl_asks_startswith;
+tpl_fn tpl_asks_count, tpl_asks_endswith, tpl_asks_find, tpl_asks_index, tpl_asks_isalnum,
+    tpl_asks_isalpha, tpl_asks_isascii, tpl_asks_isdecimal, tpl_asks_isdigit, tpl_asks_isidentifier,
+    tpl_asks_islower, tpl_asks_isnumeric, tpl_asks_isprintable, tpl_asks_isspace, tpl_asks_istitle,
+    tpl_asks_isupper, tpl_asks_rfind, tpl_asks_rindex, tpl_asks_startswith;
 
 /* ---- loop ---- */
 int tpl_loop_length(struct tpl_run *r, struct tpl_loop *l, size_t *n);
 int tpl_loop_next(struct tpl_run *r, struct tpl_loop *l, struct val *out); /* 1, 0, -1 */
-struct val tpl_loop_attr(struct tpl_run *r, struct tpl_loop *l, struct str name); /* TPL_MISSING: none */
+/* TPL_MISSING: none. */
+struct val tpl_loop_attr(struct tpl_run *r, struct tpl_loop *l, struct str name);
 
 /* ---- call ---- */
 struct val tpl_call(struct tpl_run *r, struct val f, const struct tpl_args *args);
-/* Fits args to sig and calls it; with_self: a[0] is self. */
-struct val tpl_call_sig(struct tpl_run *r, const struct tpl_sig *sig, struct val self, const struct tpl_args *args);
+/* Fits args to sig and calls it; self is a[0]. */
+struct val tpl_call_sig(struct tpl_run *r, const struct tpl_sig *sig, struct val self,
+                        const struct tpl_args *args);
 const struct tpl_sig *tpl_call_global(struct str name);
 
 /* ---- filter, test: by name; seq, text: the filters on sequences and on text ---- */
 const struct tpl_sig *tpl_filter_find(struct str name);
 const struct tpl_sig *tpl_test_find(struct str name);
-tpl_fn tpl_seq_batch, tpl_seq_dictsort, tpl_seq_first, tpl_seq_groupby, tpl_seq_items, tpl_seq_join, tpl_seq_last,
-    tpl_seq_map, tpl_seq_max, tpl_seq_min, tpl_seq_random, tpl_seq_reject, tpl_seq_rejectattr, tpl_seq_reverse,
-    tpl_seq_select, tpl_seq_selectattr, tpl_seq_slice, tpl_seq_sort, tpl_seq_sum, tpl_seq_unique;
-tpl_fn tpl_text_capitalize, tpl_text_center, tpl_text_filesize, tpl_text_forceescape, tpl_text_format, tpl_text_indent,
-    tpl_text_lower, tpl_text_replace, tpl_text_striptags, tpl_text_title, tpl_text_tojson, tpl_text_trim,
-    tpl_text_truncate, tpl_text_upper, tpl_text_urlencode, tpl_text_urlize, tpl_text_wordcount, tpl_text_wordwrap,
-    tpl_text_xmlattr;
+tpl_fn tpl_seq_batch, tpl_seq_dictsort, tpl_seq_first, tpl_seq_groupby, tpl_seq_items, tpl_seq_join,
+    tpl_seq_last, tpl_seq_map, tpl_seq_max, tpl_seq_min, tpl_seq_random, tpl_seq_reject,
+    tpl_seq_rejectattr, tpl_seq_reverse, tpl_seq_select, tpl_seq_selectattr, tpl_seq_slice,
+    tpl_seq_sort, tpl_seq_sum, tpl_seq_unique;
+tpl_fn tpl_text_capitalize, tpl_text_center, tpl_text_filesize, tpl_text_forceescape,
+    tpl_text_format, tpl_text_indent, tpl_text_lower, tpl_text_replace, tpl_text_striptags,
+    tpl_text_title, tpl_text_tojson, tpl_text_trim, tpl_text_truncate, tpl_text_upper,
+    tpl_text_urlencode, tpl_text_urlize, tpl_text_wordcount, tpl_text_wordwrap, tpl_text_xmlattr;
 
 #endif

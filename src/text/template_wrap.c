@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/template_wrap.c: the wordwrap filter: each line of a text to lines of a width, as Python's textwrap does with tabs
- * and white space kept. A line is cut into chunks first: runs of white space, words, parts of words up to a hyphen, dashes.
+ * text/template_wrap.c: the wordwrap filter: each line of a text to lines of a width, as Python's
+ * textwrap does with tabs and white space kept. A line is cut into chunks first: runs of white
+ * space, words, parts of words up to a hyphen, dashes.
  */
 #include "base/utf8.h"
 #include "text/template_char.h"
@@ -19,10 +20,7 @@ struct wrap {
     size_t n, cap;
 };
 
-static int is_blank(char c)
-{
-    return c == ' ' || (c >= 9 && c <= 13);
-}
+static int is_blank(char c) { return c == ' ' || (c >= 9 && c <= 13); }
 
 static size_t count(struct str s)
 {
@@ -51,7 +49,10 @@ static uint32_t before(struct str s, size_t *i)
 
 static int is_word(uint32_t cp) { return cp && (cp == '_' || tpl_char_is(cp, TPL_ALNUM)); }
 static int is_letter(uint32_t cp) { return is_word(cp) && !tpl_char_is(cp, TPL_DECIMAL); }
-static int is_word_or_mark(uint32_t cp) { return is_word(cp) || (cp && cp < 128 && strchr("!\"'&.,?", (int)cp)); }
+static int is_word_or_mark(uint32_t cp)
+{
+    return is_word(cp) || (cp && cp < 128 && strchr("!\"'&.,?", (int)cp));
+}
 
 /* Two or more dashes from i with a word after them: their end, else 0. */
 static size_t dashes(struct str s, size_t i)
@@ -144,10 +145,7 @@ static struct chunk break_word(struct wrap *w, struct chunk *c, size_t room)
     return part;
 }
 
-static int is_space(const struct chunk *c)
-{
-    return tpl_str_strip(c->s, NULL, 1, 0).n == 0;
-}
+static int is_space(const struct chunk *c) { return tpl_str_strip(c->s, NULL, 1, 0).n == 0; }
 
 /* One line of the text; *lines counts those written in all, for what stands between. */
 static int line(struct wrap *w, struct str s, size_t *lines)
@@ -162,8 +160,10 @@ static int line(struct wrap *w, struct str s, size_t *lines)
         for (from = i; i < w->n && used + w->c[i].chars <= width; i++) used += w->c[i].chars;
         to = i;
         if (i < w->n && w->c[i].chars > width) {
-            if (w->st->break_words) part = break_word(w, &w->c[i], width - used);
-            else if (from == to) to = ++i;
+            if (w->st->break_words)
+                part = break_word(w, &w->c[i], width - used);
+            else if (from == to)
+                to = ++i;
         }
         int whole = part.s.p && part.s.n; /* then the last piece is no white space */
         if (!whole && to > from && is_space(&w->c[to - 1])) to--;
