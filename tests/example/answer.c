@@ -21,7 +21,8 @@ int main(int argc, char **argv)
     struct lar_result result = {0};
     struct lar_sampling greedy;
     struct lar_message message = {"user", argv[2]};
-    struct lar_request request = {.messages = &message, .nmessage = 1, .sampling = &greedy, .on_text = print, .ctx = stdout};
+    struct lar_request request = {
+        .messages = &message, .nmessage = 1, .sampling = &greedy, .on_text = print, .ctx = stdout};
 
     int rc = lar_model_open(&model, argv[1], NULL, &err);
     if (rc == 0) rc = lar_session_open(&session, model, NULL, &err);
@@ -30,8 +31,10 @@ int main(int argc, char **argv)
         greedy.temp = 0;
         rc = lar_generate(session, &request, &result, &err);
     }
-    if (rc < 0) fprintf(stderr, "answer: %s\n", err.msg);
-    else putchar('\n');
+    if (rc < 0)
+        fprintf(stderr, "answer: %s\n", err.msg);
+    else
+        putchar('\n');
 
     lar_result_free(&result);
     lar_session_close(session);
