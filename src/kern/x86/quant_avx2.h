@@ -13,7 +13,15 @@
 
 #define INLINE static inline __attribute__((always_inline))
 /* Before a loop with a constant count: its arrays of vectors become registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Keeps the compiler from reordering sums, which in a tile that fills the registers only makes it
+ * run out of them. */
+#define HOLD(x) __asm__("" : "+x"(x))
 
 INLINE __m256i load32(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 INLINE __m128i load16(const void *p) { return _mm_loadu_si128((const __m128i *)p); }

@@ -12,7 +12,11 @@
 
 #define INLINE static inline __attribute__((always_inline))
 /* Before a loop with a constant count: its arrays of vectors become registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* How far ahead of the loads memory is asked for: rows are short and several are read at once,
  * which the hardware's own prefetcher takes for several streams and follows late. */

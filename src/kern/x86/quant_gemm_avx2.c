@@ -27,32 +27,33 @@ INLINE __m256 spread_ps(const uint8_t *p) { return _mm256_castsi256_ps(spread(p)
 
 /* `words` lines from `line` on times the activations' words at x + offset_of(j): 16-bit sums,
  * widened into sum by a product with one of two words a row (f0, f1) every `room` lines. */
-#define DOT(words, offset_of)                                                               \
-    do {                                                                                    \
-        __m256i t[2 * TILE];                                                                \
-        UNROLL                                                                              \
-        for (int j = 0; j < (words); j++) {                                                 \
-            __m256i w0 = line_at(line + j * LINE), w1 = line_at(line + j * LINE + 32);      \
-            __m256i u0 = is_signed ? _mm256_abs_epi8(w0) : w0;                              \
-            __m256i u1 = is_signed ? _mm256_abs_epi8(w1) : w1;                              \
-            UNROLL                                                                          \
-            for (int n = 0; n < N; n++) {                                                   \
-                __m256i v = spread(x + (size_t)n * a.stride + (offset_of));                 \
-                __m256i v0 = is_signed ? _mm256_sign_epi8(v, w0) : v;                       \
-                __m256i v1 = is_signed ? _mm256_sign_epi8(v, w1) : v;                       \
-                v0 = _mm256_maddubs_epi16(u0, v0);                                          \
-                v1 = _mm256_maddubs_epi16(u1, v1);                                          \
-                t[2 * n] = j % room ? _mm256_add_epi16(t[2 * n], v0) : v0;                  \
-                t[2 * n + 1] = j % room ? _mm256_add_epi16(t[2 * n + 1], v1) : v1;          \
-            }                                                                               \
-            if (j % room != room - 1) continue;                                             \
-            UNROLL                                                                          \
-            for (int n = 0; n < N; n++) {                                                   \
-                sum[2 * n] = _mm256_add_epi32(sum[2 * n], _mm256_madd_epi16(t[2 * n], f0)); \
-                sum[2 * n + 1] =                                                            \
-                    _mm256_add_epi32(sum[2 * n + 1], _mm256_madd_epi16(t[2 * n + 1], f1));  \
-            }                                                                               \
-        }                                                                                   \
+#define DOT(words, offset_of)                                                          \
+    do {                                                                               \
+        __m256i t[2 * TILE];                                                           \
+        UNROLL                                                                         \
+        for (int j = 0; j < (words); j++) {                                            \
+            __m256i w0 = line_at(line + j * LINE), w1 = line_at(line + j * LINE + 32); \
+            __m256i u0 = is_signed ? _mm256_abs_epi8(w0) : w0;                         \
+            __m256i u1 = is_signed ? _mm256_abs_epi8(w1) : w1;                         \
+            UNROLL                                                                     \
+            for (int n = 0; n < N; n++) {                                              \
+                __m256i v = spread(x + (size_t)n * a.stride + (offset_of));            \
+                __m256i v0 = is_signed ? _mm256_sign_epi8(v, w0) : v;                  \
+                __m256i v1 = is_signed ? _mm256_sign_epi8(v, w1) : v;                  \
+                v0 = _mm256_maddubs_epi16(u0, v0);                                     \
+                v1 = _mm256_maddubs_epi16(u1, v1);                                     \
+                t[2 * n] = j % room ? _mm256_add_epi16(t[2 * n], v0) : v0;             \
+                t[2 * n + 1] = j % room ? _mm256_add_epi16(t[2 * n + 1], v1) : v1;     \
+                HOLD(t[2 * n]);                                                        \
+                HOLD(t[2 * n + 1]);                                                    \
+                if (j % room == room - 1) {                                            \
+                    v0 = _mm256_madd_epi16(t[2 * n], f0);                              \
+                    v1 = _mm256_madd_epi16(t[2 * n + 1], f1);                          \
+                    sum[2 * n] = _mm256_add_epi32(sum[2 * n], v0);                     \
+                    sum[2 * n + 1] = _mm256_add_epi32(sum[2 * n + 1], v1);             \
+                }                                                                      \
+            }                                                                          \
+        }                                                                              \
     } while (0)
 
 INLINE void put(const __m256 *acc, int N, size_t nrow, float *out, size_t ostride)
