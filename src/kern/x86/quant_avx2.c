@@ -11,20 +11,20 @@ static size_t bytes_k16(size_t k) { return LINE * lines_k(16) * (k / 256); }
 
 /* type, the kernels' name, gemm's, its panel, the batch from which that is faster (kcheck
  * --bench) */
-#define TYPE_MAP(X)                   \
-    X(Q4_0, q4_0, q4_0, 32, 8)        \
-    X(Q4_1, q4_1, q4_1, 32_min, 8)    \
-    X(Q5_0, q5_0, q5_0, 32, 8)        \
-    X(Q5_1, q5_1, q5_1, 32_min, 8)    \
-    X(Q8_0, q8_0, q8_0, 32, 8)        \
-    X(Q2_K, q2_k, q2_k, k16, 8)       \
-    X(Q3_K, q3_k, q3_k, k16, 8)       \
-    X(Q4_K, q4_k, q4_k, k32, 8)       \
-    X(Q5_K, q5_k, q5_k, k32, 8)       \
-    X(Q6_K, q6_k, q6_k, k16, 8)       \
-    X(IQ4_NL, iq4_nl, q8_0, 32, 8)    \
-    X(IQ4_XS, iq4_xs, iq4_xs, k32, 8) \
-    X(MXFP4, mxfp4, q8_0, 32, 8)
+#define TYPE_MAP(X)                    \
+    X(Q4_0, q4_0, q4_0, 32, 8)         \
+    X(Q4_1, q4_1, q4_1, 32_min, 8)     \
+    X(Q5_0, q5_0, q5_0, 32, 8)         \
+    X(Q5_1, q5_1, q5_1, 32_min, 8)     \
+    X(Q8_0, q8_0, q8_0, 32, 24)        \
+    X(Q2_K, q2_k, q2_k, k16, 5)        \
+    X(Q3_K, q3_k, q3_k, k16, 6)        \
+    X(Q4_K, q4_k, q4_k, k32, 5)        \
+    X(Q5_K, q5_k, q5_k, k32, 5)        \
+    X(Q6_K, q6_k, q6_k, k16, 6)        \
+    X(IQ4_NL, iq4_nl, q8_0, 32, 24)    \
+    X(IQ4_XS, iq4_xs, iq4_xs, k32, 16) \
+    X(MXFP4, mxfp4, q8_0, 32, 24)
 
 void kern_quant_init_avx2(struct kern *k)
 {

@@ -5,8 +5,8 @@
  */
 #include "kern/x86/quant_panel_avx2.h"
 
-/* in[r] is 8 words of row r; word w of all goes to to + w * step. */
-INLINE void transpose(const __m256i *in, uint8_t *to, size_t step)
+/* in[r] is 8 words of row r; word w of all goes to to + w % 4 * step + w / 4 * four. */
+INLINE void transpose(const __m256i *in, uint8_t *to, size_t step, size_t four)
 {
     __m256i a[8], b[8];
     UNROLL
@@ -25,28 +25,25 @@ INLINE void transpose(const __m256i *in, uint8_t *to, size_t step)
     for (int c = 0; c < 4; c++) {
         _mm256_store_si256((__m256i *)(void *)(to + (size_t)c * step),
                            _mm256_permute2x128_si256(b[c], b[c + 4], 0x20));
-        _mm256_store_si256((__m256i *)(void *)(to + (size_t)(c + 4) * step),
+        _mm256_store_si256((__m256i *)(void *)(to + (size_t)c * step + four),
                            _mm256_permute2x128_si256(b[c], b[c + 4], 0x31));
     }
 }
 
-/* Of the 8 words of 8 rows only the first `count` (to count consecutive lines). */
+/* Only the first `count` words, to consecutive lines. */
 INLINE void transpose_some(const __m256i *in, uint8_t *to, int count)
 {
     _Alignas(32) uint8_t all[8 * 32];
-    transpose(in, all, 32);
+    transpose(in, all, 32, 128);
     for (int i = 0; i < count; i++) memcpy(to + (size_t)i * LINE, all + (size_t)i * 32, 32);
 }
 
-/* 8 words of a step of four blocks, two places of each block: word 4 i + b to line 8 b + first +
- * i. */
-INLINE void transpose_blocks(const __m256i *in, uint8_t *to, size_t first)
+/* The rows of a panel are 16 streams, which no prefetcher follows. But the next panel most likely
+ * lies behind this one: so with each row of a step that much of it is asked for, in the order of
+ * memory. */
+INLINE const uint8_t *next_panel(const uint8_t *w, size_t wstride, size_t step, size_t bytes)
 {
-    _Alignas(32) uint8_t all[8 * 32];
-    transpose(in, all, 32);
-    UNROLL
-    for (size_t w = 0; w < 8; w++)
-        memcpy(to + (w % 4 * 8 + first + w / 4) * LINE, all + w * 32, 32);
+    return w + PANEL_ROWS * (wstride + step * bytes);
 }
 
 /* ---- blocks of 32 ---- */
@@ -55,13 +52,15 @@ enum { STEP_MAX = 4 * 34 };
 
 /* A step of up to 8 rows at w into the half lines at `to`; `blocks` of the step's 4 are there. */
 INLINE void step32(quad_fn *quad, size_t bytes, int has_min, const uint8_t *w, size_t wstride,
-                   size_t nrow, size_t blocks, uint8_t *to)
+                   size_t nrow, size_t blocks, const uint8_t *next, uint8_t *to)
 {
     __m256i lo0[8], lo1[8], hi0[8], hi1[8], d[8];
     for (size_t r = 0; r < 8; r++) {
-        uint8_t part[STEP_MAX] = {0};
+        uint8_t part[STEP_MAX];
         const uint8_t *p = w + r * wstride;
+        prefetch_lines(next + r * 4 * bytes, 4 * bytes);
         if (r >= nrow || blocks < 4) {
+            memset(part, 0, sizeof part);
             if (r < nrow) memcpy(part, p, blocks * bytes);
             p = part;
         }
@@ -73,10 +72,11 @@ INLINE void step32(quad_fn *quad, size_t bytes, int has_min, const uint8_t *w, s
         __m128 m = has_min ? _mm_mul_ps(q.m, _mm_set1_ps(-0x1p-7f)) : q.d;
         d[r] = _mm256_castps_si256(_mm256_set_m128(m, q.d));
     }
-    transpose_blocks(lo0, to, 0);
-    transpose_blocks(lo1, to, 2);
-    transpose_blocks(hi0, to, 4);
-    transpose_blocks(hi1, to, 6);
+    transpose(lo0, to, 8 * LINE, LINE);
+    transpose(lo1, to + 2 * LINE, 8 * LINE, LINE);
+    transpose(hi0, to + 4 * LINE, 8 * LINE, LINE);
+    transpose(hi1, to + 6 * LINE, 8 * LINE, LINE);
+    /* d, and m behind it */
     transpose_some(d, to + 32 * LINE, has_min ? 8 : 4);
 }
 
@@ -84,10 +84,13 @@ INLINE void pack32(quad_fn *quad, size_t bytes, int has_min, size_t k, const uin
                    size_t wstride, size_t nrow, uint8_t *panel)
 {
     size_t low = nrow < 8 ? nrow : 8;
+    const uint8_t *first = w;
     for (size_t i = 0; i < k; i += 128, w += 4 * bytes, panel += LINE * lines_32(has_min)) {
         size_t blocks = k - i < 128 ? (k - i) / 32 : 4;
-        step32(quad, bytes, has_min, w, wstride, low, blocks, panel);
-        step32(quad, bytes, has_min, w + 8 * wstride, wstride, nrow - low, blocks, panel + 32);
+        const uint8_t *next = next_panel(first, wstride, i / 128, 4 * bytes);
+        step32(quad, bytes, has_min, w, wstride, low, blocks, next, panel);
+        step32(quad, bytes, has_min, w + 8 * wstride, wstride, nrow - low, blocks,
+               next + 8 * 4 * bytes, panel + 32);
     }
 }
 
@@ -145,7 +148,7 @@ INLINE struct words words_of(const struct head *o, int group, int offset)
 
 /* A step of nrow <= 8 rows at w into the half lines at `to`. */
 INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const uint8_t *w,
-                   size_t wstride, size_t nrow, uint8_t *to)
+                   size_t wstride, size_t nrow, const uint8_t *next, size_t bytes, uint8_t *to)
 {
     const __m256i zero = _mm256_setzero_si256();
     __m256i q[4][8], s0[8], s1[8], m[8], d[8];
@@ -154,12 +157,14 @@ INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const ui
         for (size_t r = 0; r < 8; r++) {
             struct half o = {zero, zero, zero, zero};
             if (r < nrow) o = half(w + r * wstride, h);
+            if (h == 0) prefetch_lines(next + r * bytes, bytes);
             q[0][r] = o.q0;
             q[1][r] = o.q2;
             q[2][r] = o.q1;
             q[3][r] = o.q3;
         }
-        for (size_t i = 0; i < 4; i++) transpose(q[i], to + (32 * (size_t)h + 8 * i) * LINE, LINE);
+        for (size_t i = 0; i < 4; i++)
+            transpose(q[i], to + (32 * (size_t)h + 8 * i) * LINE, LINE, 4 * LINE);
     }
     for (size_t r = 0; r < 8; r++) {
         struct words o = {zero, zero, zero, zero};
@@ -173,8 +178,8 @@ INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const ui
         d[r] = o.d;
     }
     to += 64 * LINE;
-    transpose(s0, to, LINE);
-    if (group == 16) transpose(s1, to + 8 * LINE, LINE);
+    transpose(s0, to, LINE, 4 * LINE);
+    if (group == 16) transpose(s1, to + 8 * LINE, LINE, 4 * LINE);
     to += (size_t)(256 / group) * LINE;
     transpose_some(m, to, 128 / group);
     transpose_some(d, to + (size_t)(128 / group) * LINE, 2);
@@ -184,9 +189,12 @@ INLINE void pack_k(half_fn *half, head_fn *head, size_t bytes, int group, int of
                    const uint8_t *w, size_t wstride, size_t nrow, uint8_t *panel)
 {
     size_t low = nrow < 8 ? nrow : 8;
+    const uint8_t *first = w;
     for (size_t i = 0; i < k; i += 256, w += bytes, panel += LINE * lines_k(group)) {
-        step_k(half, head, group, offset, w, wstride, low, panel);
-        step_k(half, head, group, offset, w + 8 * wstride, wstride, nrow - low, panel + 32);
+        const uint8_t *next = next_panel(first, wstride, i / 256, bytes);
+        step_k(half, head, group, offset, w, wstride, low, next, bytes, panel);
+        step_k(half, head, group, offset, w + 8 * wstride, wstride, nrow - low, next + 8 * bytes,
+               bytes, panel + 32);
     }
 }
 

@@ -94,9 +94,10 @@ INLINE void step32(quad_fn *quad, size_t bytes, int add, int has_min, const uint
     __m128 d[16], m[16];
     const __m512i plus = _mm512_set1_epi8((char)add);
     for (size_t r = 0; r < 16; r++) {
-        uint8_t part[STEP_MAX] = {0};
+        uint8_t part[STEP_MAX];
         const uint8_t *p = w + r * wstride;
         if (r >= nrow || blocks < 4) {
+            memset(part, 0, sizeof part);
             if (r < nrow) memcpy(part, p, blocks * bytes);
             p = part;
         }
