@@ -85,12 +85,13 @@ help:
 
 # ---- objects -----------------------------------------------------------------------------------------------------
 # The kernels' own files are the only ones that may use instructions wider than the baseline (tests/objects.t proves it).
-$B/src/kern/%: private ISA = -O3
-$B/src/kern/x86/%_avx2.o:       private ISA = -O3 -mavx2 -mfma -mf16c
-$B/src/kern/x86/%_avx512.o:     private ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
-$B/src/kern/x86/%_avx512bf16.o: private ISA = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
-$B/src/kern/arm/%_dot.o:        private ISA = -O3 -march=armv8.2-a+dotprod+fp16
-$B/src/kern/arm/%_i8mm.o:       private ISA = -O3 -march=armv8.2-a+dotprod+i8mm+fp16
+KOPT := $(if $(SAN),-O1 -g1,-O3)
+$B/src/kern/%: private ISA = $(KOPT)
+$B/src/kern/x86/%_avx2.o:       private ISA = $(KOPT) -mavx2 -mfma -mf16c
+$B/src/kern/x86/%_avx512.o:     private ISA = $(KOPT) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+$B/src/kern/x86/%_avx512bf16.o: private ISA = $(KOPT) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
+$B/src/kern/arm/%_dot.o:        private ISA = $(KOPT) -march=armv8.2-a+dotprod+fp16
+$B/src/kern/arm/%_i8mm.o:       private ISA = $(KOPT) -march=armv8.2-a+dotprod+i8mm+fp16
 $B/src/api/%:                   private ISA = -DLAR_VERSION='"$(VERSION)"'
 $B/app/%:                       private ISA = -Iapp -DLAR_EDIT=$(EDIT)
 $B/tests/%:                     private ISA = -Itests
@@ -160,7 +161,7 @@ bench: $B/kcheck
 accuracy: $B/tests/test_demo_model
 	$(RUN) $B/tests/test_demo_model --table
 fuzz:
-	@$(MAKE) --no-print-directory CC=clang B='$B/fuzz' SAN=fuzzer-no-link,address,undefined fuzz-run
+	@$(MAKE) --no-print-directory CC=clang B='$B/fuzz' SAN=fuzzer-no-link,address,undefined FLOORS="base io text" fuzz-run
 fuzz-run: $(FUZZ:%=$B/%)
 	@set -e; for t in $(FUZZ); do echo "== $$t"; mkdir -p $B/found/$$t; name=$${t#fuzz_}; \
 	  $B/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$B/found/ $B/found/$$t \
