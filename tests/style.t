@@ -65,7 +65,7 @@ ok "and a plan that looks up is refused" says "io looks up at text" awk -f tools
 subjects() # what a reader of the history sees first; the last 200 of them
 {
     git log -200 --no-merges --format=%s | awk '
-        length($0) > 60 { print "longer than 60: " $0; bad = 1 }
+        length($0) > 72 { print "longer than 72, and 60 is the aim: " $0; bad = 1 }
         !/^[a-z0-9_.\/-]+(, [a-z0-9_.\/-]+)*: [^ ]/ { print "no area: " $0; bad = 1 }
         /\.$/ { print "ends with a full stop: " $0; bad = 1 }
         END { exit bad }'
