@@ -184,15 +184,16 @@ static inline __attribute__((always_inline)) int bpe_word(struct encoder *e, con
     }
     struct seen *s = encoder_seen(e, key, p, n, &hit);
     if (hit) return 0;
-    size_t out = e->out->n;
+    size_t out = e->out->n, unks = e->unks;
     int rc = merge(e, p, n);
     if (rc < 0) return rc;
-    if (id >= 0 && known == WHOLE_UNKNOWN) {
+    int unknown = e->unks != unks; /* then it depends on what stands before, and nothing is to be noted */
+    if (id >= 0 && known == WHOLE_UNKNOWN && !unknown) {
         int yes = e->out->n == out + 1 && e->out->id[out] == id;
         atomic_store_explicit(&v->whole[id], yes ? WHOLE_YES : WHOLE_NO, memory_order_relaxed);
         if (yes) return 0;
     }
-    if (s && e->unk_end <= out) encoder_saw(e, s, key, p, n, out);
+    if (s && !unknown) encoder_saw(e, s, key, p, n, out);
     return 0;
 }
 

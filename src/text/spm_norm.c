@@ -124,21 +124,24 @@ static int ends_in_space(const struct buf *b, size_t *n)
     return b->n >= 3 && !memcmp(b->p + b->n - 3, SPACE_SIGN, 3) ? (*n = 3, 1) : 0;
 }
 
-/* The general case: a map, or white space to remove, or the user's own pieces. */
-static void normalise(const struct vocab *v, struct str s, int prefix, struct buf *out)
+/* The general case: a map, or white space to remove, or the user's own pieces. LAR_ELIMIT when the map writes more than any text needs:
+ * real ones make eighteen characters of one at most. */
+static int normalise(const struct vocab *v, struct str s, int prefix, struct buf *out)
 {
-    size_t k;
+    size_t k, most = 64 * s.n + 64;
     int after_space = v->remove_spaces;
     while (v->remove_spaces && s.n && str_is(normalise_prefix(v, s, &k), " ")) s = str_from(s, k);
-    if (!s.n) return;
+    if (!s.n) return 0;
     if (prefix) buf_putc(out, ' ');
     for (; s.n; s = str_from(s, k)) {
         struct str t = normalise_prefix(v, s, &k);
         while (after_space && t.n && t.p[0] == ' ') t = str_from(t, 1);
         if (t.n) after_space = v->remove_spaces && t.p[t.n - 1] == ' ';
+        if (out->n + t.n > most) return LAR_ELIMIT;
         buf_str(out, t);
     }
     while (v->remove_spaces && ends_in_space(out, &k)) out->n -= k;
+    return 0;
 }
 
 int spm_normalise(struct encoder *e, struct str *s, int first)
@@ -148,7 +151,9 @@ int spm_normalise(struct encoder *e, struct str *s, int first)
     int prefix = s->n && wants_prefix(v, *s, first);
     buf_clear(b);
     if (v->map_trie.n || v->remove_spaces) {
-        normalise(v, *s, prefix, b);
+        if (normalise(v, *s, prefix, b) < 0)
+            return lar_fail(e->err, LAR_ELIMIT,
+                            "tokenizing: normalising makes a text of %zu bytes more than 64 times as long", s->n);
     } else {
         if (prefix) buf_putc(b, ' ');
         copy_clean(*s, b);

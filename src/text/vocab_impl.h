@@ -139,6 +139,7 @@ struct encoder {
     struct seen *seen;     /* NULL for short texts */
     uint32_t seen_mask;
     size_t unk_end;        /* out->n after the last unknown token: a next one is the same */
+    size_t unks;           /* how many unknown characters there were */
     void *scratch;         /* for long words */
     size_t scratch_bytes;
     struct buf norm, norm2; /* normalised text */
@@ -157,6 +158,7 @@ static inline int encoder_push(struct encoder *e, int32_t id)
 /* The unknown token, once for a run of unknown characters; nothing when the vocabulary has none. */
 static inline int encoder_push_unk(struct encoder *e)
 {
+    e->unks++;
     if (e->v->unk < 0 || (e->unk_end && e->unk_end == e->out->n)) return 0;
     int rc = encoder_push(e, e->v->unk);
     e->unk_end = e->out->n;
