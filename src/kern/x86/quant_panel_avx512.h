@@ -9,10 +9,10 @@
  * and integer sums start at the activations' plane c, which is -128 * (their sum); or, where
  * mins make up for it, plain q.
  *
- *   ACT_Q8_32, a step is 128 elements, 4 blocks: 32 lines (8 of each block) | d: 4 lines | m: 4 lines
+ *   ACT_Q8_32, a step is 128 elements, 4 blocks: 32 lines (8 of each block) | d: 4 | m: 4
  *       m is -1/128 of the type's own m, for it meets c.
- *   ACT_Q8_256, a step is 256: 64 lines | scales d * s: 8 or 16 lines, in the order of act_at | mins as
- *       pairs of int16: 4 or 8 lines, in order | dmin: 1 line
+ *   ACT_Q8_256, a step is 256: 64 lines | scales d * s: 8 or 16, in the order of act_at | mins as
+ *       pairs of int16: 4 or 8, in order | dmin: 1
  */
 #ifndef KERN_X86_QUANT_PANEL_AVX512_H
 #define KERN_X86_QUANT_PANEL_AVX512_H
