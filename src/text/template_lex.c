@@ -87,6 +87,7 @@ static size_t skip_space(struct str s, size_t at)
 {
     uint32_t cp;
     while (at < s.n) {
+        if (s.p[at] > ' ' && (unsigned char)s.p[at] < 0x80) break; /* most are ASCII */
         size_t k = utf8_decode(s.p + at, s.n - at, &cp);
         if (!k || !tpl_char_is(cp, TPL_SPACE)) break;
         at += k;
@@ -379,7 +380,8 @@ static size_t name_end(struct str s, size_t at)
 {
     uint32_t cp;
     while (at < s.n) {
-        size_t k = utf8_decode(s.p + at, s.n - at, &cp);
+        cp = (unsigned char)s.p[at];
+        size_t k = cp < 0x80 ? 1 : utf8_decode(s.p + at, s.n - at, &cp);
         if (!k || !tpl_char_is(cp, TPL_WORD)) break;
         at += k;
     }
@@ -388,13 +390,18 @@ static size_t name_end(struct str s, size_t at)
 
 static enum tpl_token operator_at(struct str s, size_t at, size_t *n)
 {
+    static const char twos[] = "//**==!=<=>=", ones[] = "+-*/%~<>=.:|,;()[]{}";
+    static const uint8_t two[] = {T_FLOORDIV, T_POW, T_EQ, T_NE, T_LE, T_GE};
+    static const uint8_t one[] = {T_ADD,    T_SUB,      T_MUL,      T_DIV,       T_MOD,
+                                  T_TILDE,  T_LT,       T_GT,       T_ASSIGN,    T_DOT,
+                                  T_COLON,  T_PIPE,     T_COMMA,    T_SEMICOLON, T_LPAREN,
+                                  T_RPAREN, T_LBRACKET, T_RBRACKET, T_LBRACE,    T_RBRACE};
     *n = 2;
-    for (enum tpl_token t = T_ADD; t <= T_RBRACE; t++)
-        if (words[t][1] && has(s, at, words[t])) return t;
+    for (size_t i = 0; i < sizeof two && at + 1 < s.n; i++)
+        if (s.p[at] == twos[2 * i] && s.p[at + 1] == twos[2 * i + 1]) return (enum tpl_token)two[i];
     *n = 1;
-    for (enum tpl_token t = T_ADD; t <= T_RBRACE; t++)
-        if (!words[t][1] && words[t][0] == s.p[at]) return t;
-    return T_BAD;
+    const char *q = s.p[at] ? strchr(ones, s.p[at]) : NULL;
+    return q ? (enum tpl_token)one[q - ones] : T_BAD;
 }
 
 static int operator(struct tpl_parse *p, struct tpl_tok *tok, size_t at)

@@ -16,7 +16,8 @@ enum { STEPS = 10000000 };
 #define MEMORY ((size_t)256 << 20)
 #define OUTPUT ((size_t)64 << 20)
 
-static void fail_v(struct tpl_run *r, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void fail_v(struct tpl_run *r, int code,
+                                                         const char *fmt, va_list ap)
 {
     char text[220];
     if (r->failed) return; /* the first error is the cause */
@@ -65,9 +66,16 @@ static void no_memory(struct tpl_run *r, size_t n)
 {
     size_t limit = r->a.limit;
     if (limit && (n > limit || r->a.used > limit - n))
-        tpl_fail(r, LAR_ELIMIT, "the template makes more than %zu MiB of values", limit >> 20);
+        tpl_fail(r, LAR_ELIMIT, "the template makes more than %zu %s of values",
+                 limit >> (limit >> 20 ? 20 : 10), limit >> 20 ? "MiB" : "KiB");
     else
         tpl_fail(r, LAR_ENOMEM, "out of memory");
+}
+
+/* The work buffer took no more: it does not say why, but near its limit the limit is the reason. */
+static void no_room(struct tpl_run *r)
+{
+    no_memory(r, r->work.n >= r->work.limit / 2 ? SIZE_MAX : r->work.n);
 }
 
 void *tpl_alloc(struct tpl_run *r, size_t n)
@@ -94,7 +102,7 @@ int tpl_write(struct tpl_run *r, struct str s)
     buf_str(r->dst, s);
     if (!r->dst->failed) return 0;
     if (r->dst == &r->work)
-        no_memory(r, s.n);
+        no_room(r);
     else
         tpl_fail(r, r->out->limit ? LAR_ELIMIT : LAR_ENOMEM,
                  "no room for the text that the template writes");
@@ -105,7 +113,7 @@ struct val tpl_end(struct tpl_run *r, size_t begin)
 {
     size_t n = r->work.n - begin;
     if (r->work.failed) {
-        no_memory(r, r->work.limit);
+        no_room(r);
         return tpl_failed();
     }
     if (r->failed || tpl_step_bytes(r, n)) return tpl_failed();

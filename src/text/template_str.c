@@ -174,11 +174,19 @@ struct val tpl_str_repeat(struct tpl_run *r, struct val s, int64_t times)
 
 int64_t tpl_str_find(struct str s, struct str needle)
 {
-    if (!needle.n) return 0;
-    if (needle.n > s.n) return -1;
-    const char *q =
-        needle.n == 1 ? memchr(s.p, needle.p[0], s.n) : memmem(s.p, s.n, needle.p, needle.n);
-    return q ? q - s.p : -1;
+    size_t m = needle.n;
+    if (!m) return 0;
+    if (m == 1) {
+        const char *q = s.n ? memchr(s.p, needle.p[0], s.n) : NULL;
+        return q ? q - s.p : -1;
+    }
+    /* in windows that grow: what stands near is found without memmem having seen all of a long text */
+    for (size_t at = 0, window = 256; at < s.n && m <= s.n - at; at += window, window *= 2) {
+        size_t n = s.n - at < window + m - 1 ? s.n - at : window + m - 1;
+        const char *q = memmem(s.p + at, n, needle.p, m);
+        if (q) return q - s.p;
+    }
+    return -1;
 }
 
 /* Knuth, Morris and Pratt from the right; short needles the plain way. */

@@ -352,7 +352,10 @@ int tpl_val_len(struct tpl_run *r, struct val v, size_t *n)
 {
     switch (v.kind) {
     case TPL_UNDEF: *n = 0; return 0;
-    case TPL_STR: *n = tpl_str_chars(v.u.s); return tpl_step_bytes(r, v.u.s->n / 8);
+    case TPL_STR:
+        if (v.u.s->chars == TPL_UNKNOWN && tpl_step_bytes(r, v.u.s->n / 8)) return -1;
+        *n = tpl_str_chars(v.u.s);
+        return 0;
     case TPL_BYTES: *n = v.u.s->n; return 0;
     case TPL_LIST:
     case TPL_TUPLE: *n = v.u.l->n; return 0;

@@ -207,7 +207,7 @@ struct tpl_run {
 };
 
 /* Nested evaluations: what the C stack must bear (doc/TEMPLATES.md). */
-#define TPL_DEPTH_MAX 1600
+#define TPL_DEPTH_MAX 2400
 
 /* ---- run: errors, limits, memory ---- */
 struct val tpl_fail(struct tpl_run *r, int code, const char *fmt, ...)
