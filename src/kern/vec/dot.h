@@ -39,6 +39,16 @@ VEC_INLINE void dot_step(size_t rows, size_t n, const vf v[8], const unsigned ch
     }
 }
 
+/* Asks for elements of the next tile, into the second cache. Such requests are dropped when there
+ * are too many, so where one is all that half a line gets, the line before is asked for again: on
+ * Zen 4 that makes 33 GB/s of 25. With more activations a tile takes long enough without. */
+VEC_INLINE void dot_ask(enum vec_kind kind, size_t n, const unsigned char *row, size_t i)
+{
+    const unsigned char *at = vec_at(kind, row, i);
+    __builtin_prefetch(at, 0, 2);
+    if (VN == 16 && kind != VEC_F32 && n <= 2) __builtin_prefetch(at - 64, 0, 2);
+}
+
 /* The products of elements from .. to. */
 VEC_INLINE void dot_slice(enum vec_kind kind, size_t rows, size_t n, size_t from, size_t to,
                           const unsigned char *w, size_t wstride, const unsigned char *act,
@@ -48,7 +58,7 @@ VEC_INLINE void dot_slice(enum vec_kind kind, size_t rows, size_t n, size_t from
     size_t i = from;
     for (; i + VN <= to; i += VN) {
         VEC_UNROLL for (size_t r = 0; r < rows; r++) {
-            __builtin_prefetch(vec_at(kind, w + (r + rows) * wstride, i), 0, 2); /* second cache */
+            dot_ask(kind, n, w + (r + rows) * wstride, i);
             v[r] = vec_row(kind, w + r * wstride, i);
         }
         dot_step(rows, n, v, act + 4 * i, astride, sum);

@@ -208,12 +208,14 @@ static size_t row_argmax(size_t n, const float *x)
 
 static void row_rope_norm(size_t rot, const float *c, const float *s, float *x)
 {
-    for (size_t i = 0; i < rot; i += VN) {
-        size_t m = rot - i < VN ? rot - i : VN;
-        vf v = vec_load_n(x + i, m), cos2 = vec_twice_n(c + i / 2, m / 2);
-        vf turned = vec_mul(vec_swap(v), vec_twice_n(s + i / 2, m / 2));
-        vec_store_n(x + i, m, vec_fmaddsub(v, cos2, turned));
+    size_t i = 0, rest = rot % VN;
+    for (; i + VN <= rot; i += VN) {
+        vf v = vec_load(x + i), turned = vec_mul(vec_swap(v), vec_twice_n(s + i / 2, VN / 2));
+        vec_store(x + i, vec_fmaddsub(v, vec_twice_n(c + i / 2, VN / 2), turned));
     }
+    if (!rest) return;
+    vf v = vec_load_n(x + i, rest), turned = vec_mul(vec_swap(v), vec_twice_n(s + i / 2, rest / 2));
+    vec_store_n(x + i, rest, vec_fmaddsub(v, vec_twice_n(c + i / 2, rest / 2), turned));
 }
 
 static void row_rope_neox(size_t rot, const float *c, const float *s, float *x)

@@ -161,7 +161,9 @@ static inline __attribute__((always_inline)) void vec_transpose(vf r[8])
 static inline vf vec_twice_n(const float *p, size_t n)
 {
     const __m256i at = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
-    return _mm256_permutevar8x32_ps(_mm256_maskload_ps(p, vec_first(n)), at);
+    vf v = n == VN / 2 ? _mm256_castps128_ps256(_mm_loadu_ps(p))
+                       : _mm256_maskload_ps(p, vec_first(n));
+    return _mm256_permutevar8x32_ps(v, at);
 }
 static inline vf vec_swap(vf v) { return _mm256_permute_ps(v, 0xb1); }
 static inline vf vec_fmaddsub(vf a, vf b, vf c) { return _mm256_fmaddsub_ps(a, b, c); }

@@ -155,7 +155,8 @@ static inline __attribute__((always_inline)) void vec_transpose(vf r[16])
 static inline vf vec_twice_n(const float *p, size_t n)
 {
     const __m512i at = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    return _mm512_permutexvar_ps(at, _mm512_maskz_loadu_ps(vec_first(n), p));
+    vf v = n == VN / 2 ? _mm512_castps256_ps512(_mm256_loadu_ps(p)) : vec_load_n(p, n);
+    return _mm512_permutexvar_ps(at, v);
 }
 static inline vf vec_swap(vf v) { return _mm512_permute_ps(v, 0xb1); }
 static inline vf vec_fmaddsub(vf a, vf b, vf c) { return _mm512_fmaddsub_ps(a, b, c); }
