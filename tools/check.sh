@@ -33,6 +33,7 @@ if [ -n "${RUN-}" ]; then
 fi
 export LAR
 [ -z "${RUN-}${SAN-}" ] || export LAR_SLOW=1
+export LSAN_OPTIONS="suppressions=$PWD/tools/lsan.supp:print_suppressions=0"
 rm -rf "$B/tap"
 mkdir -p "$B/tap"
 exec prove -e "$0 --one" "$@"
