@@ -374,7 +374,7 @@ static int dotted(struct tpl_parse *p, struct str *s)
     if (tpl_parse_expect(p, T_NAME)) return -1;
     while (p->tok.type == T_DOT) {
         if (tpl_parse_next(p)) return -1;
-        s->n = (size_t)(p->tok.text.p + p->tok.text.n - s->p);
+        if (p->tok.type == T_NAME) s->n = (size_t)(p->tok.text.p + p->tok.text.n - s->p);
         if (tpl_parse_expect(p, T_NAME)) return -1;
     }
     return 0;

@@ -527,7 +527,8 @@ static int next_slice(struct tpl_run *r, struct tpl_iter *it, struct val *out)
     if (k >= w->count) return 0;
     int64_t each = n / w->count, extra = n % w->count, from = k * each + (k < extra ? k : extra);
     it->i++;
-    struct val list = tpl_list_of(r, TPL_LIST, w->list.u.l->p + from, (size_t)(each + (k < extra)));
+    struct val list =
+        tpl_list_of(r, TPL_LIST, n ? w->list.u.l->p + from : NULL, (size_t)(each + (k < extra)));
     if (tpl_bad(list)) return -1;
     if (GIVEN(w->fill) && w->fill.kind != TPL_NONE && k >= extra &&
         tpl_list_push(r, list.u.l, w->fill))
