@@ -144,11 +144,25 @@ static void tiny_activations_become_zero_and_huge_ones_do_not_overflow(void)
     CHECK(q[act_at(ACT_Q8_32, 3)] == 0 && q[act_at(ACT_Q8_32, 4)] == 127 && isfinite(*d));
 }
 
+/* Two types that gguf-py does not know: by hand, d = 0.5 (F16 0x3800). */
+static void one_and_two_bit_blocks_are_as_written(void)
+{
+    static const float two[4] = {-0.5f, 0, 0.5f, 1};
+    uint8_t b[18] = {0x00, 0x38};
+    float v[128];
+    memset(b + 2, 0xb4, 16); /* 1011 0100: bits 0 0 1 0 1 1 0 1, pairs 0 1 3 2 */
+    k.type[DT_Q1_0].dequant(128, b, v);
+    for (int i = 0; i < 128; i++) CHECK(v[i] == (0xb4 >> i % 8 & 1 ? 0.5f : -0.5f));
+    k.type[DT_Q2_0].dequant(64, b, v);
+    for (int i = 0; i < 64; i++) CHECK(v[i] == two[0xb4 >> i % 4 * 2 & 3]);
+}
+
 int main(void)
 {
     tap_timeout(60);
     kern_init(&k, 0);
     for (uint32_t t = 0; t < DTYPE_COUNT; t++) golden(t);
+    RUN(one_and_two_bit_blocks_are_as_written);
     RUN(every_product_is_of_the_exact_values);
     RUN(tiny_activations_become_zero_and_huge_ones_do_not_overflow);
     return tap_done();

@@ -41,6 +41,10 @@ struct quant_form quant_form(enum dtype t);
 quant_decode_fn quant_decode_q4_0, quant_decode_q4_1, quant_decode_q5_0, quant_decode_q5_1,
     quant_decode_q8_0, quant_decode_q2_k, quant_decode_q3_k, quant_decode_q4_k, quant_decode_q5_k,
     quant_decode_q6_k, quant_decode_iq4_nl, quant_decode_iq4_xs, quant_decode_mxfp4;
+/* ref/quant_small.c: the others. */
+quant_decode_fn quant_decode_iq1_s, quant_decode_iq1_m, quant_decode_iq2_xxs, quant_decode_iq2_xs,
+    quant_decode_iq2_s, quant_decode_iq3_xxs, quant_decode_iq3_s, quant_decode_tq1_0,
+    quant_decode_tq2_0, quant_decode_nvfp4, quant_decode_q1_0, quant_decode_q2_0;
 
 /* The 16 values of IQ4_NL and IQ4_XS (ggml-common.h, kvalues_iq4nl) and twice the E2M1 values of
  * MXFP4 and NVFP4. */

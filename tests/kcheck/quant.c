@@ -28,7 +28,11 @@ static int half_offsets(enum dtype t, int at[2])
     case DT_Q2_K: at[0] = 80, at[1] = 82; return 2;
     case DT_Q3_K: at[0] = 108; return 1;
     case DT_Q6_K: at[0] = 208; return 1;
-    case DT_MXFP4: return 0;
+    case DT_TQ1_0: at[0] = 52; return 1;
+    case DT_TQ2_0: at[0] = 64; return 1;
+    case DT_MXFP4:
+    case DT_NVFP4:
+    case DT_IQ1_M: return 0; /* E8M0, E4M3; an F16 in four nibbles */
     default: return 1;
     }
 }
@@ -53,6 +57,8 @@ static void fill_block(enum dtype t, uint8_t *b, int bits, int scales)
         uint16_t h = half_from_f32(v);
         memcpy(b + at[i], &h, 2);
     }
+    if (t == DT_IQ1_M) /* below 1: the exponent's upper bit away */
+        b[55] &= 0xbf;
     if (t == DT_MXFP4)
         b[0] = (uint8_t)(scales == 0 ? 118 + kc_random(14) : scales == 1 ? kc_random(8) : 150);
 }

@@ -10,20 +10,32 @@
 #include <string.h>
 
 /*      type    decoder  group  has_min  activations */
-#define FORM_MAP(X)                      \
-    X(Q4_0, q4_0, 32, 0, ACT_Q8_32)      \
-    X(Q4_1, q4_1, 32, 1, ACT_Q8_32)      \
-    X(Q5_0, q5_0, 32, 0, ACT_Q8_32)      \
-    X(Q5_1, q5_1, 32, 1, ACT_Q8_32)      \
-    X(Q8_0, q8_0, 32, 0, ACT_Q8_32)      \
-    X(Q2_K, q2_k, 16, 1, ACT_Q8_256)     \
-    X(Q3_K, q3_k, 16, 0, ACT_Q8_256)     \
-    X(Q4_K, q4_k, 32, 1, ACT_Q8_256)     \
-    X(Q5_K, q5_k, 32, 1, ACT_Q8_256)     \
-    X(Q6_K, q6_k, 16, 0, ACT_Q8_256)     \
-    X(IQ4_NL, iq4_nl, 32, 0, ACT_Q8_32)  \
-    X(IQ4_XS, iq4_xs, 32, 0, ACT_Q8_256) \
-    X(MXFP4, mxfp4, 32, 0, ACT_Q8_32)
+#define FORM_MAP(X)                        \
+    X(Q4_0, q4_0, 32, 0, ACT_Q8_32)        \
+    X(Q4_1, q4_1, 32, 1, ACT_Q8_32)        \
+    X(Q5_0, q5_0, 32, 0, ACT_Q8_32)        \
+    X(Q5_1, q5_1, 32, 1, ACT_Q8_32)        \
+    X(Q8_0, q8_0, 32, 0, ACT_Q8_32)        \
+    X(Q2_K, q2_k, 16, 1, ACT_Q8_256)       \
+    X(Q3_K, q3_k, 16, 0, ACT_Q8_256)       \
+    X(Q4_K, q4_k, 32, 1, ACT_Q8_256)       \
+    X(Q5_K, q5_k, 32, 1, ACT_Q8_256)       \
+    X(Q6_K, q6_k, 16, 0, ACT_Q8_256)       \
+    X(IQ4_NL, iq4_nl, 32, 0, ACT_Q8_32)    \
+    X(IQ4_XS, iq4_xs, 32, 0, ACT_Q8_256)   \
+    X(IQ1_S, iq1_s, 16, 0, ACT_Q8_256)     \
+    X(IQ1_M, iq1_m, 16, 0, ACT_Q8_256)     \
+    X(IQ2_XXS, iq2_xxs, 16, 0, ACT_Q8_256) \
+    X(IQ2_XS, iq2_xs, 16, 0, ACT_Q8_256)   \
+    X(IQ2_S, iq2_s, 16, 0, ACT_Q8_256)     \
+    X(IQ3_XXS, iq3_xxs, 16, 0, ACT_Q8_256) \
+    X(IQ3_S, iq3_s, 16, 0, ACT_Q8_256)     \
+    X(TQ1_0, tq1_0, 16, 0, ACT_Q8_256)     \
+    X(TQ2_0, tq2_0, 16, 0, ACT_Q8_256)     \
+    X(MXFP4, mxfp4, 32, 0, ACT_Q8_32)      \
+    X(NVFP4, nvfp4, 16, 0, ACT_Q8_32)      \
+    X(Q1_0, q1_0, 32, 0, ACT_Q8_32)        \
+    X(Q2_0, q2_0, 32, 0, ACT_Q8_32)
 
 struct quant_form quant_form(enum dtype t)
 {

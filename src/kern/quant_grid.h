@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kern/quant_grid.h: the types whose blocks of 256 are indices into grids or powers of three
+ * (IQ1, IQ2, IQ3, TQ) in the form that every level computes with: bytes, small integer scales,
+ * one factor.
+ */
+#ifndef KERN_QUANT_GRID_H
+#define KERN_QUANT_GRID_H
+
+#include "kern/quant.h"
+
+/* value[i] = d * scale[i / 16] * q[i]; |q| <= 62 */
+struct quant_small {
+    int8_t q[256];
+    int8_t scale[16];
+    float d;
+};
+typedef void quant_small_fn(const uint8_t *block, struct quant_small *out);
+
+quant_small_fn quant_small_iq1_s, quant_small_iq1_m, quant_small_iq2_xxs, quant_small_iq2_xs,
+    quant_small_iq2_s, quant_small_iq3_xxs, quant_small_iq3_s, quant_small_tq1_0, quant_small_tq2_0;
+
+/* 8 or 4 values an entry, lowest byte first; those of quant_iq1 are signed and 8 times the
+ * format's. */
+extern const uint64_t quant_iq2_xxs[256], quant_iq2_xs[512], quant_iq2_s[1024], quant_iq1[2048];
+extern const uint32_t quant_iq3_xxs[256], quant_iq3_s[512];
+
+#endif
