@@ -69,6 +69,24 @@ static void a_word_that_is_a_token_is_whole_only_where_merges_lead_there(void)
     vt_close(&t);
 }
 
+static void the_user_s_own_pieces_take_part_in_merges(void)
+{
+    struct vb b = {0};
+    struct vt t;
+    b.model = "gpt2";
+    b.pre = "gpt-2";
+    vb_alphabet(&b);
+    vb_merge(&b, "Ġ Ġ");
+    vb_merge(&b, "ĠĠ h");
+    vb_merge(&b, "h i");
+    vb_add(&b, "  ", TOKEN_USER, 0); /* 256: ĠĠ, as converters write what a user added */
+    vb_add(&b, "ĠĠh", TOKEN_NORMAL, 0);
+    vb_add(&b, "hi", TOKEN_USER, 0);
+    CHECK_EQ(vt_open(&t, &b), 0);
+    CHECK_STR(vt_ids(&t, "a  hi", 0), "97 256 258"); /* found before any merge */
+    vt_close(&t);
+}
+
 static void qwen_normalises_and_gpt2_does_not(void)
 {
     struct vb b = {0};
@@ -569,6 +587,7 @@ int main(void)
     RUN(merges_apply_by_rank_then_from_the_left);
     RUN(long_words_merge_as_short_ones_do);
     RUN(a_word_that_is_a_token_is_whole_only_where_merges_lead_there);
+    RUN(the_user_s_own_pieces_take_part_in_merges);
     RUN(qwen_normalises_and_gpt2_does_not);
     RUN(added_tokens_are_found_first_the_longest_first);
     RUN(roberta_s_mask_swallows_the_space_before_it);

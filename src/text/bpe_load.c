@@ -36,8 +36,14 @@ static void make_keys(const struct vocab *v, struct line *k, struct str text, ch
     for (int i = 0; i < 3; i++) __builtin_prefetch(&v->table.e[vocab_slot(&v->table, k->key[i], len[i])]);
 }
 
-/* Pieces that the file declares to be the user's own keep their part in merges; they are found by name. */
-static void find_by_name(const struct vocab *v, struct line *k)
+/* One of the user's own pieces, which keep their part in merges: by its bytes, or as the file writes it. */
+static int32_t own_piece(const struct vocab *v, uint64_t key, const char *raw, uint32_t n, struct str name)
+{
+    int32_t id = n ? vocab_table_find(&v->table, v->pool, v->off, key, raw, n, VOCAB_APART) : -1;
+    return id >= 0 && vocab_type_of(v, id) == TOKEN_USER ? id : vocab_find_named(v, name);
+}
+
+static void find_own(const struct vocab *v, struct line *k)
 {
     char both[2 * PIECE_MAX];
     const char *space = k->text.n > 1 ? memchr(k->text.p + 1, ' ', k->text.n - 1) : NULL;
@@ -45,9 +51,10 @@ static void find_by_name(const struct vocab *v, struct line *k)
     struct str a = {k->text.p, (size_t)(space - k->text.p)}, b = str_from(k->text, a.n + 1);
     memcpy(both, a.p, a.n);
     memcpy(both + a.n, b.p, b.n);
-    k->id[FIRST] = vocab_find_named(v, a);
-    k->id[SECOND] = vocab_find_named(v, b);
-    k->id[BOTH] = vocab_find_named(v, (struct str){both, a.n + b.n});
+    if (k->id[FIRST] < 0) k->id[FIRST] = own_piece(v, k->key[FIRST], k->raw, k->n, a);
+    if (k->id[SECOND] < 0) k->id[SECOND] = own_piece(v, k->key[SECOND], k->raw + k->n, k->m, b);
+    if (k->id[BOTH] < 0)
+        k->id[BOTH] = own_piece(v, k->key[BOTH], k->raw, k->n + k->m, (struct str){both, a.n + b.n});
 }
 
 static int is_found(const struct line *k)
@@ -72,7 +79,7 @@ static void find_ids(const struct vocab *v, struct line *k)
         k->id[SECOND] = vocab_find_raw(v, k->key[SECOND], k->raw + k->n, k->m);
         k->id[BOTH] = vocab_find_raw(v, k->key[BOTH], k->raw, k->n + k->m);
     }
-    if (!is_found(k)) find_by_name(v, k);
+    if (!is_found(k)) find_own(v, k);
     __builtin_prefetch(&v->merge[place_of(v, pair_of(k))], 1);
 }
 

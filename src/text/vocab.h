@@ -32,7 +32,7 @@ enum token_type vocab_type(const struct vocab *v, int32_t id);   /* 0 for no tok
 int32_t vocab_find(const struct vocab *v, struct str piece);     /* id of a piece written as in the file, or -1 */
 int vocab_is_end(const struct vocab *v, int32_t id);             /* ends an answer: eos, eot, eom and the like */
 
-/* Ids that the file names, -1 where it names none. */
+/* Ids that the file names, by a key or (eot, eom, fim_*) by a well-known name of the token; -1 where it names none. */
 struct vocab_special {
     int32_t bos, eos, eot, eom, unk, sep, pad, cls, mask;
     int32_t fim_pre, fim_suf, fim_mid, fim_pad, fim_rep, fim_sep;
@@ -41,7 +41,7 @@ struct vocab_special {
 const struct vocab_special *vocab_special(const struct vocab *v);
 
 enum {
-    VOCAB_PARSE_SPECIAL = 1, /* the names of control tokens in the text become those tokens */
+    VOCAB_PARSE_SPECIAL = 1, /* the names of control tokens in the text become those tokens (the user's own tokens always do) */
     VOCAB_ADD_SPECIAL = 2    /* add what the tokenizer adds by itself: bos, eos, [CLS] ... [SEP] */
 };
 
@@ -53,7 +53,7 @@ struct ids {
 void ids_done(struct ids *l);
 int ids_add(struct ids *l, int32_t id); /* 0, or LAR_ENOMEM */
 
-/* Appends the ids of text. Takes any bytes: what is not UTF-8 is handled as the reference does (byte-level: byte by byte). */
+/* Appends the ids of text, at most 2 GiB of it. Takes any bytes: what is not UTF-8 is handled as the reference does (byte-level: byte by byte). */
 int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct ids *out,
                  struct lar_err *err);
 
@@ -62,7 +62,7 @@ int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct 
 struct vocab_decoder {
     char held[4];   /* the beginning of a character */
     unsigned nheld;
-    int started;    /* past the first token: the leading space that a SentencePiece model adds is dropped at the start only */
+    int started;    /* bits: past the first token (the space that SentencePiece adds is dropped at the start only); byte by byte */
 };
 void vocab_decode(const struct vocab *v, struct vocab_decoder *d, int32_t id, int special, struct buf *out);
 void vocab_decode_end(struct vocab_decoder *d, struct buf *out);
