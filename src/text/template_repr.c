@@ -10,6 +10,17 @@
 #include "text/template_ast.h"
 #include "text/template_char.h"
 
+/* The next decimal of as many digits, away from zero; 0 when it would need one more. */
+static int next_decimal(char *t)
+{
+    for (char *q = strchr(t, 'e') - 1; q >= t; q--) {
+        if (*q < '0') continue; /* the point, the sign */
+        if (*q != '9') return ++*q, 1;
+        *q = '0';
+    }
+    return 0;
+}
+
 /* The shortest digits that read back as f; a point or an exponent as Python sets them. */
 void tpl_repr_float(struct buf *b, double f)
 {
@@ -22,12 +33,13 @@ void tpl_repr_float(struct buf *b, double f)
         buf_puts(b, f < 0 ? "-inf" : "inf");
         return;
     }
-    int p = fabs(f) < 0x1p-1022
-                ? 0
-                : 14; /* 15 digits always survive, but for subnormals; 17 always suffice */
-    for (; p < 17; p++) {
+    int e2, power = fabs(frexp(f, &e2)) == 0.5;
+    /* 15 digits always survive, but for subnormals; 17 always suffice. At a power of two the doubles
+     * below are closer than those above, so when the nearest decimal lies too low the next may do. */
+    for (int p = fabs(f) < 0x1p-1022 ? 0 : 14; p < 17; p++) {
         snprintf(t, sizeof t, "%.*e", p, f);
         if (strtod(t, NULL) == f) break;
+        if (power && next_decimal(t) && strtod(t, NULL) == f) break;
     }
     char *e = strchr(t, 'e'), *digits = t + (t[0] == '-');
     int exp10 = (int)strtol(e + 1, NULL, 10);
