@@ -414,6 +414,27 @@ static void wordpiece_decodes_without_spaces_before_marks(void)
     vt_close(&t);
 }
 
+/* ---- RWKV ------------------------------------------------------------------------------------------------------------- */
+
+static void rwkv_takes_the_longest_piece(void)
+{
+    static const char *const piece[] = {"a", "b", "ab", "abc\\xe4", "\\n", "\\n\\n",
+                                        "\\\\", "\\'", "\\xe4", "\\xb8\\xad"};
+    struct vb b = {0};
+    struct vt t;
+    b.model = "rwkv";
+    b.no_merges = b.no_scores = 1;
+    vb_add(&b, "<s>", TOKEN_CONTROL, 0);
+    for (int i = 0; i < 10; i++) vb_add(&b, piece[i], TOKEN_NORMAL, 0);
+    vb_add(&b, "[PAD11]", TOKEN_UNUSED, 0);
+    CHECK_EQ(vt_open(&t, &b), 0);
+    CHECK_STR(vt_ids(&t, "abba\n\n\n", 0), "3 2 1 6 5");
+    CHECK_STR(vt_ids(&t, "\\'中", 0), "7 8 9 10");
+    CHECK_STR(vt_round(&t, "ab\\'中\n", 8, 0), "ab\\'中\n");
+    CHECK(str_is(vocab_bytes(t.v, 6), "\n\n") && vocab_find(t.v, STR("\\n\\n")) == 6);
+    vt_close(&t);
+}
+
 /* ---- decoding ------------------------------------------------------------------------------------------------------------- */
 
 static void decoding_never_gives_half_a_character(void)
@@ -603,6 +624,7 @@ int main(void)
     RUN(unigram_takes_the_best_sum);
     RUN(wordpiece_cleans_cuts_and_covers);
     RUN(wordpiece_decodes_without_spaces_before_marks);
+    RUN(rwkv_takes_the_longest_piece);
     RUN(decoding_never_gives_half_a_character);
     RUN(sentencepiece_s_first_space_is_taken_back);
     RUN(random_unicode_goes_round);

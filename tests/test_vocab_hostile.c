@@ -62,7 +62,7 @@ static void what_is_unknown_is_named_with_what_is_known(void)
     b.model = "gpt5";
     refused(&b, LAR_EUNSUPPORTED, "gpt5");
     a_b(&b);
-    b.model = "rwkv";
+    b.model = "plamo2";
     refused(&b, LAR_EUNSUPPORTED, "known are gpt2, llama");
     a_b(&b);
     b.pre = "gpt-\x1b[31m2";

@@ -14,7 +14,7 @@ static const struct {
     enum vocab_kind kind;
 } kinds[] = {
     {"gpt2", VOCAB_BPE},   {"llama", VOCAB_SPM},      {"gemma4", VOCAB_CHARS},
-    {"t5", VOCAB_UNIGRAM}, {"bert", VOCAB_WORDPIECE},
+    {"t5", VOCAB_UNIGRAM}, {"bert", VOCAB_WORDPIECE}, {"rwkv", VOCAB_RWKV},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -32,7 +32,7 @@ static int load_kind(struct vocab *v, const struct gguf *g, struct lar_err *err)
         return 0;
     }
     return lar_fail(err, LAR_EUNSUPPORTED,
-                    "tokenizer.ggml.model: \"%.*s\" is unknown; known are gpt2, llama, gemma4, t5 and bert",
+                    "tokenizer.ggml.model: \"%.*s\" is unknown; known are gpt2, llama, gemma4, t5, bert and rwkv",
                     STR_ARG(model));
 }
 
@@ -84,6 +84,7 @@ static int load(struct vocab *v, const struct gguf *g, struct lar_err *err)
         rc = unigram_load(v, g, err);
         break;
     case VOCAB_WORDPIECE: rc = wordpiece_load(v, g, err); break;
+    case VOCAB_RWKV: rc = rwkv_load(v, err); break;
     }
     return rc < 0 ? rc : vocab_load_added(v, err);
 }

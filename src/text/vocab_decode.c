@@ -127,6 +127,7 @@ void vocab_decode(const struct vocab *v, struct vocab_decoder *d, int32_t id, in
     case VOCAB_SPM:
     case VOCAB_UNIGRAM: decode_spm(v, d, id, out); break;
     case VOCAB_WORDPIECE: decode_wordpiece(v, d, id, out); break;
+    case VOCAB_RWKV: put_bytes(d, vocab_raw(v, id), out); break;
     }
 }
 

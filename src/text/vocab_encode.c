@@ -53,6 +53,7 @@ static int encode_stretch(struct encoder *e, struct str s, int first)
     case VOCAB_SPM: return spm_encode(e, s, first);
     case VOCAB_UNIGRAM: return unigram_encode(e, s, first);
     case VOCAB_WORDPIECE: return wordpiece_encode(e, s);
+    case VOCAB_RWKV: return rwkv_encode(e, s);
     }
     return 0;
 }

@@ -27,6 +27,7 @@ enum vocab_kind {
     VOCAB_SPM,       /* llama: SentencePiece BPE: what is a piece may merge, the best score first */
     VOCAB_UNIGRAM,   /* t5: SentencePiece Unigram */
     VOCAB_WORDPIECE, /* bert */
+    VOCAB_RWKV,      /* rwkv: the longest piece */
 };
 
 /* Flags beside the type in vocab.type[]. */
@@ -63,7 +64,7 @@ struct vocab {
     struct trie added;       /* tokens that are found in text before anything else */
     struct trie verbatim;    /* SPM, Unigram: the user's own pieces as the file writes them: normalising leaves them alone */
     struct trie user;        /* SPM, Unigram: the same as text becomes them, found after normalising */
-    struct trie pieces;      /* Unigram, WordPiece: all others */
+    struct trie pieces;      /* Unigram, WordPiece, RWKV: all others */
     int byte_tokens;         /* there are <0x00> ... <0xFF> */
     int add_prefix, prefix_first, remove_spaces; /* SPM, Unigram: see spm_load.c */
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
@@ -112,6 +113,9 @@ int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int spm_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int wordpiece_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* vocab_rwkv.c; the bytes of a piece, for which out has room. */
+int rwkv_load(struct vocab *v, struct lar_err *err);
+size_t rwkv_decode_piece(struct str s, char *out);
 /* vocab_added.c: the trie of added tokens. */
 int vocab_load_added(struct vocab *v, struct lar_err *err);
 /* vocab_joins.c: which bytes no piece holds side by side. */
@@ -178,5 +182,6 @@ int chars_encode(struct encoder *e, struct str s, int first);
 int spm_encode(struct encoder *e, struct str s, int first);
 int unigram_encode(struct encoder *e, struct str s, int first);
 int wordpiece_encode(struct encoder *e, struct str s);
+int rwkv_encode(struct encoder *e, struct str s);
 
 #endif

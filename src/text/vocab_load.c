@@ -54,6 +54,7 @@ static size_t spaces_decode(struct str s, int only_first, char *out)
 int64_t vocab_decode_text(const struct vocab *v, struct str s, char *out)
 {
     if (v->kind == VOCAB_BPE) return alphabet_decode(v->alphabet, s, out);
+    if (v->kind == VOCAB_RWKV) return (int64_t)rwkv_decode_piece(s, out);
     return (int64_t)spaces_decode(s, v->kind == VOCAB_WORDPIECE, out);
 }
 
@@ -82,6 +83,8 @@ static int64_t decode_piece(const struct vocab *v, int32_t id, struct str s, cha
         int64_t n = *apart ? -1 : alphabet_decode(v->alphabet, s, out);
         if (n >= 0) return n;
         *apart = 1;
+    } else if (v->kind == VOCAB_RWKV) {
+        if (!*apart) return (int64_t)rwkv_decode_piece(s, out);
     } else if (type == TOKEN_BYTE) {
         *apart = 1;
         out[0] = (char)byte_named(s); /* checked before */
@@ -98,7 +101,7 @@ static int check_piece(const struct vocab *v, int32_t i, struct str s, struct la
     if (s.n > PIECE_MAX)
         return lar_fail(err, LAR_ELIMIT, "tokenizer.ggml.tokens: token %d has %zu bytes, %d is the most", i, s.n,
                         PIECE_MAX);
-    if (v->kind != VOCAB_BPE && vocab_type_of(v, i) == TOKEN_BYTE && byte_named(s) < 0)
+    if (v->kind != VOCAB_BPE && v->kind != VOCAB_RWKV && vocab_type_of(v, i) == TOKEN_BYTE && byte_named(s) < 0)
         return lar_fail(err, LAR_EFORMAT,
                         "tokenizer.ggml.tokens: token %d \"%.*s\" is of type byte, expected <0x00> to <0xFF>", i,
                         STR_ARG(s));
@@ -185,6 +188,7 @@ static void find_bytes(struct vocab *v)
         struct str s = vocab_piece(v, i);
         int b = -1;
         char c[2];
+        if (v->kind == VOCAB_RWKV) continue;
         if (v->kind != VOCAB_BPE) b = vocab_type_of(v, i) == TOKEN_BYTE ? byte_named(s) : -1;
         else if (s.n && s.n <= 2 && alphabet_decode(v->alphabet, s, c) == 1) b = (unsigned char)c[0];
         if (b < 0) continue;

@@ -33,7 +33,7 @@ static unsigned byte(struct cursor *c) { return (unsigned)cursor_uint(c, 1); }
 /* As the recipe says; the text is what is left of c. */
 static void build(struct vb *b, struct cursor *c)
 {
-    static const char *const model[] = {"gpt2", "llama", "gemma4", "t5", "bert", "gpt3"};
+    static const char *const model[] = {"gpt2", "llama", "gemma4", "t5", "bert", "rwkv"};
     static const char *const pre[] = {"gpt-2", "llama-bpe", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-llm",
                                       "deepseek-v3", "deepseek-coder", "smollm", "falcon", "bloom", "tiny_aya",
                                       "exaone-moe", "kimi-k2", "superbpe", "jais-2", "chameleon", "default", "x"};
