@@ -12,7 +12,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "kern/quant.h"
+#include "kern/quant_grid.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -256,6 +256,15 @@ INLINE void half_iq4_xs(const uint8_t *p, int h, struct half *o)
     }
 }
 
+/* A block that quant_small_fn has unpacked to memory (quant_grid.h). */
+INLINE void half_small(const uint8_t *p, int h, struct half *o)
+{
+    static const int group[4] = {0, 2, 1, 3};
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        o->q[i] = vreinterpretq_s8_u8(vld1q_u8(p + 128 * h + 32 * group[i / 2] + 16 * (i % 2)));
+}
+
 /* The scales of a block in order, 16 or 8 of them; mins, 16 or 8; d and dmin. */
 struct head {
     int8_t scale[16];
@@ -309,6 +318,13 @@ INLINE void head_iq4_xs(const uint8_t *p, struct head *o)
     o->d = half_at(p);
 }
 
+INLINE void head_small(const uint8_t *p, struct head *o)
+{
+    const struct quant_small *t = (const struct quant_small *)(const void *)p;
+    memcpy(o->scale, t->scale, 16);
+    o->d = t->d;
+}
+
 /* ---- panels ----
  *
  * 8 rows. A line is one 4-byte word of all rows, 4 elements of each in the order of the
@@ -325,10 +341,13 @@ static inline size_t lines_k(int group) { return 64 + 2 * (256 / (size_t)group) 
 kern_quant_fn quant_q8_32_dot, quant_q8_256_dot;
 kern_mul_fn mul_q4_0_dot, mul_q4_1_dot, mul_q5_0_dot, mul_q5_1_dot, mul_q8_0_dot, mul_iq4_nl_dot,
     mul_mxfp4_dot, mul_q2_k_dot, mul_q3_k_dot, mul_q4_k_dot, mul_q5_k_dot, mul_q6_k_dot,
-    mul_iq4_xs_dot;
+    mul_iq4_xs_dot, mul_iq1_s_dot, mul_iq1_m_dot, mul_iq2_xxs_dot, mul_iq2_xs_dot, mul_iq2_s_dot,
+    mul_iq3_xxs_dot, mul_iq3_s_dot, mul_tq1_0_dot, mul_tq2_0_dot;
 kern_pack_fn pack_q4_0_dot, pack_q4_1_dot, pack_q5_0_dot, pack_q5_1_dot, pack_q8_0_dot,
     pack_iq4_nl_dot, pack_mxfp4_dot, pack_q2_k_dot, pack_q3_k_dot, pack_q4_k_dot, pack_q5_k_dot,
-    pack_q6_k_dot, pack_iq4_xs_dot;
+    pack_q6_k_dot, pack_iq4_xs_dot, pack_iq1_s_dot, pack_iq1_m_dot, pack_iq2_xxs_dot,
+    pack_iq2_xs_dot, pack_iq2_s_dot, pack_iq3_xxs_dot, pack_iq3_s_dot, pack_tq1_0_dot,
+    pack_tq2_0_dot;
 kern_gemm_fn gemm_32_dot, gemm_32_min_dot, gemm_k32_dot, gemm_k32_min_dot, gemm_k16_dot,
     gemm_k16_min_dot;
 

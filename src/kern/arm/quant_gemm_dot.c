@@ -98,18 +98,22 @@ INLINE void pack_words(const struct head *o, int group, int has_min, size_t r, u
     if (has_min) memcpy(to + (2 * groups + 1) * LINE + 4 * r, &o->dmin, 4);
 }
 
-INLINE void pack_k(half_fn *half, head_fn *head, size_t bytes, int group, int has_min, size_t k,
-                   const uint8_t *w, size_t wstride, size_t nrow, uint8_t *panel)
+INLINE void pack_k(half_fn *half, head_fn *head, quant_small_fn *small, size_t bytes, int group,
+                   int has_min, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
+                   uint8_t *panel)
 {
     static const struct head none; /* rows that are not there */
     for (size_t i = 0; i < k; i += 256, w += bytes, panel += LINE * lines_k(group)) {
+        struct quant_small t[PANEL_ROWS];
+        if (small)
+            for (size_t r = 0; r < nrow; r++) small(w + r * wstride, &t[r]);
+#define ROW(r) (small ? (const uint8_t *)&t[r] : w + (r)*wstride)
         for (int h = 0; h < 2; h++)
             for (size_t r = 0; r < PANEL_ROWS; r += 4) {
                 struct half o[4];
                 int8x16_t x[4];
                 memset(o, 0, sizeof o);
-                for (size_t j = 0; j < 4 && r + j < nrow; j++)
-                    half(w + (r + j) * wstride, h, &o[j]);
+                for (size_t j = 0; j < 4 && r + j < nrow; j++) half(ROW(r + j), h, &o[j]);
                 for (size_t v = 0; v < 8; v++) {
                     for (size_t j = 0; j < 4; j++) x[j] = o[j].q[v];
                     transpose(x, panel + (32 * (size_t)h + 4 * v) * LINE + 4 * r, LINE);
@@ -117,16 +121,17 @@ INLINE void pack_k(half_fn *half, head_fn *head, size_t bytes, int group, int ha
             }
         for (size_t r = 0; r < PANEL_ROWS; r++) {
             struct head o = none;
-            if (r < nrow) head(w + r * wstride, &o);
+            if (r < nrow) head(ROW(r), &o);
             pack_words(&o, group, has_min, r, panel + 64 * LINE);
         }
+#undef ROW
     }
 }
 
-#define PACK_K(name, bytes, group, has_min)                                                   \
-    void pack_##name##_dot(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
-    {                                                                                         \
-        pack_k(half_##name, head_##name, bytes, group, has_min, k, w, wstride, nrow, panel);  \
+#define PACK_K(name, bytes, group, has_min)                                                        \
+    void pack_##name##_dot(size_t k, const void *w, size_t wstride, size_t nrow, void *panel)      \
+    {                                                                                              \
+        pack_k(half_##name, head_##name, NULL, bytes, group, has_min, k, w, wstride, nrow, panel); \
     }
 PACK_K(q2_k, 84, 16, 1)
 PACK_K(q3_k, 110, 16, 0)
@@ -134,6 +139,19 @@ PACK_K(q4_k, 144, 32, 1)
 PACK_K(q5_k, 176, 32, 1)
 PACK_K(q6_k, 210, 16, 0)
 PACK_K(iq4_xs, 136, 32, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void pack_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                       size_t wstride, size_t nrow, uint8_t *panel)
+{
+    pack_k(half_small, head_small, small, bytes, 16, 0, k, w, wstride, nrow, panel);
+}
+#define PACK_SMALL(name, bytes)                                                               \
+    void pack_##name##_dot(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
+    {                                                                                         \
+        pack_small(quant_small_##name, bytes, k, w, wstride, nrow, panel);                    \
+    }
+QUANT_SMALL_MAP(PACK_SMALL)
 
 /* ---- gemm ---- */
 

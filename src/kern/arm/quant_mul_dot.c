@@ -107,9 +107,9 @@ INLINE int32x4_t dot_mins(const uint8_t *min, const uint8_t *sums, int32x4_t to)
 }
 
 /* a.s: the sums by group, of 16 or 32. */
-INLINE void mul_k(half_fn *half, head_fn *head, size_t bytes, int group, int has_min, int N,
-                  size_t k, const uint8_t *w, size_t wstride, size_t nrow, struct acts a,
-                  float *out, size_t ostride)
+INLINE void mul_k(half_fn *half, head_fn *head, quant_small_fn *small, size_t bytes, int group,
+                  int has_min, int N, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
+                  struct acts a, float *out, size_t ostride)
 {
     for (size_t r = 0; r < nrow; r++, w += wstride) {
         float32x4_t acc[N_MAX];
@@ -119,9 +119,15 @@ INLINE void mul_k(half_fn *half, head_fn *head, size_t bytes, int group, int has
             struct half h0, h1;
             struct head o;
             int32_t s[16];
-            head(w + bytes * b, &o);
-            half(w + bytes * b, 0, &h0);
-            half(w + bytes * b, 1, &h1);
+            const uint8_t *p = w + bytes * b;
+            struct quant_small t;
+            if (small) {
+                small(p, &t);
+                p = (const uint8_t *)&t;
+            }
+            head(p, &o);
+            half(p, 0, &h0);
+            half(p, 1, &h1);
             for (int i = 0; i < 256 / group; i++) s[i] = o.scale[i];
             UNROLL
             for (int n = 0; n < N; n++) {
@@ -178,7 +184,7 @@ MUL32(mxfp4, 17, 0)
                          .s = group == 16 ? act_sum_at(ACT_Q8_256, k) : act_sum32_at(k),         \
                          .stride = astride,                                                      \
                          .row = act};                                                            \
-        BY_COUNT(mul_k, half_##name, head_##name, bytes, group, has_min)                         \
+        BY_COUNT(mul_k, half_##name, head_##name, NULL, bytes, group, has_min)                   \
     }
 MUL_K(q2_k, 84, 16, 1)
 MUL_K(q3_k, 110, 16, 0)
@@ -186,3 +192,20 @@ MUL_K(q4_k, 144, 32, 1)
 MUL_K(q5_k, 176, 32, 1)
 MUL_K(q6_k, 210, 16, 0)
 MUL_K(iq4_xs, 136, 32, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                      size_t wstride, size_t nrow, const uint8_t *act, size_t astride, size_t nact,
+                      float *out, size_t ostride)
+{
+    struct acts a = {.d = act_scale_at(ACT_Q8_256, k), .stride = astride, .row = act};
+    BY_COUNT(mul_k, half_small, head_small, small, bytes, 16, 0)
+}
+#define MUL_SMALL(name, bytes)                                                                   \
+    void mul_##name##_dot(size_t k, const void *w, size_t wstride, size_t nrow, const void *act, \
+                          size_t astride, size_t nact, float *out, size_t ostride)               \
+    {                                                                                            \
+        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out,       \
+                  ostride);                                                                      \
+    }
+QUANT_SMALL_MAP(MUL_SMALL)

@@ -108,11 +108,13 @@ void quant_small_iq3_s(const uint8_t *b, struct quant_small *o)
     }
 }
 
-/* The grid's -1, 0, 1 and an eighth more or less, all times 8: bytes are added to without a
- * carry. */
+/* The grid's -1, 0, 1 and an eighth more or less, all times 8: bytes -8, 0, 8 and 1 more or
+ * less. */
 static void put_shifted(int8_t *q, uint64_t bytes, int less)
 {
-    for (int i = 0; i < 8; i++) q[i] = (int8_t)((int8_t)(bytes >> 8 * i) + (less ? -1 : 1));
+    bytes ^= 0x80 * BYTES; /* 120, 128, 136: no carry, no borrow */
+    bytes = (less ? bytes - BYTES : bytes + BYTES) ^ 0x80 * BYTES;
+    memcpy(q, &bytes, 8);
 }
 
 /* f16 d | low bits of indices[32] | u16 for each 32: 4 times 3 high bits, 3 bits of scale, sign
@@ -173,8 +175,13 @@ void quant_small_tq1_0(const uint8_t *b, struct quant_small *o)
 void quant_small_tq2_0(const uint8_t *b, struct quant_small *o)
 {
     ones(o);
-    for (int i = 0; i < 256; i++)
-        o->q[i] = (int8_t)((b[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3) - 1);
+    for (int i = 0; i < 256; i += 8) {
+        uint64_t x;
+        memcpy(&x, b + i / 128 * 32 + i % 32, 8);
+        x = x >> i % 128 / 32 * 2 & 3 * BYTES;
+        x = ((x | 0x80 * BYTES) - BYTES) ^ 0x80 * BYTES; /* less 1 in each byte */
+        memcpy(o->q + i, &x, 8);
+    }
     o->d = half_to_f32(quant_u16(b + 64));
 }
 

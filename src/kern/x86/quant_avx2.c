@@ -22,6 +22,15 @@ static size_t bytes_k16(size_t k) { return LINE * lines_k(16) * (k / 256); }
     X(Q4_K, q4_k, q4_k, k32, 5)        \
     X(Q5_K, q5_k, q5_k, k32, 5)        \
     X(Q6_K, q6_k, q6_k, k16, 6)        \
+    X(IQ1_S, iq1_s, small, k16, 5)     \
+    X(IQ1_M, iq1_m, small, k16, 5)     \
+    X(IQ2_XXS, iq2_xxs, small, k16, 5) \
+    X(IQ2_XS, iq2_xs, small, k16, 5)   \
+    X(IQ2_S, iq2_s, small, k16, 5)     \
+    X(IQ3_XXS, iq3_xxs, small, k16, 5) \
+    X(IQ3_S, iq3_s, small, k16, 5)     \
+    X(TQ1_0, tq1_0, small, k16, 5)     \
+    X(TQ2_0, tq2_0, small, k16, 5)     \
     X(IQ4_NL, iq4_nl, q8_0, 32, 24)    \
     X(IQ4_XS, iq4_xs, iq4_xs, k32, 16) \
     X(MXFP4, mxfp4, q8_0, 32, 24)

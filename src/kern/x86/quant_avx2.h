@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kern/quant.h"
+#include "kern/quant_grid.h"
 
 #define INLINE static inline __attribute__((always_inline))
 /* Before a loop with a constant count: its arrays of vectors become registers. */
@@ -236,6 +236,13 @@ INLINE struct half half_iq4_xs(const uint8_t *p, int h) /* signed */
     return (struct half){iq4_group(p), iq4_group(p + 32), iq4_group(p + 16), iq4_group(p + 48)};
 }
 
+/* A block that quant_small_fn has unpacked to memory (quant_grid.h); signed. */
+INLINE struct half half_small(const uint8_t *p, int h)
+{
+    p += 128 * h;
+    return (struct half){load32(p), load32(p + 64), load32(p + 32), load32(p + 96)};
+}
+
 /* The scales of a block: 16 bytes, those of even 16 elements first, then those of odd ones (a
  * type with one for 32 has each twice); mins as words in order; d and dmin. */
 struct head {
@@ -299,6 +306,12 @@ INLINE struct head head_iq4_xs(const uint8_t *p)
     return (struct head){_mm_sub_epi8(s, _mm_set1_epi8(32)), _mm256_setzero_si256(), half_at(p)};
 }
 
+INLINE struct head head_small(const uint8_t *p)
+{
+    const struct quant_small *t = (const struct quant_small *)(const void *)p;
+    return (struct head){even_odd(load16(t->scale)), _mm256_setzero_si256(), _mm_set_ss(t->d)};
+}
+
 /* ---- sums ---- */
 
 INLINE __m128 sum4_ps(__m256 a, __m256 b, __m256 c, __m256 d)
@@ -310,6 +323,8 @@ INLINE __m128 sum4_ps(__m256 a, __m256 b, __m256 c, __m256 d)
 kern_quant_fn quant_q8_32_avx2, quant_q8_256_avx2;
 kern_mul_fn mul_q4_0_avx2, mul_q4_1_avx2, mul_q5_0_avx2, mul_q5_1_avx2, mul_q8_0_avx2,
     mul_iq4_nl_avx2, mul_mxfp4_avx2, mul_q2_k_avx2, mul_q3_k_avx2, mul_q4_k_avx2, mul_q5_k_avx2,
-    mul_q6_k_avx2, mul_iq4_xs_avx2;
+    mul_q6_k_avx2, mul_iq4_xs_avx2, mul_iq1_s_avx2, mul_iq1_m_avx2, mul_iq2_xxs_avx2,
+    mul_iq2_xs_avx2, mul_iq2_s_avx2, mul_iq3_xxs_avx2, mul_iq3_s_avx2, mul_tq1_0_avx2,
+    mul_tq2_0_avx2;
 
 #endif

@@ -66,6 +66,8 @@ INLINE __m128 sum4_ps(__m512 a, __m512 b, __m512 c, __m512 d)
 kern_quant_fn quant_q8_32_avx512, quant_q8_256_avx512;
 kern_mul_fn mul_q4_0_avx512, mul_q4_1_avx512, mul_q5_0_avx512, mul_q5_1_avx512, mul_q8_0_avx512,
     mul_iq4_nl_avx512, mul_mxfp4_avx512, mul_q2_k_avx512, mul_q3_k_avx512, mul_q4_k_avx512,
-    mul_q5_k_avx512, mul_q6_k_avx512, mul_iq4_xs_avx512;
+    mul_q5_k_avx512, mul_q6_k_avx512, mul_iq4_xs_avx512, mul_iq1_s_avx512, mul_iq1_m_avx512,
+    mul_iq2_xxs_avx512, mul_iq2_xs_avx512, mul_iq2_s_avx512, mul_iq3_xxs_avx512, mul_iq3_s_avx512,
+    mul_tq1_0_avx512, mul_tq2_0_avx512;
 
 #endif

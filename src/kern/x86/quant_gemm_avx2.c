@@ -220,3 +220,4 @@ GEMM(q4_k, acts_256, tile_k, 0, 8, 32, MINS_OWN)
 GEMM(q5_k, acts_256, tile_k, 0, 4, 32, MINS_OWN)
 GEMM(q6_k, acts_256, tile_k, 0, 2, 16, MINS_OFFSET)
 GEMM(iq4_xs, acts_256, tile_k, 1, 1, 32, MINS_NONE)
+GEMM(small, acts_256, tile_k, 1, 2, 16, MINS_NONE) /* |q| <= 62: room for two */

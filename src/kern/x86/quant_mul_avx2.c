@@ -128,9 +128,9 @@ INLINE __m256i dot_half(const struct half *w, __m256i scale, int offset, int is_
     return sum;
 }
 
-INLINE void mul_k(half_fn *half, head_fn *head, size_t bytes, int offset, int is_signed,
-                  int has_min, int N, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
-                  struct acts a, float *out, size_t ostride)
+INLINE void mul_k(half_fn *half, head_fn *head, quant_small_fn *small, size_t bytes, int offset,
+                  int is_signed, int has_min, int N, size_t k, const uint8_t *w, size_t wstride,
+                  size_t nrow, struct acts a, float *out, size_t ostride)
 {
     for (size_t r = 0; r < nrow; r++, w += wstride) {
         __m256 acc[N_MAX];
@@ -138,10 +138,15 @@ INLINE void mul_k(half_fn *half, head_fn *head, size_t bytes, int offset, int is
         for (int n = 0; n < N_MAX; n++) acc[n] = _mm256_setzero_ps();
         for (size_t b = 0; b < k / 256; b++) {
             const uint8_t *p = w + bytes * b;
+            struct quant_small t;
+            prefetch_lines(p + PREFETCH_AHEAD, bytes);
+            if (small) {
+                small(p, &t);
+                p = (const uint8_t *)&t;
+            }
             struct head o = head(p);
             struct half h0 = half(p, 0), h1 = half(p, 1);
             __m256i scale = _mm256_cvtepi8_epi16(o.scale);
-            prefetch_lines(p + PREFETCH_AHEAD, bytes);
             UNROLL
             for (int n = 0; n < N; n++) {
                 const uint8_t *row = a.row + (size_t)n * a.stride, *x = row + 256 * b;
@@ -198,7 +203,7 @@ MUL32(mxfp4, 17, SIGNED, 0)
                          .s = act_sum_at(ACT_Q8_256, k),                                          \
                          .stride = astride,                                                       \
                          .row = act};                                                             \
-        BY_COUNT(mul_k, half_##name, head_##name, bytes, offset, is_signed, has_min)              \
+        BY_COUNT(mul_k, half_##name, head_##name, NULL, bytes, offset, is_signed, has_min)        \
     }
 MUL_K(q2_k, 84, 0, 0, 1)
 MUL_K(q3_k, 110, 4, 0, 0)
@@ -206,3 +211,20 @@ MUL_K(q4_k, 144, 0, 0, 1)
 MUL_K(q5_k, 176, 0, 0, 1)
 MUL_K(q6_k, 210, 32, 0, 0)
 MUL_K(iq4_xs, 136, 0, 1, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                      size_t wstride, size_t nrow, const uint8_t *act, size_t astride, size_t nact,
+                      float *out, size_t ostride)
+{
+    struct acts a = {.d = act_scale_at(ACT_Q8_256, k), .stride = astride, .row = act};
+    BY_COUNT(mul_k, half_small, head_small, small, bytes, 0, 1, 0)
+}
+#define MUL_SMALL(name, bytes)                                                                    \
+    void mul_##name##_avx2(size_t k, const void *w, size_t wstride, size_t nrow, const void *act, \
+                           size_t astride, size_t nact, float *out, size_t ostride)               \
+    {                                                                                             \
+        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out,        \
+                  ostride);                                                                       \
+    }
+QUANT_SMALL_MAP(MUL_SMALL)

@@ -89,9 +89,9 @@ INLINE void add_block(const struct super *w, int has_min, __m512 sum, float ad, 
 }
 
 /* Accumulators: acc[R * n + r]. */
-INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R, int N,
-                 size_t k, const uint8_t *w, size_t wstride, struct acts a, __m512 *acc,
-                 __m256 *low)
+INLINE void rows(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+                 int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
+                 struct acts a, __m512 *acc, __m256 *low)
 {
     const uint8_t *ahead = R > 1 ? w + wstride * 3 : w + PREFETCH_AHEAD;
     UNROLL
@@ -99,8 +99,16 @@ INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset, int ha
     UNROLL
     for (int i = 0; i < R * N; i++) low[i] = _mm256_setzero_ps();
     for (size_t b = 0; b < k / 256; b++) {
-        struct super q = super(w + bytes * b), q2;
-        if (R > 1) q2 = super(w + wstride + bytes * b);
+        const uint8_t *p = w + bytes * b, *p2 = w + wstride + bytes * b;
+        struct quant_small t, t2;
+        if (small) {
+            small(p, &t);
+            if (R > 1) small(p2, &t2);
+            p = (const uint8_t *)&t;
+            p2 = (const uint8_t *)&t2;
+        }
+        struct super q = super(p), q2;
+        if (R > 1) q2 = super(p2);
         prefetch_lines(ahead, (size_t)R * bytes);
         ahead += (size_t)R * bytes;
         UNROLL
@@ -120,9 +128,9 @@ INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset, int ha
     }
 }
 
-INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R,
-                  int N, size_t k, const uint8_t *w, size_t wstride, size_t nrow, struct acts a,
-                  float *out, size_t ostride)
+INLINE void mul_n(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+                  int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
+                  size_t nrow, struct acts a, float *out, size_t ostride)
 {
     __m512 acc[R_MAX * N_MAX] = {0};
     __m256 low[R_MAX * N_MAX] = {0};
@@ -130,11 +138,11 @@ INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int h
         float sum[R_MAX * N_MAX];
         m = R > 1 && nrow - r > 1 ? 2 : 1;
         if (m == 2)
-            rows(super, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a, acc,
-                 low);
+            rows(super, small, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a,
+                 acc, low);
         else
-            rows(super, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a, acc,
-                 low);
+            rows(super, small, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a,
+                 acc, low);
         if (has_min) {
             UNROLL
             for (int i = 0; i < R * N; i++)
@@ -148,25 +156,52 @@ INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int h
     }
 }
 
-#define MUL(name, bytes, how, offset, has_min)                                                  \
-    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,              \
-                             const void *act, size_t astride, size_t nact, float *out,          \
-                             size_t ostride)                                                    \
-    {                                                                                           \
-        struct acts a = {act_scale_at(ACT_Q8_256, k), act_sum_at(ACT_Q8_256, k), astride, act}; \
-        for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {             \
-            n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;                               \
-            if (n == 1) mul_n(CASE(name, bytes, how, offset, has_min, 2, 1));                   \
-            if (n == 2) mul_n(CASE(name, bytes, how, offset, has_min, 1, 2));                   \
-            if (n == 3) mul_n(CASE(name, bytes, how, offset, has_min, 1, 3));                   \
-            if (n == 4) mul_n(CASE(name, bytes, how, offset, has_min, 1, 4));                   \
-        }                                                                                       \
+INLINE void mul_k(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+                  int has_min, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
+                  const uint8_t *act, size_t astride, size_t nact, float *out, size_t ostride)
+{
+    struct acts a = {act_scale_at(ACT_Q8_256, k), act_sum_at(ACT_Q8_256, k), astride, act};
+#define CALL(R, N) \
+    mul_n(super, small, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride)
+    for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {
+        n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;
+        if (n == 1) CALL(2, 1);
+        if (n == 2) CALL(1, 2);
+        if (n == 3) CALL(1, 3);
+        if (n == 4) CALL(1, 4);
     }
-#define CASE(name, bytes, how, offset, has_min, R, N) \
-    super_##name, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride
+#undef CALL
+}
+
+#define MUL(name, bytes, how, offset, has_min)                                                    \
+    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,                \
+                             const void *act, size_t astride, size_t nact, float *out,            \
+                             size_t ostride)                                                      \
+    {                                                                                             \
+        mul_k(super_##name, NULL, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, \
+              nact, out, ostride);                                                                \
+    }
 MUL(q2_k, 84, SCALE_WORDS, 0, 1)
 MUL(q3_k, 110, SCALE_WORDS, 4, 0)
 MUL(q4_k, 144, SCALE_WORDS, 0, 1)
 MUL(q5_k, 176, SCALE_WORDS, 0, 1)
 MUL(q6_k, 210, SCALE_WORDS, 32, 0)
 MUL(iq4_xs, 136, SCALE_FLOATS, 128, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                      size_t wstride, size_t nrow, const uint8_t *act, size_t astride, size_t nact,
+                      float *out, size_t ostride)
+{
+    mul_k(super_small, small, bytes, SCALE_WORDS, 64, 0, k, w, wstride, nrow, act, astride, nact,
+          out, ostride);
+}
+#define MUL_SMALL(name, bytes)                                                             \
+    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,         \
+                             const void *act, size_t astride, size_t nact, float *out,     \
+                             size_t ostride)                                               \
+    {                                                                                      \
+        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out, \
+                  ostride);                                                                \
+    }
+QUANT_SMALL_MAP(MUL_SMALL)

@@ -147,16 +147,21 @@ INLINE struct words words_of(const struct head *o, int group, int offset)
 }
 
 /* A step of nrow <= 8 rows at w into the half lines at `to`. */
-INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const uint8_t *w,
-                   size_t wstride, size_t nrow, const uint8_t *next, size_t bytes, uint8_t *to)
+INLINE void step_k(half_fn *half, head_fn *head, quant_small_fn *small, int group, int offset,
+                   const uint8_t *w, size_t wstride, size_t nrow, const uint8_t *next, size_t bytes,
+                   uint8_t *to)
 {
     const __m256i zero = _mm256_setzero_si256();
+    struct quant_small t[8];
     __m256i q[4][8], s0[8], s1[8], m[8], d[8];
+    if (small)
+        for (size_t r = 0; r < nrow; r++) small(w + r * wstride, &t[r]);
+#define ROW(r) (small ? (const uint8_t *)&t[r] : w + (r)*wstride)
     UNROLL
     for (int h = 0; h < 2; h++) {
         for (size_t r = 0; r < 8; r++) {
             struct half o = {zero, zero, zero, zero};
-            if (r < nrow) o = half(w + r * wstride, h);
+            if (r < nrow) o = half(ROW(r), h);
             if (h == 0) prefetch_lines(next + r * bytes, bytes);
             q[0][r] = o.q0;
             q[1][r] = o.q2;
@@ -169,7 +174,7 @@ INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const ui
     for (size_t r = 0; r < 8; r++) {
         struct words o = {zero, zero, zero, zero};
         if (r < nrow) {
-            struct head of = head(w + r * wstride);
+            struct head of = head(ROW(r));
             o = words_of(&of, group, offset);
         }
         s0[r] = o.s0;
@@ -177,6 +182,7 @@ INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const ui
         m[r] = o.m;
         d[r] = o.d;
     }
+#undef ROW
     to += 64 * LINE;
     transpose(s0, to, LINE, 4 * LINE);
     if (group == 16) transpose(s1, to + 8 * LINE, LINE, 4 * LINE);
@@ -185,23 +191,24 @@ INLINE void step_k(half_fn *half, head_fn *head, int group, int offset, const ui
     transpose_some(d, to + (size_t)(128 / group) * LINE, 2);
 }
 
-INLINE void pack_k(half_fn *half, head_fn *head, size_t bytes, int group, int offset, size_t k,
-                   const uint8_t *w, size_t wstride, size_t nrow, uint8_t *panel)
+INLINE void pack_k(half_fn *half, head_fn *head, quant_small_fn *small, size_t bytes, int group,
+                   int offset, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
+                   uint8_t *panel)
 {
     size_t low = nrow < 8 ? nrow : 8;
     const uint8_t *first = w;
     for (size_t i = 0; i < k; i += 256, w += bytes, panel += LINE * lines_k(group)) {
         const uint8_t *next = next_panel(first, wstride, i / 256, bytes);
-        step_k(half, head, group, offset, w, wstride, low, next, bytes, panel);
-        step_k(half, head, group, offset, w + 8 * wstride, wstride, nrow - low, next + 8 * bytes,
-               bytes, panel + 32);
+        step_k(half, head, small, group, offset, w, wstride, low, next, bytes, panel);
+        step_k(half, head, small, group, offset, w + 8 * wstride, wstride, nrow - low,
+               next + 8 * bytes, bytes, panel + 32);
     }
 }
 
-#define PACK_K(name, bytes, group, offset)                                                     \
-    void pack_##name##_avx2(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
-    {                                                                                          \
-        pack_k(half_##name, head_##name, bytes, group, offset, k, w, wstride, nrow, panel);    \
+#define PACK_K(name, bytes, group, offset)                                                        \
+    void pack_##name##_avx2(size_t k, const void *w, size_t wstride, size_t nrow, void *panel)    \
+    {                                                                                             \
+        pack_k(half_##name, head_##name, NULL, bytes, group, offset, k, w, wstride, nrow, panel); \
     }
 PACK_K(q2_k, 84, 16, 0)
 PACK_K(q3_k, 110, 16, 4)
@@ -209,3 +216,16 @@ PACK_K(q4_k, 144, 32, 0)
 PACK_K(q5_k, 176, 32, 0)
 PACK_K(q6_k, 210, 16, 32)
 PACK_K(iq4_xs, 136, 32, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void pack_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                       size_t wstride, size_t nrow, uint8_t *panel)
+{
+    pack_k(half_small, head_small, small, bytes, 16, 0, k, w, wstride, nrow, panel);
+}
+#define PACK_SMALL(name, bytes)                                                                \
+    void pack_##name##_avx2(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
+    {                                                                                          \
+        pack_small(quant_small_##name, bytes, k, w, wstride, nrow, panel);                     \
+    }
+QUANT_SMALL_MAP(PACK_SMALL)

@@ -183,13 +183,20 @@ INLINE __m512i words_k32(const struct super *q, __m512i *more)
 
 typedef __m512i words_fn(const struct super *q, __m512i *more);
 
-INLINE void step_k(super_fn *super, words_fn *words, enum panel kind, int add, const uint8_t *w,
-                   size_t wstride, size_t nrow, const uint8_t *next, size_t bytes, uint8_t *to)
+INLINE void step_k(super_fn *super, quant_small_fn *small, words_fn *words, enum panel kind,
+                   int add, const uint8_t *w, size_t wstride, size_t nrow, const uint8_t *next,
+                   size_t bytes, uint8_t *to)
 {
     __m512i q0[16], q1[16], q2[16], q3[16], s[16], more[16];
     const __m512i plus = _mm512_set1_epi8((char)add);
     for (size_t r = 0; r < nrow; r++) {
-        struct super q = super(w + r * wstride);
+        const uint8_t *p = w + r * wstride;
+        struct quant_small t;
+        if (small) {
+            small(p, &t);
+            p = (const uint8_t *)&t;
+        }
+        struct super q = super(p);
         prefetch_lines(next + r * bytes, bytes);
         q0[r] = _mm512_add_epi8(q.q0, plus);
         q1[r] = _mm512_add_epi8(q.q1, plus);
@@ -208,23 +215,24 @@ INLINE void step_k(super_fn *super, words_fn *words, enum panel kind, int add, c
     if (lines > 16) transpose(more, to, LINEAR, 80, (int)lines - 16);
 }
 
-INLINE void pack_k(super_fn *super, words_fn *words, size_t bytes, enum panel kind, int add,
-                   size_t k, const uint8_t *w, size_t wstride, size_t nrow, uint8_t *panel)
+INLINE void pack_k(super_fn *super, quant_small_fn *small, words_fn *words, size_t bytes,
+                   enum panel kind, int add, size_t k, const uint8_t *w, size_t wstride,
+                   size_t nrow, uint8_t *panel)
 {
     size_t low = nrow < 16 ? nrow : 16;
     const uint8_t *first = w;
     for (size_t i = 0; i < k; i += 256, w += bytes, panel += LINE * panel_lines(kind)) {
         const uint8_t *next = next_panel(first, wstride, i / 256, bytes);
-        step_k(super, words, kind, add, w, wstride, low, next, bytes, panel);
-        step_k(super, words, kind, add, w + 16 * wstride, wstride, nrow - low, next + 16 * bytes,
-               bytes, panel + 64);
+        step_k(super, small, words, kind, add, w, wstride, low, next, bytes, panel);
+        step_k(super, small, words, kind, add, w + 16 * wstride, wstride, nrow - low,
+               next + 16 * bytes, bytes, panel + 64);
     }
 }
 
 #define PACK_K(name, words, bytes, kind, add)                                                    \
     void pack_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
     {                                                                                            \
-        pack_k(super_##name, words, bytes, kind, add, k, w, wstride, nrow, panel);               \
+        pack_k(super_##name, NULL, words, bytes, kind, add, k, w, wstride, nrow, panel);         \
     }
 PACK_K(q2_k, words_k16_min, 84, PANEL_K16_MIN, 0)
 PACK_K(q3_k, words_k16, 110, PANEL_K16, 124)
@@ -232,3 +240,16 @@ PACK_K(q4_k, words_k32_min, 144, PANEL_K32_MIN, 0)
 PACK_K(q5_k, words_k32_min, 176, PANEL_K32_MIN, 0)
 PACK_K(q6_k, words_k16, 210, PANEL_K16, 96)
 PACK_K(iq4_xs, words_k32, 136, PANEL_K32, 0)
+
+/* The types that are unpacked to memory first share their code. */
+static void pack_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
+                       size_t wstride, size_t nrow, uint8_t *panel)
+{
+    pack_k(super_small, small, words_k16, bytes, PANEL_K16, 64, k, w, wstride, nrow, panel);
+}
+#define PACK_SMALL(name, bytes)                                                                  \
+    void pack_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow, void *panel) \
+    {                                                                                            \
+        pack_small(quant_small_##name, bytes, k, w, wstride, nrow, panel);                       \
+    }
+QUANT_SMALL_MAP(PACK_SMALL)

@@ -25,9 +25,11 @@ static inline size_t lines_k(int group) { return group == 32 ? 64 + 8 + 4 + 2 : 
 
 kern_pack_fn pack_q4_0_avx2, pack_q4_1_avx2, pack_q5_0_avx2, pack_q5_1_avx2, pack_q8_0_avx2,
     pack_iq4_nl_avx2, pack_mxfp4_avx2, pack_q2_k_avx2, pack_q3_k_avx2, pack_q4_k_avx2,
-    pack_q5_k_avx2, pack_q6_k_avx2, pack_iq4_xs_avx2;
+    pack_q5_k_avx2, pack_q6_k_avx2, pack_iq4_xs_avx2, pack_iq1_s_avx2, pack_iq1_m_avx2,
+    pack_iq2_xxs_avx2, pack_iq2_xs_avx2, pack_iq2_s_avx2, pack_iq3_xxs_avx2, pack_iq3_s_avx2,
+    pack_tq1_0_avx2, pack_tq2_0_avx2;
 kern_gemm_fn gemm_q4_0_avx2, gemm_q4_1_avx2, gemm_q5_0_avx2, gemm_q5_1_avx2, gemm_q8_0_avx2,
     gemm_q2_k_avx2, gemm_q3_k_avx2, gemm_q4_k_avx2, gemm_q5_k_avx2, gemm_q6_k_avx2,
-    gemm_iq4_xs_avx2;
+    gemm_iq4_xs_avx2, gemm_small_avx2;
 
 #endif

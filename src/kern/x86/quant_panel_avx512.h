@@ -48,7 +48,9 @@ static inline size_t panel_steps(enum panel kind, size_t k)
 
 kern_pack_fn pack_q4_0_avx512, pack_q4_1_avx512, pack_q5_0_avx512, pack_q5_1_avx512,
     pack_q8_0_avx512, pack_iq4_nl_avx512, pack_mxfp4_avx512, pack_q2_k_avx512, pack_q3_k_avx512,
-    pack_q4_k_avx512, pack_q5_k_avx512, pack_q6_k_avx512, pack_iq4_xs_avx512;
+    pack_q4_k_avx512, pack_q5_k_avx512, pack_q6_k_avx512, pack_iq4_xs_avx512, pack_iq1_s_avx512,
+    pack_iq1_m_avx512, pack_iq2_xxs_avx512, pack_iq2_xs_avx512, pack_iq2_s_avx512,
+    pack_iq3_xxs_avx512, pack_iq3_s_avx512, pack_tq1_0_avx512, pack_tq2_0_avx512;
 /* By kind of panel. */
 kern_gemm_fn gemm_32_avx512, gemm_32_min_avx512, gemm_k32_avx512, gemm_k32_min_avx512,
     gemm_k16_avx512, gemm_k16_min_avx512;

@@ -10,6 +10,7 @@
 #ifndef KERN_X86_QUANT_SUPER_AVX512_H
 #define KERN_X86_QUANT_SUPER_AVX512_H
 
+#include "kern/quant_grid.h"
 #include "kern/x86/quant_avx512.h"
 
 /* value = d * s * (q - offset) - dmin * m, the offset being the type's */
@@ -231,6 +232,27 @@ INLINE struct super super_iq4_xs(const uint8_t *p)
     o.s2 = _mm512_permutexvar_epi32(_mm512_add_epi32(first, four), s);
     o.s3 = _mm512_permutexvar_epi32(_mm512_add_epi32(second, four), s);
     o.d = _mm_cvtph_ps(_mm_cvtsi32_si128((int)quant_u16(p)));
+    return o;
+}
+
+/* A block that quant_small_fn has unpacked to memory (quant_grid.h); offset 64. */
+INLINE struct super super_small(const uint8_t *p)
+{
+    const struct quant_small *t = (const struct quant_small *)(const void *)p;
+    const __m512i offset = _mm512_set1_epi8(64);
+    struct super o;
+#define GROUPS(i, j)                                                                              \
+    _mm512_add_epi8(_mm512_inserti64x4(                                                           \
+                        load32((const uint8_t *)t->q + 32 * (i)),                                 \
+                        _mm256_loadu_si256((const __m256i *)(const void *)(t->q + 32 * (j))), 1), \
+                    offset)
+    o.q0 = GROUPS(0, 2);
+    o.q1 = GROUPS(1, 3);
+    o.q2 = GROUPS(4, 6);
+    o.q3 = GROUPS(5, 7);
+#undef GROUPS
+    spread16(&o, _mm_loadu_si128((const __m128i *)(const void *)t->scale));
+    o.d = _mm_set_ss(t->d);
     return o;
 }
 
