@@ -4,7 +4,7 @@
 # and RUN in the environment.
 #
 # Programs run through RUN (an emulator, usually nothing). Scripts run here and find the program under test in $LAR, which is
-# a wrapper when there is an emulator, so that they need not know. Every test has ten minutes and no stdin. Where tests run many times
+# a wrapper when there is an emulator, so that they need not know. Every test has ten minutes (thirty where all is slower) and no stdin. Where tests run many times
 # slower (RUN or SAN set) LAR_SLOW=1 tells those that can do with less. What each test said lies in $B/tap, and what was skipped is
 # told on stderr: a test that did not run should be seen.
 set -eu
@@ -13,12 +13,14 @@ if [ "${1-}" = --one ]; then
     test=$2
     tap=$B/tap/$(echo "${test##*/}" | tr -c 'a-zA-Z0-9._\n' _)
     status=0
+    limit=${LAR_SLOW:+1800}
+    limit=${limit:-600}
     case $test in
-    *.t) timeout -k 10 600 sh "$test" </dev/null >"$tap" || status=$? ;;
-    *) timeout -k 10 600 ${RUN-} "$test" </dev/null >"$tap" || status=$? ;;
+    *.t) timeout -k 10 $limit sh "$test" </dev/null >"$tap" || status=$? ;;
+    *) timeout -k 10 $limit ${RUN-} "$test" </dev/null >"$tap" || status=$? ;;
     esac
     cat "$tap"
-    [ $status != 124 ] || echo "$test: stopped after 600 seconds" >&2
+    [ $status != 124 ] || echo "$test: stopped after $limit seconds" >&2
     sed -n 's/^ok [0-9]*.*# SKIP */ /p' "$tap" | sort | uniq -c | sed "s|^ *|${test##*/}: skipped |" >&2
     exit $status
 fi
