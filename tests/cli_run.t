@@ -121,7 +121,7 @@ else
     look patch "$TMP/noeos.gguf" "$TMP/endless.gguf" '<|im_end|>' '<|im_foo|>'
     long="--raw --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 60000"
     # shellcheck disable=SC2086
-    try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --preserve-status -s INT 1 $LAR run "$TMP/endless.gguf" $long hi
+    try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --foreground --preserve-status -s INT 1 $LAR run "$TMP/endless.gguf" $long hi
     ok "  ... with what there was" test "$(wc -c < "$TMP/out")" -gt 20
     ok "  ... and a newline" sh -c '[ "$(tail -c 1 "$1" | od -An -c | tr -d " ")" = "\\n" ]' - "$TMP/out"
 fi
