@@ -32,6 +32,7 @@ struct template_limits {
  * strftime_now sees: seconds since 1970, local time as given by the caller, no zone is applied.
  * 0, or on failure out holds what was written so far and err names template line and column:
  *   LAR_EINVAL        the template itself refused: err holds the words of raise_exception, no place
+ *                     (or input is no object)
  *   LAR_EFORMAT       an error that Python or Jinja would raise (undefined values, types, ...)
  *   LAR_ELIMIT        a limit was reached
  *   LAR_EUNSUPPORTED  something that doc/TEMPLATES.md leaves out

@@ -126,7 +126,7 @@ struct val tpl_time_format(struct tpl_run *r, struct str s, int64_t now)
     time_t when = (time_t)now;
     size_t begin = tpl_begin(r);
     if (!gmtime_r(&when, &t) || t.tm_year > 8099 || t.tm_year < -1899)
-        return tpl_fail(r, LAR_EINVAL, "strftime_now: the year is not within 1 to 9999");
+        return tpl_fail(r, LAR_EUNSUPPORTED, "strftime_now: the year is not within 1 to 9999");
     if (tpl_step_bytes(r, s.n * 8)) return tpl_failed();
     for (size_t i = 0; i < s.n; i++) {
         char flag = 0;
