@@ -133,9 +133,8 @@ press '/bye\n'
 ok "/bye leaves" leaves 0
 
 # ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
-# The model without its end token never ends.
-look patch $model "$TMP/noeos.gguf" tokenizer.ggml.eos_token_id tokenizer.ggml.xos_token_id
-look patch "$TMP/noeos.gguf" "$TMP/endless.gguf" '<|im_end|>' '<|im_foo|>'
+# The model without its end tokens never ends.
+look patch $model "$TMP/endless.gguf" eos_token_id xos_token_id '<|im_end|>' '<|im_foo|>' '<|endoftext|>' '<|unending_|>'
 start "$TMP/endless.gguf --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 60000"
 press 'tell me everything\n'
 for _ in $(seq 200); do [ "$(news | wc -c)" -gt 200 ] && break; sleep 0.05; done

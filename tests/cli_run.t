@@ -116,9 +116,8 @@ ok "  ... under its name" look json "$TMP/out" 'length $j->{thinking} > 5 && $j-
 if [ -n "${RUN-}" ]; then
     skip "an emulator takes the signals"
 else
-    # The model without its end token never ends.
-    look patch $model "$TMP/noeos.gguf" tokenizer.ggml.eos_token_id tokenizer.ggml.xos_token_id
-    look patch "$TMP/noeos.gguf" "$TMP/endless.gguf" '<|im_end|>' '<|im_foo|>'
+    # The model without its end tokens never ends.
+    look patch $model "$TMP/endless.gguf" eos_token_id xos_token_id '<|im_end|>' '<|im_foo|>' '<|endoftext|>' '<|unending_|>'
     long="--raw --temp 3 --top-k 0 --top-p 1 --min-p 0 --seed 1 --ctx 60000"
     # shellcheck disable=SC2086
     try_status 130 "an interrupt ends the answer and the program, as by the signal" timeout --foreground --preserve-status -s INT 1 $LAR run "$TMP/endless.gguf" $long hi

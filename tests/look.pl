@@ -6,7 +6,7 @@
 #     perl tests/look.pl shape FILE NAME TYPE 2,512   a .safetensors file holds that tensor
 #     perl tests/look.pl ints FILE NAME               prints an I32 tensor's values, separated by commas
 #     perl tests/look.pl near FILE NAME FILE2 NAME2 TOLERANCE [ROW ROW2]   two F32 tensors, or a row of each; from the end if negative
-#     perl tests/look.pl patch FROM TO OLD NEW        a copy of FROM with OLD replaced by NEW, padded with spaces to its length
+#     perl tests/look.pl patch FROM TO OLD NEW ...    a copy of FROM, each first OLD replaced by its NEW, padded with spaces to its length
 use strict;
 use warnings;
 use JSON::PP;
@@ -85,12 +85,14 @@ if ($what eq 'json') {
     }
     print "# furthest apart: $worst\n";
 } elsif ($what eq 'patch') {
-    my ($from, $to, $old, $new) = @arg;
+    my ($from, $to, @pairs) = @arg;
     my $all = slurp($from);
-    my $at = index $all, $old;
-    die "'$old' is not in $from\n" if $at < 0;
-    die "'$new' is longer than '$old'\n" if length $new > length $old;
-    substr $all, $at, length $old, $new . ' ' x (length($old) - length $new);
+    while (my ($old, $new) = splice @pairs, 0, 2) {
+        my $at = index $all, $old;
+        die "'$old' is not in $from\n" if $at < 0;
+        die "'$new' is longer than '$old'\n" if length $new > length $old;
+        substr $all, $at, length $old, $new . ' ' x (length($old) - length $new);
+    }
     open my $f, '>:raw', $to or die "$to: $!\n";
     print $f $all;
     close $f or die "$to: $!\n";
