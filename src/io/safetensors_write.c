@@ -1,33 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io/safetensors_write.c: writing safetensors so that no half file ever stands under the name asked
- * for: into a temporary file in the same folder, forced to the disk, then renamed. A crash leaves
- * at most the temporary one (NAME.tmp-PID-N); an error removes it too.
- *
- * Because a rename replaces whatever stands at the path, a path that names no regular file (a
- * device, a pipe, a folder) is refused, and a symbolic link is followed to what it means.
+ * io/safetensors_write.c: writing safetensors. The header is known before the data, so it is written once; that no
+ * half file ever stands under the name asked for is io/outfile.h's work.
  */
 #include "io/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/sort.h"
 #include "base/utf8.h"
+#include "io/outfile.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data is written as it lies in memory");
 
 struct safetensors_writer {
-    struct buf path, temp;
-    int fd;
+    struct outfile file;
     uint64_t done, total; /* bytes of data */
 };
 
@@ -102,50 +91,6 @@ static int write_header(struct buf *b, const struct safetensors_spec *spec, size
     return LAR_OK;
 }
 
-static int resolve(struct buf *out, const char *path, struct lar_err *err)
-{
-    struct stat st;
-    char real[PATH_MAX];
-    if (stat(path, &st) == 0) {
-        if (!S_ISREG(st.st_mode))
-            return lar_fail(err, LAR_EINVAL, "%s: is no regular file, it cannot be replaced", path);
-        if (!realpath(path, real)) return lar_fail_errno(err, "%s: cannot be resolved", path);
-        path = real;
-    }
-    buf_puts(out, path);
-    return out->failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", path) : LAR_OK;
-}
-
-static int open_temp(struct safetensors_writer *w, struct lar_err *err)
-{
-    for (int i = 0; i < 100; i++) {
-        buf_clear(&w->temp);
-        buf_printf(&w->temp, "%s.tmp-%ld-%d", buf_z(&w->path), (long)getpid(), i);
-        if (w->temp.failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", buf_z(&w->path));
-        w->fd = open(buf_z(&w->temp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (w->fd >= 0) return LAR_OK;
-        if (errno != EEXIST) break;
-    }
-    int rc = lar_fail_errno(err, "%s: cannot be created", buf_z(&w->temp));
-    buf_clear(&w->temp); /* not ours: not to be removed */
-    return rc;
-}
-
-static int write_all(struct safetensors_writer *w, const char *p, size_t n, struct lar_err *err)
-{
-    while (n) {
-        ssize_t k = write(w->fd, p, n);
-        if (k < 0 && errno == EINTR) continue;
-        if (k <= 0) {
-            if (k == 0) errno = ENOSPC;
-            return lar_fail_errno(err, "%s: cannot be written", buf_z(&w->path));
-        }
-        p += k;
-        n -= (size_t)k;
-    }
-    return LAR_OK;
-}
-
 int safetensors_create(struct safetensors_writer **out, const char *path,
                        const struct safetensors_spec *spec, size_t n, struct lar_err *err)
 {
@@ -153,12 +98,11 @@ int safetensors_create(struct safetensors_writer **out, const char *path,
     struct safetensors_writer *w = mem_zalloc(sizeof *w);
     *out = NULL;
     if (!w) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", path);
-    w->fd = -1;
+    w->file.fd = -1;
     int rc = check_names(spec, n, err);
     if (rc == LAR_OK) rc = write_header(&header, spec, n, &w->total, err);
-    if (rc == LAR_OK) rc = resolve(&w->path, path, err);
-    if (rc == LAR_OK) rc = open_temp(w, err);
-    if (rc == LAR_OK) rc = write_all(w, header.p, header.n, err);
+    if (rc == LAR_OK) rc = outfile_begin(&w->file, path, err);
+    if (rc == LAR_OK) rc = outfile_write(&w->file, header.p, header.n, err);
     buf_done(&header);
     if (rc == LAR_OK) *out = w;
     else safetensors_abort(w);
@@ -169,43 +113,18 @@ int safetensors_write(struct safetensors_writer *w, const void *p, size_t n, str
 {
     if (n > w->total - w->done)
         return lar_fail(err, LAR_EINVAL, "%s: more data than its header says (%" PRIu64 " bytes)",
-                        buf_z(&w->path), w->total);
-    int rc = write_all(w, p, n, err);
+                        buf_z(&w->file.path), w->total);
+    int rc = outfile_write(&w->file, p, n, err);
     if (rc == LAR_OK) w->done += n;
     return rc;
 }
 
-/* A rename lasts when its folder is on the disk. Where that cannot be had it is no error. */
-static void sync_folder(const char *path)
-{
-    char folder[PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
-    if (n >= sizeof folder) return;
-    if (n) {
-        memcpy(folder, path, n);
-        folder[n] = 0;
-    }
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    fsync(fd);
-    close(fd);
-}
-
 static int finish(struct safetensors_writer *w, struct lar_err *err)
 {
-    const char *path = buf_z(&w->path);
     if (w->done != w->total)
         return lar_fail(err, LAR_EINVAL, "%s: %" PRIu64 " bytes of data, its header says %" PRIu64,
-                        path, w->done, w->total);
-    if (fsync(w->fd)) return lar_fail_errno(err, "%s: cannot be written", path);
-    int fd = w->fd;
-    w->fd = -1;
-    if (close(fd)) return lar_fail_errno(err, "%s: cannot be written", path);
-    if (rename(buf_z(&w->temp), path)) return lar_fail_errno(err, "%s: cannot be replaced", path);
-    buf_clear(&w->temp); /* it is no more: nothing to remove */
-    sync_folder(path);
-    return LAR_OK;
+                        buf_z(&w->file.path), w->done, w->total);
+    return outfile_commit(&w->file, err);
 }
 
 int safetensors_commit(struct safetensors_writer *w, struct lar_err *err)
@@ -218,10 +137,6 @@ int safetensors_commit(struct safetensors_writer *w, struct lar_err *err)
 void safetensors_abort(struct safetensors_writer *w)
 {
     if (!w) return;
-    /* fd is -1 before the temporary file was made, and after it was closed for the rename. */
-    if (w->fd >= 0) close(w->fd);
-    if (w->temp.n) unlink(buf_z(&w->temp));
-    buf_done(&w->path);
-    buf_done(&w->temp);
+    outfile_done(&w->file);
     mem_free(w);
 }
