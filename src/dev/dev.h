@@ -22,6 +22,7 @@ struct dev_matrix {
     enum dtype type;
     size_t k, rows;
     size_t stride; /* bytes from row to row */
+    const float *scale; /* one number that products are multiplied by; NULL: 1 */
 };
 
 struct dev_rows {
@@ -30,7 +31,7 @@ struct dev_rows {
 };
 
 /* Keys and values of one layer in the block pool. A block holds DEV_KV_BLOCK positions of every layer; within it, at the layer's offset,
- * K [nkv][DEV_KV_BLOCK][k_row bytes], then V likewise. */
+ * K [nkv][DEV_KV_BLOCK][k_row bytes], then V likewise. v_at may be k_at: then a value is the beginning of its key, and is not written. */
 #define DEV_KV_BLOCK 32
 struct dev_kv_layer {
     enum kern_kv type;

@@ -67,6 +67,31 @@ static int mistral3_setup(struct model *m, struct lar_err *err)
     return 0;
 }
 
+/* YaRN's factor goes into the scale of q . k, squared, when the file has its multiplier (a tenth of it belongs to the factor's formula and is
+ * in the file already). */
+static int deepseek2_setup(struct model *m, struct lar_err *err)
+{
+    struct str kind = STR("none");
+    uint32_t key = 0, length = 0;
+    float s = 1, mul = 0;
+    int rc;
+    if ((rc = model_key_u32(m, "attention.key_length_mla", &key, err)) < 0) return rc;
+    if (rc == 0 && (rc = model_key_u32(m, "attention.key_length", &key, err)) < 0) return rc;
+    if (key == 0) return lar_fail(err, LAR_EFORMAT, "deepseek2.attention.key_length is missing");
+    if ((rc = gguf_str(&m->gguf, "deepseek2.rope.scaling.type", &kind, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.factor", &s, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.yarn_log_multiplier", &mul, err)) < 0) return rc;
+    double factor = str_is(kind, "yarn") && s > 1 ? 1 + (double)mul * log((double)s) : 1;
+    m->h.attn_scale = (float)(factor * factor / sqrt((double)key));
+    if ((rc = model_key_f32(m, "attention.temperature_scale", &m->h.temp_scale, err)) < 0)
+        return rc;
+    if ((rc = model_key_u32(m, "attention.temperature_length", &length, err)) < 0) return rc;
+    if (m->h.temp_scale != 0 && length == 0)
+        return lar_fail(err, LAR_EFORMAT, "deepseek2.attention.temperature_length is missing or 0");
+    m->h.temp_period = length;
+    return 0;
+}
+
 /* clang-format off */
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
@@ -117,6 +142,8 @@ static const struct arch families[] = {
      .delta_tiled = 1, .ffn_norm_name = "post_attention_norm"},
     {.name = "qwen35moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
      .delta_tiled = 1, .expert_renorm = 1, .ffn_norm_name = "post_attention_norm"},
+    /* DeepSeek 2, 3 and R1, Kimi K2: latent attention; see mla.c. */
+    {.name = "deepseek2", .norm = NORM_RMS, .gate = GATE_SILU, .latent = 1, .yarn_in_scale = 1, .setup = deepseek2_setup},
     {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},

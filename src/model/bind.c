@@ -46,9 +46,12 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
         return lar_fail(b->err, LAR_EUNSUPPORTED,
                         "tensor %s is of type %s, which Lar cannot compute with yet", name,
                         dtype_info(t->type).name);
-    *out = (struct dev_matrix){t->data, t->type, k, (size_t)t->dim[1],
-                               (size_t)(t->bytes / (uint64_t)t->dim[1])};
-    return 1;
+    *out = (struct dev_matrix){.data = t->data,
+                               .type = t->type,
+                               .k = k,
+                               .rows = (size_t)t->dim[1],
+                               .stride = (size_t)(t->bytes / (uint64_t)t->dim[1])};
+    return bind_vector(b, part, "scale", 1, &out->scale) < 0 ? LAR_EFORMAT : 1;
 }
 
 int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows,
@@ -104,8 +107,12 @@ int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t
         return lar_fail(b->err, LAR_EUNSUPPORTED,
                         "tensor %s is of type %s, which Lar cannot compute with yet", name,
                         dtype_info(t->type).name);
-    *out = (struct dev_matrix){t->data, t->type, k, rows * n, (size_t)(t->bytes / (rows * n))};
-    return 1;
+    *out = (struct dev_matrix){.data = t->data,
+                               .type = t->type,
+                               .k = k,
+                               .rows = rows * n,
+                               .stride = (size_t)(t->bytes / (rows * n))};
+    return bind_vector(b, part, "scale", n, &out->scale) < 0 ? LAR_EFORMAT : 1;
 }
 
 int bind_need_vector(struct binder *b, const char *part, const char *tail, size_t n,
@@ -256,6 +263,7 @@ static int bind_attention(struct binder *b, struct layer *l)
     const struct dev_attn *a = &l->attn;
     size_t width = b->m->h.width, nq = a->nhead * a->hd, nk = a->nkv * a->hd, nv = a->nkv * a->hdv;
     int rc;
+    if (b->m->arch->latent) return mla_bind(b, l);
     if ((rc = bind_norm(b, "attn_norm", width, &l->attn_norm)) < 0) return rc;
     if ((rc = bind_matrix(b, "attn_qkv", width, nq + nk + nv, &l->wqkv)) < 0) return rc;
     if (rc == 1) {
@@ -530,7 +538,7 @@ static void count_costs(struct model *m)
         m->weight_bytes += t->bytes;
         if (!str_starts(t->name, STR("blk.")) || t->ndim < 2) continue;
         int64_t of = 1, used = 1;
-        for (size_t l = 0; t->ndim == 3 && l < m->h.nlayer; l++)
+        for (size_t l = 0; t->ndim == 3 && str_ends(t->name, STR("_exps.weight")) && l < m->h.nlayer; l++)
             if (m->layer[l].moe.nexpert)
                 of = (int64_t)m->layer[l].moe.nexpert, used = (int64_t)m->layer[l].moe.nused;
         m->token_weights += n / of * used;

@@ -149,7 +149,10 @@ void pass_attention(struct pass *p, size_t li)
     const struct dev_attn *a = &l->attn;
     struct work *w = p->w;
     struct dev_rows q, k, v;
-    project_qkv(p, l, &q, &k, &v);
+    if (l->mla.rank)
+        mla_project(p, l, &q, &k, &v);
+    else
+        project_qkv(p, l, &q, &k, &v);
     if (l->gated) split_gate(p, a), q = w->q;
     if (!p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (l->rope >= 0) {
@@ -158,8 +161,9 @@ void pass_attention(struct pass *p, size_t li)
                      : l->rope;
         const struct rope *r = &p->m->rope[at];
         struct dev_angles angles = {w->angles[at], r->rot, r->neox};
-        p->d->ops->rope(p->d, q, p->n, a->nhead, a->hd, angles);
-        p->d->ops->rope(p->d, k, p->n, a->nkv, a->hd, angles);
+        struct dev_rows qr = {q.p + l->rope_at, q.stride}, kr = {k.p + l->rope_at, k.stride};
+        p->d->ops->rope(p->d, qr, p->n, a->nhead, a->hd, angles);
+        p->d->ops->rope(p->d, kr, p->n, a->nkv, a->hd, angles);
     }
     if (p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (p->m->h.temp_scale != 0) temper(p, q, a->nhead * a->hd);
@@ -176,7 +180,8 @@ void pass_attention(struct pass *p, size_t li)
     if (p->n == 0) return;
     p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
     if (l->gated) apply_gate(p, a->nhead * a->hdv);
-    pass_linear(p, &l->wo, l->bo, w->att, w->o); /* o [n][width] */
+    struct dev_rows att = l->mla.rank ? mla_values(p, l) : w->att;
+    pass_linear(p, &l->wo, l->bo, att, w->o); /* o [n][width] */
     if (l->attn_post.w) pass_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
 }
 

@@ -30,4 +30,9 @@ void altup_end(struct pass *p);
 void recur_forward(struct pass *p, const struct layer *l); /* through its recurrent mixer */
 void moe_forward(struct pass *p, const struct layer *l);
 
+/* Latent attention: see mla.c. */
+void mla_project(const struct pass *p, const struct layer *l, struct dev_rows *q,
+                 struct dev_rows *k, struct dev_rows *v);
+struct dev_rows mla_values(const struct pass *p, const struct layer *l);
+
 #endif

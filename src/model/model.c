@@ -89,6 +89,11 @@ int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_laye
         l->v_row = kern_kv_row_bytes(type, a->hdv);
         l->k_at = at;
         at = kern_up64(at + a->nkv * DEV_KV_BLOCK * l->k_row);
+        if (m->layer[i].mla.absorbed) { /* a value is its key's beginning */
+            l->v_at = l->k_at;
+            l->v_row = l->k_row;
+            continue;
+        }
         l->v_at = at;
         at = kern_up64(at + a->nkv * DEV_KV_BLOCK * l->v_row);
     }
@@ -121,7 +126,7 @@ static size_t work_lay(struct work *w, const struct model *m, size_t batch, size
         {&w->predicted, m->altup * m->h.width, batch},
         {&w->laurel, m->altup ? m->h.width : 0, batch},
         {&w->coef, 2 * m->altup * m->altup, batch},
-        {&w->score, m->expert_max, batch},
+        {&w->score, 2 * m->expert_max, batch},
         {&w->moe_x, m->expert_max ? m->h.width : 0, batch},
         {&w->moe_y, m->expert_max ? m->h.width : 0, batch},
     };

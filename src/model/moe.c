@@ -3,7 +3,8 @@
  * model/moe.c: a feed-forward made of experts: each token goes through the few that a router picks.
  *
  *     r = Wr h (+ b)                          one score an expert
- *     p = softmax(r), or sigmoid(r)           chosen: the `used` largest of p (+ a bias that only chooses)
+ *     p = softmax(r), or sigmoid(r)           chosen: the `used` largest of p (+ a bias that only chooses), where experts come in
+ *                                             groups only from the best groups: a group counts as its best, with sigmoid its two best
  *     o = sum over the chosen e of w_e FFN_e(h)      w = p of the chosen, made to sum to 1 where the family does so, times a scale
  *     o += [sigmoid(g . h)] FFN_shared(h)     where there is a shared expert
  *
@@ -15,6 +16,8 @@
 
 #include "model/bind.h"
 #include "model/forward.h"
+
+enum { MOE_GROUPS = 64 };
 
 /* ---- binding ---- */
 
@@ -42,11 +45,29 @@ static int bind_shared(struct binder *b, struct moe *m)
     return bind_vector(b, "ffn_gate_inp_shexp", "weight", width, &m->shared_switch);
 }
 
+/* Groups of experts: see above. */
+static int bind_groups(struct binder *b, struct moe *m)
+{
+    uint32_t n = 1, used = 1;
+    int rc;
+    if ((rc = model_key_u32(b->m, "expert_group_count", &n, b->err)) < 0) return rc;
+    if ((rc = model_key_u32(b->m, "expert_group_used_count", &used, b->err)) < 0) return rc;
+    if (n == 0) n = 1; /* not grouped */
+    if (n == 1) used = 1;
+    if (n > MOE_GROUPS || m->nexpert % n || used < 1 || used > n || m->nused > m->nexpert / n * used)
+        return lar_fail(b->err, LAR_EFORMAT,
+                        "%zu of %zu experts from %u of %u groups: impossible", m->nused, m->nexpert,
+                        used, n);
+    m->ngroup = n;
+    m->group_used = used;
+    return 0;
+}
+
 int moe_bind(struct binder *b, struct moe *m)
 {
     struct model *d = b->m;
     size_t width = d->h.width;
-    uint32_t n = 0, used = 0, func = 0;
+    uint32_t n = 0, used = 0, func = d->arch->expert_sigmoid ? 2 : 1;
     int64_t nff = 0;
     int rc, renorm = d->arch->expert_renorm;
     char key[128];
@@ -67,23 +88,65 @@ int moe_bind(struct binder *b, struct moe *m)
     if ((rc = gguf_bool(&d->gguf, key, &renorm, b->err)) < 0) return rc;
     if (m->scale == 0) m->scale = 1;
     m->nexpert = n, m->nused = used, m->nff = (size_t)nff;
-    m->sigmoid = func == 2, m->renorm = renorm;
+    /* 3 is a softmax over the chosen: softmax, then made to sum to 1 */
+    if (func > 3)
+        return lar_fail(b->err, LAR_EUNSUPPORTED, "%s.expert_gating_func %u is not known",
+                        d->arch->name, func);
+    if (func == 0) func = d->arch->expert_sigmoid ? 2 : 1;
+    m->sigmoid = func == 2, m->renorm = renorm || func == 3;
+    if ((rc = bind_groups(b, m)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
     if ((rc = bind_vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
-    if ((rc = bind_stack(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
-    if ((rc = bind_stack(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
+    m->fused = gguf_tensor(&d->gguf, bind_name(b, "ffn_gate_up_exps", "weight", key)) != NULL;
+    if (m->fused) {
+        if ((rc = bind_stack(b, "ffn_gate_up_exps", width, 2 * m->nff, n, &m->up)) < 0) return rc;
+    } else {
+        if ((rc = bind_stack(b, "ffn_gate_exps", width, m->nff, n, &m->gate)) < 0) return rc;
+        if ((rc = bind_stack(b, "ffn_up_exps", width, m->nff, n, &m->up)) < 0) return rc;
+    }
     if ((rc = bind_stack(b, "ffn_down_exps", m->nff, width, n, &m->down)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_gate_exps", m->nff, n, &m->bgate)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_up_exps", m->nff, n, &m->bup)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_down_exps", width, n, &m->bdown)) < 0) return rc;
-    if (m->nff > d->ff_max) d->ff_max = m->nff;
+    if (m->nff * (m->fused ? 2 : 1) > d->ff_max) d->ff_max = m->nff * (m->fused ? 2 : 1);
     if (n > d->expert_max) d->expert_max = n;
     if (used > d->used_max) d->used_max = used;
     return bind_shared(b, m);
 }
 
 /* ---- forward ---- */
+
+static int chosen(uint64_t set, size_t i)
+{
+    return (int)(set >> i & 1);
+}
+
+/* The groups of which experts may be chosen, as bits. choice: what experts are chosen by. */
+static uint64_t best_groups(const struct moe *m, const float *choice)
+{
+    size_t per = m->nexpert / m->ngroup;
+    uint64_t set = 0;
+    float score[MOE_GROUPS];
+    for (size_t g = 0; g < m->ngroup; g++) {
+        float first = -INFINITY, second = -INFINITY;
+        for (size_t e = g * per; e < (g + 1) * per; e++) {
+            float s = choice[e];
+            if (s > first)
+                second = first, first = s;
+            else if (s > second)
+                second = s;
+        }
+        score[g] = m->sigmoid && per > 1 ? first + second : first;
+    }
+    for (size_t k = 0; k < m->group_used; k++) {
+        size_t best = SIZE_MAX;
+        for (size_t g = 0; g < m->ngroup; g++)
+            if (!chosen(set, g) && (best == SIZE_MAX || score[g] > score[best])) best = g;
+        set |= (uint64_t)1 << best;
+    }
+    return set;
+}
 
 /* The `used` best experts of one row, in falling order of score (equal ones: the lower number first), and their weights. */
 static void route(const struct moe *m, float *score, int32_t *pick, float *weight)
@@ -96,12 +159,17 @@ static void route(const struct moe *m, float *score, int32_t *pick, float *weigh
     }
     for (size_t e = 0; !m->sigmoid && e < m->nexpert; e++) score[e] /= sum;
     sum = 0;
+    float *choice = score + m->nexpert; /* the row has room for both */
+    for (size_t e = 0; e < m->nexpert; e++)
+        choice[e] = score[e] + (m->choice_bias ? m->choice_bias[e] : 0);
+    size_t per = m->nexpert / m->ngroup;
+    uint64_t groups = m->ngroup > 1 ? best_groups(m, choice) : 1;
     for (size_t k = 0; k < m->nused; k++) {
         int32_t best = -1;
         float best_s = 0;
         for (size_t e = 0; e < m->nexpert; e++) {
-            float s = score[e] + (m->choice_bias ? m->choice_bias[e] : 0);
-            int taken = 0;
+            float s = choice[e];
+            int taken = !chosen(groups, e / per);
             for (size_t j = 0; j < k; j++) taken |= pick[j] == (int32_t)e;
             if (!taken && (best < 0 || s > best_s)) best = (int32_t)e, best_s = s;
         }
@@ -117,6 +185,7 @@ static struct dev_matrix expert(const struct dev_matrix *all, size_t rows, size_
     struct dev_matrix w = *all;
     w.rows = rows;
     w.data = (const uint8_t *)all->data + e * rows * all->stride;
+    if (w.scale) w.scale += e;
     return w;
 }
 
@@ -126,14 +195,20 @@ static void expert_ffn(struct pass *p, const struct layer *l, size_t e, struct d
 {
     const struct moe *m = &l->moe;
     struct work *w = p->w;
-    struct dev_matrix gate = expert(&m->gate, m->nff, e), up = expert(&m->up, m->nff, e),
+    struct dev_matrix gate = expert(&m->gate, m->nff, e),
+                      up = expert(&m->up, m->fused ? 2 * m->nff : m->nff, e),
                       down = expert(&m->down, p->m->h.width, e);
-    const struct dev_matrix *two[2] = {&gate, &up}, *one = &down;
+    const struct dev_matrix *two[2] = {&gate, &up}, *fused = &up, *one = &down;
     struct dev_rows rows[2] = {w->gate, w->up};
-    p->d->ops->matmul(p->d, 2, two, x, n, rows);
-    if (m->bgate) p->d->ops->bias(p->d, m->bgate + e * m->nff, n, m->nff, w->gate);
-    if (m->bup) p->d->ops->bias(p->d, m->bup + e * m->nff, n, m->nff, w->up);
-    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, w->gate, w->up, n, m->nff, w->gate);
+    if (m->fused) {
+        p->d->ops->matmul(p->d, 1, &fused, x, n, &w->gate);
+        rows[1] = (struct dev_rows){w->gate.p + m->nff, w->gate.stride};
+    } else {
+        p->d->ops->matmul(p->d, 2, two, x, n, rows);
+    }
+    if (m->bgate) p->d->ops->bias(p->d, m->bgate + e * m->nff, n, m->nff, rows[0]);
+    if (m->bup) p->d->ops->bias(p->d, m->bup + e * m->nff, n, m->nff, rows[1]);
+    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, rows[0], rows[1], n, m->nff, w->gate);
     p->d->ops->matmul(p->d, 1, &one, w->gate, n, &out);
     if (m->bdown) p->d->ops->bias(p->d, m->bdown + e * p->m->h.width, n, p->m->h.width, out);
 }

@@ -46,6 +46,7 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     }
     *mscale = s > 1 ? 0.1 * log(s) + 1 : 1;
     if (s > 1) *mscale /= 0.1 * (double)logmul * log(s) + 1;
+    if (logmul != 0 && m->arch->yarn_in_scale) *mscale = 1;
     if (attn > 0) *mscale *= (double)attn;
     return 0;
 }

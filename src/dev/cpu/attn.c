@@ -45,7 +45,9 @@ static void write_rows(void *ctx, size_t begin, size_t end, int thread)
                     *v = j->v.p + (s->first + i) * j->v.stride;
         for (size_t h = 0; h < j->a->nkv; h++) {
             store(j->a->hd, k + h * j->a->hd, b + kv->k_at + (h * DEV_KV_BLOCK + at) * kv->k_row);
-            store(j->a->hdv, v + h * j->a->hdv, b + kv->v_at + (h * DEV_KV_BLOCK + at) * kv->v_row);
+            if (kv->v_at != kv->k_at)
+                store(j->a->hdv, v + h * j->a->hdv,
+                      b + kv->v_at + (h * DEV_KV_BLOCK + at) * kv->v_row);
         }
     }
 }

@@ -54,6 +54,9 @@ static void units(void *ctx, size_t begin, size_t end, int thread)
             j->c->kern.type[w->type].mul(w->k, (const uint8_t *)w->data + r0 * w->stride, w->stride,
                                          r1 - r0, j->act[i], j->act_stride[i], j->n,
                                          j->out[i].p + r0, j->out[i].stride);
+        if (w->scale)
+            for (size_t a = 0; a < j->n; a++)
+                for (size_t r = r0; r < r1; r++) j->out[i].p[a * j->out[i].stride + r] *= *w->scale;
         begin = stop;
     }
 }
