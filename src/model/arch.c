@@ -111,10 +111,10 @@ static const struct arch families[] = {
     /* Gemma 4: wider heads and stretched rotation where a layer sees everything, normed values, inputs for each layer, the last layers
      * without keys of their own. */
     {.name = "gemma4", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 6,
-     .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .factors_global = 1},
+     .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .factors_global = 1, .expert_renorm = 1},
     {.name = "gemma3n", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .window_period = 5,
      .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .own_kv_layers = 20},
-    {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1},
+    {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1, .loose_ff = 1},
     {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
     {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},
     {.name = "granite", .norm = NORM_RMS, .gate = GATE_SILU, .setup = granite_setup},
@@ -122,7 +122,7 @@ static const struct arch families[] = {
     {.name = "gpt-oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_OSS, .expert_renorm = 1, .window_period = 2,
      .yarn_exact = 1, .ffn_norm_name = "post_attention_norm"},
     /* OLMo 2 and 3 norm what a block gives, not what it reads, and whole rows of queries and keys. */
-    {.name = "olmo2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4},
+    {.name = "olmo2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4, .window_rope_plain = 1},
     {.name = "exaone4", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4, .nope_global = 1},
     {.name = "seed_oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .ffn_norm_name = "post_attention_norm"},
     {.name = "hunyuan-dense", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1},
@@ -132,7 +132,7 @@ static const struct arch families[] = {
     {.name = "lfm2moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV,
      .embed_norm_is_output = 1, .expert_renorm = 1},
     {.name = "granitehybrid", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2, .expert_renorm = 1,
-     .setup = granite_hybrid_setup},
+     .loose_ff = 1, .setup = granite_hybrid_setup},
     {.name = "falcon-h1", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_BOTH},
     {.name = "mamba2", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2},
     /* Qwen3-Next and 3.5: three gated delta nets to one gated attention. */
@@ -143,7 +143,8 @@ static const struct arch families[] = {
     {.name = "qwen35moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
      .delta_tiled = 1, .expert_renorm = 1, .ffn_norm_name = "post_attention_norm"},
     /* DeepSeek 2, 3 and R1, Kimi K2: latent attention; see mla.c. */
-    {.name = "deepseek2", .norm = NORM_RMS, .gate = GATE_SILU, .latent = 1, .yarn_in_scale = 1, .setup = deepseek2_setup},
+    {.name = "deepseek2", .norm = NORM_RMS, .gate = GATE_SILU, .latent = 1, .yarn_in_scale = 1, .expert_sigmoid = -1,
+     .setup = deepseek2_setup},
     {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},

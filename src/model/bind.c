@@ -51,7 +51,10 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
                                .k = k,
                                .rows = (size_t)t->dim[1],
                                .stride = (size_t)(t->bytes / (uint64_t)t->dim[1])};
-    return bind_vector(b, part, "scale", 1, &out->scale) < 0 ? LAR_EFORMAT : 1;
+    t = gguf_tensor(&b->m->gguf, bind_name(b, part, "scale", name));
+    if (t && t->ndim == 1 && t->dim[0] == 1) /* longer ones are of another meaning */
+        return bind_vector(b, part, "scale", 1, &out->scale);
+    return 1;
 }
 
 int bind_need_matrix(struct binder *b, const char *part, size_t k, size_t rows,
@@ -74,7 +77,7 @@ int bind_vector(struct binder *b, const char *part, const char *tail, size_t n, 
     if (!t) return 0;
     int64_t all = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
     if (all != (int64_t)n ||
-        (t->dim[0] != all && t->dim[1] != all)) /* [n], or [1][n] as some state spaces have it */
+        t->dim[2] != 1) /* [n]; state spaces have [1][n] or [groups][n / groups] */
         return lar_fail(b->err, LAR_EFORMAT, "tensor %s has %lld x %lld values; %zu are expected",
                         name, (long long)t->dim[0], (long long)t->dim[1], n);
     if (!dev_can(b->m->dev, t->type))
@@ -343,13 +346,16 @@ static int bind_ffn(struct binder *b, struct layer *l)
     if (l->ffn_norm.w) l->ffn_norm.width = width;
     if (gguf_tensor(&b->m->gguf, bind_name(b, "ffn_gate_inp", "weight", name))) {
         if ((rc = moe_bind(b, &l->moe)) < 0) return rc;
-        return bind_norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
+        if (!gguf_tensor(&b->m->gguf, bind_name(b, "pre_ffw_norm_2", "weight", name)))
+            return bind_norm(b, "post_ffw_norm", width, &l->ffn_post) < 0 ? LAR_EFORMAT : 0;
+        if ((rc = moe_bind_beside(b, &l->moe)) < 0) return rc;
     }
     if (l->nff == 0) return 0;
     if ((rc = bind_sparsity(b, l)) < 0) return rc;
     if (b->m->arch->gate == GATE_XIELU && (rc = bind_xielu(b, l)) < 0) return rc;
-    if ((rc = bind_matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_up", width, 0, &l->up)) < 0) return rc;
+    if (b->m->arch->loose_ff) l->nff = l->up.rows;
+    if ((rc = bind_matrix(b, "ffn_gate", width, l->nff, &l->gate)) < 0) return rc;
     l->fused = !l->gate.data && l->up.rows == 2 * l->nff;
     if (!l->fused && l->up.rows != l->nff)
         return lar_fail(b->err, LAR_EFORMAT,
@@ -434,12 +440,13 @@ static int no_rope(struct model *m)
     return 0;
 }
 
-/* Windowed layers of some families turn at another base, unscaled. */
-static int window_rope(struct binder *b, size_t rot)
+/* Windowed layers of some families turn unscaled, at another base or at that of the others (full). */
+static int window_rope(struct binder *b, size_t rot, float full)
 {
     struct model *m = b->m;
     float base = m->arch->rope_base_window;
     int rc, at;
+    if (m->arch->window_rope_plain) base = full;
     if (base <= 0 || m->h.window == 0) return 0;
     if ((rc = model_key_f32(m, "rope.freq_base_swa", &base, b->err)) < 0) return rc;
     for (size_t i = 0; i < m->h.nlayer; i++)
@@ -490,7 +497,7 @@ static int bind_rope(struct binder *b)
     dim = (uint32_t)rot;
     if ((rc = model_key_u32(m, "rope.dimension_count_swa", &dim, b->err)) < 0) return rc;
     rot_window = dim;
-    return window_rope(b, rot_window);
+    return window_rope(b, rot_window, base);
 }
 
 static int refuse_unread(const struct model *m, struct lar_err *err)
@@ -538,7 +545,8 @@ static void count_costs(struct model *m)
         m->weight_bytes += t->bytes;
         if (!str_starts(t->name, STR("blk.")) || t->ndim < 2) continue;
         int64_t of = 1, used = 1;
-        for (size_t l = 0; t->ndim == 3 && str_ends(t->name, STR("_exps.weight")) && l < m->h.nlayer; l++)
+        for (size_t l = 0;
+             t->ndim == 3 && str_ends(t->name, STR("_exps.weight")) && l < m->h.nlayer; l++)
             if (m->layer[l].moe.nexpert)
                 of = (int64_t)m->layer[l].moe.nexpert, used = (int64_t)m->layer[l].moe.nused;
         m->token_weights += n / of * used;

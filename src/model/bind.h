@@ -40,6 +40,7 @@ int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t
 int altup_bind_model(struct binder *b);
 int altup_bind_layer(struct binder *b, struct layer *l);
 int moe_bind(struct binder *b, struct moe *m);
+int moe_bind_beside(struct binder *b, struct moe *m); /* of experts beside a dense feed-forward */
 int recur_bind(struct binder *b, struct layer *l);
 int mla_bind(struct binder *b, struct layer *l);
 

@@ -206,7 +206,7 @@ void pass_ffn(struct pass *p, const struct layer *l)
     struct work *w = p->w;
     struct dev_rows none = {0};
     enum dev_gate gate = p->m->arch->gate;
-    if (l->moe.nexpert) {
+    if (l->moe.nexpert && !l->up.data) {
         moe_forward(p, l);
         if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
         return;
@@ -226,6 +226,7 @@ void pass_ffn(struct pass *p, const struct layer *l)
                         w->gate);
     }
     pass_linear(p, &l->down, l->bdown, w->gate, w->o);
+    if (l->moe.nexpert) moe_beside(p, l);
     if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
 }
 

@@ -29,6 +29,8 @@ void altup_end(struct pass *p);
 /* w->h [n][width] -> w->o [n][width] through the layer's experts. */
 void recur_forward(struct pass *p, const struct layer *l); /* through its recurrent mixer */
 void moe_forward(struct pass *p, const struct layer *l);
+/* The experts' sum added to what is in w->o, each normed; both read the stream. */
+void moe_beside(struct pass *p, const struct layer *l);
 
 /* Latent attention: see mla.c. */
 void mla_project(const struct pass *p, const struct layer *l, struct dev_rows *q,

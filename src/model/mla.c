@@ -140,7 +140,8 @@ void mla_project(const struct pass *p, const struct layer *l, struct dev_rows *q
     const struct mla *m = &l->mla;
     struct work *w = p->w;
     size_t nhead = l->attn.nhead, hd = m->nope + m->rot;
-    struct dev_rows heads = m->absorbed ? w->att : w->q, in = w->h; /* heads [n][nhead][nope | rot] */
+    struct dev_rows heads = m->absorbed ? w->att : w->q,
+                    in = w->h; /* heads [n][nhead][nope | rot] */
     if (m->q_a.data) {
         pass_linear(p, &m->q_a, m->q_a_bias, w->h, w->qkv);
         pass_norm(p, &m->q_norm, w->qkv, m->q_norm.width, w->qkv);

@@ -38,26 +38,32 @@ struct rope {
 /* A feed-forward made of experts; see moe.c. nexpert 0: not one. */
 struct moe {
     size_t nexpert, nused, nff;
-    size_t ngroup, group_used; /* only experts of the best group_used of ngroup groups may be chosen; 1: all */
+    size_t ngroup,
+        group_used; /* only experts of the best group_used of ngroup groups may be chosen; 1: all */
     int sigmoid, renorm;
     float scale;
     const float *choice_bias;         /* [nexpert], added for choosing only; NULL: none */
     struct dev_matrix router;         /* [nexpert][width] */
     struct dev_matrix gate, up, down; /* [nexpert * nff][width], the same, [nexpert * width][nff] */
-    int fused; /* no gate: up has 2 nff rows an expert, gate's then up's */
+    int fused;                        /* no gate: up has 2 nff rows an expert, gate's then up's */
     const float *brouter, *bgate, *bup,
         *bdown; /* [nexpert], [nexpert][nff], the same, [nexpert][width]; NULL: none */
     struct dev_matrix shared_gate, shared_up, shared_down;
+    /* Where experts stand beside a dense feed-forward (Gemma 4; see moe_beside). */
+    const float *
+        router_norm; /* [width]: the router reads the stream normed with these weights; NULL: what the experts read */
+    struct norm pre, post, dense_post;
     const float *shared_switch; /* [width]: the shared expert counts sigmoid of this . h; NULL: 1 */
 };
 
 /* Latent attention; see mla.c. rank 0: not this kind. */
 struct mla {
-    size_t rank, nope, rot, value; /* of the latent; of a head's still and turning key, of its value */
-    int absorbed;                  /* keys and values are the latent itself */
-    struct dev_matrix q_a, kv_a;   /* [q_rank][width] or none; [rank + rot][width] */
-    struct dev_matrix k_b, v_b;    /* [nhead * rank][nope], [nhead * value][rank]; or */
-    struct dev_matrix kv_b;        /* [nhead * (nope + value)][rank] */
+    size_t rank, nope, rot,
+        value;    /* of the latent; of a head's still and turning key, of its value */
+    int absorbed; /* keys and values are the latent itself */
+    struct dev_matrix q_a, kv_a;       /* [q_rank][width] or none; [rank + rot][width] */
+    struct dev_matrix k_b, v_b;        /* [nhead * rank][nope], [nhead * value][rank]; or */
+    struct dev_matrix kv_b;            /* [nhead * (nope + value)][rank] */
     const float *q_a_bias, *kv_a_bias; /* NULL: none */
     struct norm q_norm, kv_norm;
 };
@@ -100,7 +106,7 @@ struct layer {
     int gated; /* wq gives each head's query and then a gate: attention's output is multiplied by its sigmoid */
     struct dev_attn attn;
     struct mla mla; /* wq then takes what it says, and there are no wk and wv */
-    int rope; /* index in model.rope, -1: none */
+    int rope;       /* index in model.rope, -1: none */
     size_t rope_at; /* where in a head the turning elements begin */
     size_t
         kv_from; /* the layer whose keys and values this one reads: itself, or an earlier one (then it has none) */
@@ -193,19 +199,21 @@ struct arch {
     int nope_global; /* where there is a window, layers that see everything do not turn */
     float
         rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
-    int latent;        /* attention is that of mla.c */
-    int expert_sigmoid; /* of the router, unless the file says */
+    int latent;           /* attention is that of mla.c */
+    int expert_sigmoid; /* of the router, unless the file says; -1: where experts have a bias for the choice */
     int expert_renorm; /* the chosen experts' weights are made to sum to 1 */
     int yarn_in_scale; /* YaRN's factor is in attn_scale (setup) where the file has a multiplier for it */
-    int yarn_exact;    /* YaRN's correction range is not rounded */
-    enum mixer mixer;  /* of layers that are no attention */
-    float attn_scale;  /* of q . k; 0: 1 / sqrt(hd) */
+    int yarn_exact;   /* YaRN's correction range is not rounded */
+    enum mixer mixer; /* of layers that are no attention */
+    float attn_scale; /* of q . k; 0: 1 / sqrt(hd) */
     int own_kv_layers; /* layers from this one on share keys and values, unless attention.shared_kv_layers says; 0: none */
-    int v_norm;                /* see struct layer */
-    int factors_global;        /* rope_freqs is for layers that see everything */
-    int gated_attention;       /* see struct layer */
-    int delta_tiled;           /* see struct dev_scan */
-    int embed_norm_is_output;  /* the tensor token_embd_norm is the output's norm */
+    int v_norm;               /* see struct layer */
+    int factors_global;       /* rope_freqs is for layers that see everything */
+    int gated_attention;      /* see struct layer */
+    int delta_tiled;          /* see struct dev_scan */
+    int embed_norm_is_output; /* the tensor token_embd_norm is the output's norm */
+    int loose_ff; /* the file's feed_forward_length may be wrong; the tensors are right */
+    int window_rope_plain; /* windowed layers turn unscaled, at the same base unless rope.freq_base_swa says */
     int norm_after_rope;       /* norms of queries and keys come after the rotation */
     const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */

@@ -7,6 +7,8 @@
  *                                             groups only from the best groups: a group counts as its best, with sigmoid its two best
  *     o = sum over the chosen e of w_e FFN_e(h)      w = p of the chosen, made to sum to 1 where the family does so, times a scale
  *     o += [sigmoid(g . h)] FFN_shared(h)     where there is a shared expert
+ * Gemma 4 has a dense feed-forward beside the experts, each with norms of its own, and its router reads another norm of the stream:
+ *     r = Wr (norm(x) s / sqrt(width)),   o = post1(FFN(norm1(x))) + post2(experts(norm2(x)))
  *
  * Rows are grouped by expert, so an expert's weights are read once a step and those of experts that nobody chose not at all.
  */
@@ -54,20 +56,36 @@ static int bind_groups(struct binder *b, struct moe *m)
     if ((rc = model_key_u32(b->m, "expert_group_used_count", &used, b->err)) < 0) return rc;
     if (n == 0) n = 1; /* not grouped */
     if (n == 1) used = 1;
-    if (n > MOE_GROUPS || m->nexpert % n || used < 1 || used > n || m->nused > m->nexpert / n * used)
-        return lar_fail(b->err, LAR_EFORMAT,
-                        "%zu of %zu experts from %u of %u groups: impossible", m->nused, m->nexpert,
-                        used, n);
+    if (n > MOE_GROUPS || m->nexpert % n || used < 1 || used > n ||
+        m->nused > m->nexpert / n * used)
+        return lar_fail(b->err, LAR_EFORMAT, "%zu of %zu experts from %u of %u groups: impossible",
+                        m->nused, m->nexpert, used, n);
     m->ngroup = n;
     m->group_used = used;
     return 0;
+}
+
+int moe_bind_beside(struct binder *b, struct moe *m)
+{
+    size_t width = b->m->h.width;
+    const float *scale = NULL;
+    int rc = bind_need_vector(b, "ffn_gate_inp", "scale", width, &scale);
+    if (rc < 0) return rc;
+    float *w = arena_array(&b->m->a, width, sizeof *w);
+    if (!w) return lar_fail(b->err, LAR_ENOMEM, "layer %zu: out of memory", b->layer);
+    for (size_t i = 0; i < width; i++) w[i] = scale[i] / sqrtf((float)width);
+    m->router_norm = w;
+    if (b->m->att_max < width) b->m->att_max = width;
+    if ((rc = bind_need_norm(b, "pre_ffw_norm_2", width, &m->pre)) < 0) return rc;
+    if ((rc = bind_need_norm(b, "post_ffw_norm_2", width, &m->post)) < 0) return rc;
+    return bind_need_norm(b, "post_ffw_norm_1", width, &m->dense_post);
 }
 
 int moe_bind(struct binder *b, struct moe *m)
 {
     struct model *d = b->m;
     size_t width = d->h.width;
-    uint32_t n = 0, used = 0, func = d->arch->expert_sigmoid ? 2 : 1;
+    uint32_t n = 0, used = 0, func = 0;
     int64_t nff = 0;
     int rc, renorm = d->arch->expert_renorm;
     char key[128];
@@ -88,16 +106,18 @@ int moe_bind(struct binder *b, struct moe *m)
     if ((rc = gguf_bool(&d->gguf, key, &renorm, b->err)) < 0) return rc;
     if (m->scale == 0) m->scale = 1;
     m->nexpert = n, m->nused = used, m->nff = (size_t)nff;
+    if ((rc = bind_vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
     /* 3 is a softmax over the chosen: softmax, then made to sum to 1 */
     if (func > 3)
         return lar_fail(b->err, LAR_EUNSUPPORTED, "%s.expert_gating_func %u is not known",
                         d->arch->name, func);
-    if (func == 0) func = d->arch->expert_sigmoid ? 2 : 1;
+    if (func == 0)
+        func =
+            d->arch->expert_sigmoid > 0 || (d->arch->expert_sigmoid < 0 && m->choice_bias) ? 2 : 1;
     m->sigmoid = func == 2, m->renorm = renorm || func == 3;
     if ((rc = bind_groups(b, m)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
-    if ((rc = bind_vector(b, "exp_probs_b", "bias", n, &m->choice_bias)) < 0) return rc;
     m->fused = gguf_tensor(&d->gguf, bind_name(b, "ffn_gate_up_exps", "weight", key)) != NULL;
     if (m->fused) {
         if ((rc = bind_stack(b, "ffn_gate_up_exps", width, 2 * m->nff, n, &m->up)) < 0) return rc;
@@ -117,10 +137,7 @@ int moe_bind(struct binder *b, struct moe *m)
 
 /* ---- forward ---- */
 
-static int chosen(uint64_t set, size_t i)
-{
-    return (int)(set >> i & 1);
-}
+static int chosen(uint64_t set, size_t i) { return (int)(set >> i & 1); }
 
 /* The groups of which experts may be chosen, as bits. choice: what experts are chosen by. */
 static uint64_t best_groups(const struct moe *m, const float *choice)
@@ -238,14 +255,18 @@ static void shared_ffn(struct pass *p, const struct layer *l)
     }
 }
 
-void moe_forward(struct pass *p, const struct layer *l)
+/* h [n][width] -> score [n][nexpert] */
+static void scores(struct pass *p, const struct moe *m)
+{
+    pass_linear(p, &m->router, m->brouter, p->w->h, p->w->score);
+}
+
+/* h, score -> o */
+static void experts(struct pass *p, const struct layer *l)
 {
     const struct moe *m = &l->moe;
     struct work *w = p->w;
-    const struct dev_matrix *router = &m->router;
     size_t width = p->m->h.width, used = m->nused;
-    p->d->ops->matmul(p->d, 1, &router, w->h, p->n, &w->score); /* score [n][nexpert] */
-    if (m->brouter) p->d->ops->bias(p->d, m->brouter, p->n, m->nexpert, w->score);
     for (size_t i = 0; i < p->n; i++) {
         route(m, w->score.p + i * w->score.stride, w->pick + i * used, w->weight + i * used);
         memset(w->o.p + i * w->o.stride, 0, width * sizeof(float));
@@ -268,4 +289,24 @@ void moe_forward(struct pass *p, const struct layer *l)
         }
     }
     if (m->shared_up.data) shared_ffn(p, l);
+}
+
+void moe_forward(struct pass *p, const struct layer *l)
+{
+    scores(p, &l->moe);
+    experts(p, l);
+}
+
+void moe_beside(struct pass *p, const struct layer *l)
+{
+    const struct moe *m = &l->moe;
+    struct work *w = p->w;
+    size_t width = p->m->h.width;
+    pass_norm(p, &m->dense_post, w->o, width, w->att); /* attention's buffer is free here */
+    p->d->ops->rms(p->d, w->x, p->n, 1, width, m->router_norm, p->m->h.eps, w->h);
+    scores(p, m);
+    pass_norm(p, &m->pre, w->x, width, w->h);
+    experts(p, l);
+    pass_norm(p, &m->post, w->o, width, w->o);
+    p->d->ops->add(p->d, w->att, p->n, width, 1, w->o);
 }

@@ -5,7 +5,7 @@
  *   inv[i] = base^(-2i/rot) / factor[i]          Llama 3's and LongRoPE's factors are in the file, ready made
  *   linear: inv / s                              (Chen et al. 2023)
  *   yarn:   inv * ((1 - m) / s + m)              (Peng et al. 2023): m falls from 1 to 0 between the pairs that turn beta_fast and
- *           beta_slow times in the original context; cosines and sines are multiplied by 0.1 ln s + 1
+ *           beta_slow times in the original context; cosines and sines are multiplied by 0.1 ln s + 1 unless the file has a factor
  * Angles are computed in double: at position 100,000 single precision would be wrong in the third digit.
  */
 #include <math.h>
@@ -22,7 +22,7 @@ static double yarn_pair(double rot, double base, double orig, double turns)
 static int yarn(const struct model *m, size_t rot, double base, double s, double *inv,
                 double *mscale, struct lar_err *err)
 {
-    float fast = 32, slow = 1, attn = 0, logmul = 0;
+    float fast = 32, slow = 1, attn = 0, logmul = 0, exact = 0;
     uint32_t orig = (uint32_t)m->h.ctx_train;
     int rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_fast", &fast, err)) < 0) return rc;
@@ -30,6 +30,7 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_log_multiplier", &logmul, err)) < 0) return rc;
+    if ((rc = model_key_f32(m, "rope.scaling.yarn_attn_factor", &exact, err)) < 0) return rc;
     if (!(fast > 0) || !(slow > 0) || orig == 0 || !(base > 1))
         return lar_fail(err, LAR_EFORMAT,
                         "%s.rope.scaling: betas, base and original context must be positive",
@@ -47,6 +48,7 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
     *mscale = s > 1 ? 0.1 * log(s) + 1 : 1;
     if (s > 1) *mscale /= 0.1 * (double)logmul * log(s) + 1;
     if (logmul != 0 && m->arch->yarn_in_scale) *mscale = 1;
+    if (exact > 0) *mscale = (double)exact;
     if (attn > 0) *mscale *= (double)attn;
     return 0;
 }
