@@ -429,6 +429,16 @@ static void dry_is_exponential_and_spares_breakers(void)
     l[33] = 0.5f;
     CHECK_EQ(sampler_pick(s, l), 33);
     sampler_reset(s);
+    for (int i = 0; i < 12; i++) { /* a cut before the last two: 2 * 3^(2 - 2) */
+        sampler_accept(s, said[i]);
+        if (i == 9) sampler_break(s);
+    }
+    l[33] = 0;
+    l[6] = 1.9f;
+    CHECK_EQ(sampler_pick(s, l), 0);
+    l[6] = 2.1f;
+    CHECK_EQ(sampler_pick(s, l), 6);
+    sampler_reset(s);
     for (int i = 0; i < 300; i++) sampler_accept(s, 8); /* a huge exponent stays finite */
     for (int i = 0; i < V; i++) l[i] = i == 8 ? 1000 : -INFINITY;
     CHECK_EQ(sampler_pick(s, l), 8);

@@ -80,7 +80,7 @@ static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)
     if (!opt && (opt = options_find(sampling_options, name, &sampling))) base = sampling;
     if (!opt) return unknown_parameter(name, err);
     if (opt->kind == OPT_LIST && !*value) {
-        o->stop.n = 0;
+        ((struct opt_list *)(void *)((char *)base + opt->at))->n = 0;
         return 0;
     }
     if (!*value)

@@ -106,6 +106,8 @@ int runner_session(struct runner *r, struct lar_err *err)
 
 void runner_request(const struct runner *r, struct lar_sampling *sampling, struct lar_request *req)
 {
+    const struct opt_list *cuts = &r->o.breaker;
+    int none = cuts->n == 1 && !strcmp(cuts->v[0], "none");
     sampling_merge(&r->o.sampling, r->m, sampling);
     *req = (struct lar_request){
         .think = (enum lar_think)r->o.think,
@@ -113,6 +115,8 @@ void runner_request(const struct runner *r, struct lar_sampling *sampling, struc
         .max_tokens = r->o.max_tokens,
         .stop = r->o.stop.v,
         .nstop = r->o.stop.n,
+        .dry_breaker = cuts->n ? cuts->v : NULL,
+        .ndry_breaker = none ? 0 : cuts->n,
     };
 }
 
@@ -250,6 +254,9 @@ const struct opt generation_options[] = {
      .help = "Ends the answer after N tokens; 0, the default, is until the context is full."},
     {.kind = OPT_LIST, .name = "stop", .at = AT(stop), .arg = "TEXT",
      .help = "Ends the answer before TEXT; may be given more than once."},
+    {.kind = OPT_LIST, .name = "dry-sequence-breaker", .at = AT(breaker), .arg = "TEXT",
+     .help = "DRY follows no repetition across TEXT; may be given more than once, \"none\" alone stands for nothing. "
+             "Without it: line break, colon, double quote, asterisk."},
     {.kind = OPT_END},
 };
 

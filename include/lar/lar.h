@@ -204,6 +204,8 @@ struct lar_request {
     int max_tokens;                      /* 0: until the context is full */
     const char *const *stop;             /* strings that end the answer */
     size_t nstop;
+    const char *const *dry_breaker;      /* strings over which DRY follows no repetition; NULL: line break, ':', '"' and '*' */
+    size_t ndry_breaker;
     /* Called with each new piece of text, whole UTF-8 characters only (bytes that are no UTF-8 come as U+FFFD). A non-zero answer stops. */
     int (*on_text)(void *ctx, enum lar_text_kind kind, const char *text, size_t n);
     /* Called now and then while the prompt is evaluated. */

@@ -4,10 +4,9 @@
  *
  * The pieces live elsewhere: the timeline in run/session, the draw in run/sampler, what is thinking and where to stop in run/answer.
  */
-#include <time.h>
-
 #include "api/api.h"
 #include "base/time.h"
+#include "run/breaker.h"
 #include "run/sampler.h"
 
 const char *lar_stop_name(enum lar_stop s)
@@ -31,6 +30,7 @@ struct run {
     struct ids prompt, out;
     struct buf prompt_text, piece;
     struct sampler *sampler;
+    struct breaker breaker;
     struct answer answer;
     struct vocab_decoder decoder;
     struct lar_result *res;
@@ -61,6 +61,9 @@ static int check(const struct lar_request *q, struct lar_err *err)
     for (size_t i = 0; i < q->nstop; i++)
         if (!q->stop[i] || !*q->stop[i])
             return lar_fail(err, LAR_EINVAL, "stop string %zu is empty", i);
+    for (size_t i = 0; i < q->ndry_breaker; i++)
+        if (!q->dry_breaker || !q->dry_breaker[i] || !*q->dry_breaker[i])
+            return lar_fail(err, LAR_EINVAL, "DRY's breaker %zu is empty", i);
     return 0;
 }
 
@@ -94,13 +97,10 @@ static int make_prompt(struct run *r, struct lar_err *err)
     return 0;
 }
 
-static int64_t seed_from_system(void)
+static void accept(struct run *r, int32_t id)
 {
-    struct timespec t;
-    uint64_t x;
-    clock_gettime(CLOCK_REALTIME, &t);
-    x = (uint64_t)t.tv_sec * 1000000007u ^ (uint64_t)t.tv_nsec << 20 ^ (uint64_t)(uintptr_t)&t;
-    return (int64_t)(x >> 1);
+    sampler_accept(r->sampler, id);
+    if (breaker_feed(&r->breaker, vocab_bytes(r->s->m->vocab, id))) sampler_break(r->sampler);
 }
 
 static int make_sampler(struct run *r, struct lar_err *err)
@@ -110,18 +110,18 @@ static int make_sampler(struct run *r, struct lar_err *err)
         p = *r->req->sampling;
     else
         lar_sampling_default(&p, r->s->m);
-    if (p.seed < 0) p.seed = seed_from_system();
-    /* DRY does not carry a repetition across these: the customary breakers. */
-    static const char *const breaker[] = {"\n", ":", "\"", "*"};
     struct ids ids = {0};
     int rc = 0;
-    for (size_t i = 0; p.dry_multiplier > 0 && i < sizeof breaker / sizeof *breaker && rc == 0; i++)
-        rc = vocab_encode(r->s->m->vocab, str_of(breaker[i]), 0, &ids, err);
+    if (p.dry_multiplier > 0) {
+        breaker_init(&r->breaker, r->req->dry_breaker, r->req->ndry_breaker);
+        if (breaker_tokens(&r->breaker, r->s->m->vocab, &ids) < 0)
+            rc = lar_fail(err, LAR_ENOMEM, "DRY's breakers: out of memory");
+    }
     if (rc == 0)
         rc = sampler_open(&r->sampler, (int32_t)r->s->s.model->h.vocab, &p, (int)r->s->s.ctx,
                           ids.id, ids.n, err);
     ids_done(&ids);
-    for (size_t i = 0; rc == 0 && i < r->prompt.n; i++) sampler_accept(r->sampler, r->prompt.id[i]);
+    for (size_t i = 0; rc == 0 && i < r->prompt.n; i++) accept(r, r->prompt.id[i]);
     return rc;
 }
 
@@ -154,7 +154,7 @@ static int decode_loop(struct run *r, int64_t start, struct lar_err *err)
             first = time_ns();
             res->first_token_ms = time_ms_since(start);
         }
-        sampler_accept(r->sampler, id);
+        accept(r, id);
         if (ids_add(&r->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
         int ends = vocab_is_end(r->s->m->vocab, id);
         int full = s->n == s->ctx, length = q->max_tokens && r->out.n >= (size_t)q->max_tokens;
@@ -248,6 +248,7 @@ int lar_generate(struct lar_session *s, const struct lar_request *req, struct la
     buf_done(&r.piece);
     answer_done(&r.answer);
     sampler_close(r.sampler);
+    breaker_done(&r.breaker);
     if (rc < 0) lar_result_free(out);
     return rc;
 }

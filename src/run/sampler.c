@@ -171,6 +171,7 @@ void sampler_reset(struct sampler *s)
     for (size_t i = 0; i < s->nseen; i++) s->tally[s->seen[i]].count = 0;
     s->nseen = 0;
     s->past_n = s->past_at = 0;
+    s->unbroken = SIZE_MAX;
     s->mu = 2.0 * (double)s->p.mirostat_tau;
     rng_seed(&s->rng, s->seed);
 }
@@ -211,7 +212,10 @@ void sampler_accept(struct sampler *s, int32_t id)
     s->past[s->past_at] = id;
     s->past_at = s->past_at + 1 == s->past_room ? 0 : s->past_at + 1;
     if (s->past_n < s->past_room) s->past_n++;
+    if (s->unbroken < SIZE_MAX) s->unbroken++;
 }
+
+void sampler_break(struct sampler *s) { s->unbroken = 0; }
 
 /* ---- penalties ------------------------------------------------------------------------------- */
 
@@ -262,7 +266,7 @@ static void penalise_sequences(struct sampler *s, const float *logits)
     size_t n = s->past_n < s->dry_n ? s->past_n : s->dry_n, limit = 0;
     int32_t allowed = s->p.dry_allowed_length, *r = s->back;
     for (size_t i = 0; i < n; i++) r[i] = back(s, i);
-    while (limit < n && !s->breaker[r[limit]]) limit++;
+    while (limit < n && limit < s->unbroken && !s->breaker[r[limit]]) limit++;
     if (n <= (size_t)allowed || limit < (size_t)allowed) return;
     match_lengths(r, n, s->z);
     for (size_t i = 1; i < n; i++) {

@@ -55,6 +55,8 @@ void sampler_reset(struct sampler *s);
 /* A token of the prompt or of the answer has been added to the text. An id that is outside the
  * vocabulary is ignored. */
 void sampler_accept(struct sampler *s, int32_t id);
+/* The text accepted so far ends with something that interrupts a sequence for DRY, though no token of its own does. */
+void sampler_break(struct sampler *s);
 /* The next token; does not accept it. logits: [nvocab]; NaN counts as impossible, as -inf does.
  * -1 when all are impossible. Allocates nothing. */
 int32_t sampler_pick(struct sampler *s, const float *logits);

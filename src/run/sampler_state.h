@@ -50,6 +50,7 @@ struct sampler {
     int32_t *slot; /* [nvocab]: 1 + index in touched, or 0; NULL when no penalty is on */
 
     uint8_t *breaker;  /* [nvocab] */
+    size_t unbroken;   /* tokens since sampler_break, or as many as ever fit */
     int32_t *back, *z; /* [dry_n]: the history backwards; its matches */
     struct arena a;
 };
