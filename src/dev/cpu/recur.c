@@ -28,12 +28,12 @@ static void conv_channels(void *ctx, size_t begin, size_t end, int thread)
         const float *w = c->w + ch * c->kernel;
         for (size_t t = 0; t < j->seq->n; t++) {
             size_t row = j->seq->first + t;
-            float x = j->x.p[row * j->x.stride + ch], y = c->b ? c->b[ch] : 0;
-            for (size_t k = 0; k < past; k++) y += w[k] * state[k];
-            y += w[past] * x;
+            float x = j->x.p[row * j->x.stride + ch]; double y = c->b ? (double)c->b[ch] : 0;
+            for (size_t k = 0; k < past; k++) y += (double)w[k] * (double)state[k];
+            y += (double)w[past] * (double)x;
             for (size_t k = 0; k + 1 < past; k++) state[k] = state[k + 1];
             if (past) state[past - 1] = x;
-            j->out.p[row * j->out.stride + ch] = c->silu ? y / (1 + expf(-y)) : y;
+            j->out.p[row * j->out.stride + ch] = (float)(c->silu ? y / (1 + exp(-y)) : y);
         }
     }
 }
@@ -117,16 +117,16 @@ static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
                         *k = j->b.p + row * j->b.stride + g * dk;
             const float *v = j->c.p + row * j->c.stride + h * dv, *ab = j->d.p + row * j->d.stride;
             float *out = j->out.p + row * j->out.stride + h * dv;
-            float beta = 1 / (1 + expf(-ab[s->nhead + h]));
-            float decay = expf(s->a[h] * softplus(ab[h] + s->dt_bias[h]));
+            double beta = 1 / (1 + exp(-(double)ab[s->nhead + h]));
+            double decay = exp((double)s->a[h] * log1p(exp((double)ab[h] + (double)s->dt_bias[h])));
             double qn = unit(q, dk) / sqrt((double)dk), kn = unit(k, dk);
             for (size_t b = 0; b < dv; b++) {
                 double answer = 0, y = 0;
                 for (size_t a = 0; a < dk; a++)
-                    answer += (double)state[a * dv + b] * (double)decay * (double)k[a] * kn;
-                double fix = ((double)v[b] - answer) * (double)beta;
+                    answer += (double)state[a * dv + b] * decay * (double)k[a] * kn;
+                double fix = ((double)v[b] - answer) * beta;
                 for (size_t a = 0; a < dk; a++) {
-                    double st = (double)state[a * dv + b] * (double)decay + (double)k[a] * kn * fix;
+                    double st = (double)state[a * dv + b] * decay + (double)k[a] * kn * fix;
                     state[a * dv + b] = (float)st;
                     y += st * (double)q[a] * qn;
                 }
