@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "tap.h"
 #include "text/vocab.h"
+#include "text/vocab_hf.h"
 
 #define GOLDEN "../shared/golden/tokenizers"
 #define DATA "../shared/data/tokenizers"
@@ -237,18 +238,12 @@ static void check_special(const struct golden *g, struct ids *ids, int special)
     if (special) CHECK(same_json_ids(g->v, STR("a b"), VOCAB_ADD_SPECIAL, json_get(w, "one"), ids));
 }
 
-static void check_golden(const char *gguf, const struct json *texts, const struct json *want, int special)
+static void check_vocab(const struct gguf *file, const struct json *texts, const struct json *want, int special)
 {
-    struct gguf file;
     struct vocab *v = NULL;
     struct lar_err err = {0};
     struct ids ids = {0};
-    if (gguf_open(&file, gguf, &err) < 0) {
-        printf("# %s\n", err.msg);
-        CHECK(!"the file does not open");
-        return;
-    }
-    if (vocab_open(&v, &file, &err) < 0) {
+    if (vocab_open(&v, file, &err) < 0) {
         printf("# %s\n", err.msg);
         CHECK(!"the tokenizer does not open");
     } else {
@@ -262,7 +257,45 @@ static void check_golden(const char *gguf, const struct json *texts, const struc
     }
     ids_done(&ids);
     vocab_close(v);
+}
+
+static void check_golden(const char *gguf, const struct json *texts, const struct json *want, int special)
+{
+    struct gguf file;
+    struct lar_err err = {0};
+    if (gguf_open(&file, gguf, &err) < 0) {
+        printf("# %s\n", err.msg);
+        CHECK(!"the file does not open");
+        return;
+    }
+    check_vocab(&file, texts, want, special);
     gguf_close(&file);
+}
+
+/* The same from the tokenizer's own files. */
+static void check_own(const char *path, const struct json *texts, const struct json *want)
+{
+    struct vocab_image im;
+    struct lar_err err = {0};
+    if (vocab_hf_open(&im, path, 0, &err) < 0) {
+        printf("# %s\n", err.msg);
+        CHECK(!"the file does not open");
+        return;
+    }
+    CHECK(vocab_hf_is(path));
+    check_vocab(&im.g, texts, want, 1);
+    vocab_hf_close(&im);
+}
+
+/* The first file of a folder that is no GGUF; NULL when there is none. */
+static const char *own_of(const char *folder, const struct json *want)
+{
+    const struct json *f = json_get(want, "files")->child;
+    char name[512];
+    if (!f || str_ends(f->s, STR(".gguf"))) return NULL;
+    snprintf(name, sizeof name, "%.*s", STR_ARG(f->s));
+    const char *path = str_starts(f->s, STR("data/")) ? join("..", "shared", name) : join(GOLDEN, folder, name);
+    return exists(path) ? path : NULL;
 }
 
 /* The GGUF of a folder: its own, or one of the test data that it names. NULL: it has none. */
@@ -302,6 +335,13 @@ static void walk_golden(void)
             tap_case_bad = shown = 0;
             snprintf(name, sizeof name, "%s: the reference's ids and texts", list[i]->d_name);
             check_golden(gguf, texts, want, own);
+            tap_ok(!tap_case_bad, name);
+        }
+        const char *path = want && texts ? own_of(list[i]->d_name, want) : NULL;
+        if (path) {
+            tap_case_bad = shown = 0;
+            snprintf(name, sizeof name, "%s: the same from %s", list[i]->d_name, strrchr(path, '/') + 1);
+            check_own(path, texts, want);
             tap_ok(!tap_case_bad, name);
         }
         arena_done(&a);

@@ -20,7 +20,7 @@ struct source {
     struct str text;
 };
 
-/* A GGUF by its first bytes, else text. */
+/* A GGUF by its first bytes, the model that a folder holds, else text. */
 static int source_open(struct source *s, const char *path, struct lar_err *err)
 {
     char magic[4] = {0};
@@ -30,8 +30,8 @@ static int source_open(struct source *s, const char *path, struct lar_err *err)
     int why = errno;
     close(fd);
     errno = why;
-    if (k < 0) return lar_fail_errno(err, "cannot read %s", path);
-    if (k < 4 || memcmp(magic, "GGUF", 4) != 0) {
+    if (k < 0 && why != EISDIR) return lar_fail_errno(err, "cannot read %s", path);
+    if (k >= 0 && (k < 4 || memcmp(magic, "GGUF", 4) != 0)) {
         if ((e = in_all(path, &s->b, err)) < 0) return e;
         s->text = buf_view(&s->b);
         return 0;

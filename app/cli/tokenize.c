@@ -182,7 +182,7 @@ const struct verb verb_tokenize = {
     .summary = "text to token ids and pieces, and back",
     .about = "Prints the token ids of TEXT, each with its piece as the vocabulary writes it. Without TEXT, or with -, "
              "standard input is read and every byte of it counts, the last newline too. MODEL may be a file that "
-             "holds a tokenizer only.",
+             "holds a tokenizer only, or a Hugging Face folder, tokenizer.json, tokenizer.model or .tiktoken file.",
     .opts = options,
     .size = sizeof(struct tokenize_options),
     .min_args = 1,

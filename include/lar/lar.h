@@ -53,7 +53,8 @@ struct lar_model_options {
     int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
 };
 
-/* Opens a .gguf (version 2 or 3; the first part of a split one opens all). The caller closes with lar_model_close. */
+/* Opens a .gguf (version 2 or 3; the first part of a split one opens all); with vocab_only also a Hugging Face folder, tokenizer.json,
+ * tokenizer.model or .tiktoken file. The caller closes with lar_model_close. */
 LAR_API int lar_model_open(struct lar_model **out, const char *path,
                            const struct lar_model_options *opt, struct lar_err *err);
 /* The model lives on until its last session is closed. NULL is allowed. */
@@ -236,7 +237,8 @@ LAR_API void lar_result_free(struct lar_result *r);
 
 /* ---- looking into a file ------------------------------------------------------------------------------------------------ */
 
-/* Opens any well-formed GGUF, also of architectures that Lar cannot run. */
+/* Opens any well-formed GGUF, also of architectures that Lar cannot run; of a folder or file that holds a tokenizer only, what a GGUF would
+ * say of it. */
 LAR_API int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err);
 LAR_API void lar_file_close(struct lar_file *f);
 

@@ -12,10 +12,12 @@
 #include "run/session.h"
 #include "text/template.h"
 #include "text/vocab.h"
+#include "text/vocab_hf.h"
 
 struct lar_model {
     atomic_int refs; /* the caller's one, and one a session */
     struct model *model;
+    struct vocab_image image; /* of a tokenizer that is not in a GGUF: what model is open on */
     struct vocab *vocab;
     struct str template_source; /* in the file; terminated copy below */
     char *template_text;

@@ -4,6 +4,7 @@
 
 struct lar_file {
     struct gguf g;
+    struct vocab_image image; /* of a tokenizer that is in no GGUF: what g lies on */
 };
 
 int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err)
@@ -12,9 +13,10 @@ int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err)
     *out = NULL;
     struct lar_file *f = mem_zalloc(sizeof *f);
     if (!f) return lar_fail(err, LAR_ENOMEM, "file: out of memory");
-    int rc = gguf_open(&f->g, path, err);
+    int rc = vocab_hf_is(path) ? vocab_hf_open(&f->image, path, 0, err) : gguf_open(&f->g, path, err);
+    if (rc == 0 && f->image.bytes.n) rc = gguf_open_memory(&f->g, f->image.bytes.p, f->image.bytes.n, err);
     if (rc < 0)
-        mem_free(f);
+        lar_file_close(f);
     else
         *out = f;
     return rc < 0 ? rc : 0;
@@ -24,6 +26,7 @@ void lar_file_close(struct lar_file *f)
 {
     if (!f) return;
     gguf_close(&f->g);
+    vocab_hf_close(&f->image);
     mem_free(f);
 }
 

@@ -50,6 +50,13 @@ static int load_text(struct lar_model *m, int vocab_only, struct lar_err *err)
     return 0;
 }
 
+/* A tokenizer in its own files. */
+static int open_own(struct lar_model *m, const char *path, struct lar_err *err)
+{
+    int rc = vocab_hf_open(&m->image, path, 0, err);
+    return rc < 0 ? rc : model_open_memory(&m->model, m->image.bytes.p, m->image.bytes.n, err);
+}
+
 int lar_model_open(struct lar_model **out, const char *path, const struct lar_model_options *opt,
                    struct lar_err *err)
 {
@@ -62,8 +69,9 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
     if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
-    int rc = o.vocab_only ? model_open_file(&m->model, path, err)
-                          : model_open(&m->model, path, o.threads ? o.threads : cpu_count(), err);
+    int rc = !o.vocab_only       ? model_open(&m->model, path, o.threads ? o.threads : cpu_count(), err)
+             : vocab_hf_is(path) ? open_own(m, path, err)
+                                 : model_open_file(&m->model, path, err);
     if (rc == 0) rc = load_text(m, o.vocab_only, err);
     if (rc < 0) {
         api_model_unref(m);
@@ -80,6 +88,7 @@ void api_model_unref(struct lar_model *m)
     vocab_close(m->vocab);
     template_free(m->template);
     model_close(m->model);
+    vocab_hf_close(&m->image);
     pthread_mutex_destroy(&m->lock);
     mem_free(m);
 }

@@ -27,30 +27,39 @@ static int open_on(struct model *m, const char *path, int threads, struct lar_er
     return model_bind(m, err);
 }
 
-static int open_model(struct model **out, const char *path, int threads, struct lar_err *err)
+static struct model *new_model(struct lar_err *err)
 {
-    *out = NULL;
     struct model *m = mem_zalloc(sizeof *m);
-    if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory"), NULL;
     atomic_init(&m->refs, 1);
     arena_init(&m->a, 0);
-    int rc = threads ? open_on(m, path, threads, err) : gguf_open(&m->gguf, path, err);
-    if (rc < 0) {
-        model_close(m);
-        return rc;
-    }
-    *out = m;
-    return 0;
+    return m;
+}
+
+/* Gives m, or closes it when rc says that opening failed. */
+static int opened(struct model **out, struct model *m, int rc)
+{
+    *out = rc < 0 ? NULL : m;
+    if (rc < 0) model_close(m);
+    return rc < 0 ? rc : 0;
 }
 
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err)
 {
-    return open_model(out, path, threads, err);
+    struct model *m = new_model(err);
+    return m ? opened(out, m, open_on(m, path, threads, err)) : (*out = NULL, LAR_ENOMEM);
 }
 
 int model_open_file(struct model **out, const char *path, struct lar_err *err)
 {
-    return open_model(out, path, 0, err);
+    struct model *m = new_model(err);
+    return m ? opened(out, m, gguf_open(&m->gguf, path, err)) : (*out = NULL, LAR_ENOMEM);
+}
+
+int model_open_memory(struct model **out, const void *p, size_t n, struct lar_err *err)
+{
+    struct model *m = new_model(err);
+    return m ? opened(out, m, gguf_open_memory(&m->gguf, p, n, err)) : (*out = NULL, LAR_ENOMEM);
 }
 
 struct model *model_ref(struct model *m)

@@ -228,6 +228,8 @@ void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
 /* Only the file, for its vocabulary: no architecture, no device. */
 int model_open_file(struct model **out, const char *path, struct lar_err *err);
+/* The same on bytes that outlive the model. */
+int model_open_memory(struct model **out, const void *p, size_t n, struct lar_err *err);
 struct model *model_ref(struct model *m);
 void model_close(struct model *m);
 

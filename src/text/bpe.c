@@ -116,26 +116,33 @@ static int byte_word_long(void *ctx, const char *p, size_t n)
     return rc;
 }
 
-int bpe_encode(struct encoder *e, struct str s)
+int bpe_encode(struct encoder *e, struct str s, int first)
 {
-    const struct splitter *sp = e->v->split;
-    if ((sp->flags & SPLIT_NFC) && !unicode_is_nfc(s)) {
+    const struct vocab *v = e->v;
+    if ((v->split_flags & SPLIT_NFC) && !unicode_is_nfc(s)) {
         buf_clear(&e->norm);
         unicode_nfc(s, &e->norm);
         if (e->norm.failed) return encoder_nomem(e);
         s = buf_view(&e->norm);
     }
+    if (vocab_wants_prefix(v, s, first)) {
+        buf_clear(&e->norm2);
+        buf_putc(&e->norm2, ' ');
+        buf_str(&e->norm2, s);
+        if (e->norm2.failed) return encoder_nomem(e);
+        s = buf_view(&e->norm2);
+    }
     e->text = s.p;
     e->epoch++;
-    split_emit *word = sp->flags & SPLIT_IGNORE_MERGES ? byte_word_whole
-                       : sp->flags & SPLIT_LONG        ? byte_word_long
-                                                       : byte_word;
-    return split_each(sp, s, word, e);
+    split_emit *word = v->split_flags & SPLIT_IGNORE_MERGES ? byte_word_whole
+                       : v->split_flags & SPLIT_LONG        ? byte_word_long
+                                                            : byte_word;
+    return split_each(v->split, s, word, e);
 }
 
 int chars_encode(struct encoder *e, struct str s, int first)
 {
-    int rc = e->v->add_prefix ? spm_normalise(e, &s, first) : spm_clean(e, &s);
+    int rc = e->v->prefix || e->v->remove_spaces || e->v->map_trie.n ? spm_normalise(e, &s, first) : spm_clean(e, &s);
     e->text = s.p;
     e->epoch++;
     for (size_t at = 0, end; at < s.n && rc == 0; at = end) {

@@ -21,6 +21,7 @@ static const struct splitter table[] = {
     {"mpt olmo", {0}, split_gpt2, NFC},
     {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano", {0}, split_llama3, WHOLE | BOS},
     {"dbrx smaug-bpe chatglm-bpe glm4", {0}, split_llama3, 0},
+    {"cl100k", {0}, split_cl100k, 0}, /* tiktoken's own */
     {"jais-2", {split_llama3_find, split_space_powers}, NULL, 0},
     {"minicpm5", {split_digits3}, split_minicpm5, WHOLE},
     {"qwen2 deepseek-r1-qwen megrez kormo f2llmv2 stablelm2", {0}, split_qwen2, NFC},

@@ -49,7 +49,7 @@ typedef int split_emit(void *ctx, const char *p, size_t n);
 int split_each(const struct splitter *sp, struct str s, split_emit *emit, void *ctx);
 
 /* split_word.c */
-split_fn split_gpt2, split_llama3, split_qwen2, split_qwen35, split_seed_coder, split_ufakzeka,
+split_fn split_gpt2, split_llama3, split_cl100k, split_qwen2, split_qwen35, split_seed_coder, split_ufakzeka,
     split_minicpm5, split_exaone_moe, split_gpt4o, split_tekken, split_youtu, split_kimi;
 /* split_more.c */
 split_find_fn split_digit, split_digits, split_digits3, split_ascii_digits3, split_newline, split_lines,

@@ -29,7 +29,7 @@ INLINE size_t contraction(const char *s, size_t n, size_t i, int fold)
     return i;
 }
 
-/* The end of the white space at i, where there is some. lines: line ends are matched first. */
+/* The end of the white space at i, where there is some. lines: line ends are matched first; 2: but all of it at the end of the piece. */
 INLINE size_t spaces(const char *s, size_t n, size_t i, int lines)
 {
     size_t last = i, line = i, at = i; /* where the last character begins; behind the last line end */
@@ -41,6 +41,7 @@ INLINE size_t spaces(const char *s, size_t n, size_t i, int lines)
         at += k;
         if (c & C_R) line = at;
     }
+    if (lines == 2 && at == n) return n;
     if (lines && line > i) return line;
     return at < n && last > i ? last : at;
 }
@@ -59,6 +60,7 @@ INLINE size_t digits(const char *s, size_t n, size_t i, int most)
 /* ---- Llama 3 and its family -------------------------------------------------------------------------------------------- */
 
 enum { NONE, FIRST, SUFFIX };
+enum { PLAIN, HAN, END };
 enum { TAIL_NONE, TAIL_LINES, TAIL_LINES_SLASH, TAIL_ONE };
 
 struct shape {
@@ -67,7 +69,7 @@ struct shape {
     int digits;        /* at most so many in one piece */
     unsigned not_sign; /* what signs are not */
     int tail;          /* what a run of signs takes along */
-    int han;           /* Chinese characters are words of their own (Kimi) */
+    int extra;         /* HAN: Chinese characters are words of their own (Kimi); END: \s++$ comes before line ends (tiktoken) */
 };
 
 INLINE size_t tail_of(const char *s, size_t n, size_t i, int tail)
@@ -89,7 +91,7 @@ INLINE size_t not_a_word(const char *s, size_t n, size_t i, unsigned c, size_t k
         if (!(split_at(s, n, at, &kk) & f.not_sign))
             return tail_of(s, n, split_run_not(s, n, at, f.not_sign), f.tail);
     }
-    return c & C_S ? spaces(s, n, i, 1) : i + k;
+    return c & C_S ? spaces(s, n, i, f.extra == END ? 2 : 1) : i + k;
 }
 
 INLINE size_t llama_like(const char *s, size_t n, size_t i, struct shape f)
@@ -111,16 +113,17 @@ INLINE size_t llama_like(const char *s, size_t n, size_t i, struct shape f)
     size_t name(const char *s, size_t n, size_t at) \
     {
 
-STAGE(split_llama3) LLAMA(FIRST, C_L, 3, C_S | C_L | C_N, TAIL_LINES, 0); }
-STAGE(split_qwen2) LLAMA(FIRST, C_L, 1, C_S | C_L | C_N, TAIL_LINES, 0); }
-STAGE(split_qwen35) LLAMA(FIRST, C_L | C_M, 1, C_S | C_L | C_M | C_N, TAIL_LINES, 0); }
-STAGE(split_seed_coder) LLAMA(FIRST, C_L, 1, C_S | C_L | C_N, TAIL_NONE, 0); }
-STAGE(split_ufakzeka) LLAMA(NONE, C_L, 1, C_S | C_L | C_N, TAIL_LINES, 0); }
-STAGE(split_minicpm5) LLAMA(FIRST, C_L, 1 << 30, C_S | C_L | C_N, TAIL_LINES, 0); }
+STAGE(split_llama3) LLAMA(FIRST, C_L, 3, C_S | C_L | C_N, TAIL_LINES, PLAIN); }
+STAGE(split_cl100k) LLAMA(FIRST, C_L, 3, C_S | C_L | C_N, TAIL_LINES, END); }
+STAGE(split_qwen2) LLAMA(FIRST, C_L, 1, C_S | C_L | C_N, TAIL_LINES, PLAIN); }
+STAGE(split_qwen35) LLAMA(FIRST, C_L | C_M, 1, C_S | C_L | C_M | C_N, TAIL_LINES, PLAIN); }
+STAGE(split_seed_coder) LLAMA(FIRST, C_L, 1, C_S | C_L | C_N, TAIL_NONE, PLAIN); }
+STAGE(split_ufakzeka) LLAMA(NONE, C_L, 1, C_S | C_L | C_N, TAIL_LINES, PLAIN); }
+STAGE(split_minicpm5) LLAMA(FIRST, C_L, 1 << 30, C_S | C_L | C_N, TAIL_LINES, PLAIN); }
 
 /* [^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+: words with single spaces between them are one piece. */
 STAGE(split_exaone_moe)
-    static const struct shape f = {FIRST, C_L, 1, C_S | C_L | C_N, TAIL_ONE, 0};
+    static const struct shape f = {FIRST, C_L, 1, C_S | C_L | C_N, TAIL_ONE, PLAIN};
     size_t k, kk;
     unsigned c = split_at(s, n, at, &k);
     if (s[at] == '\'') {
@@ -195,14 +198,14 @@ INLINE size_t gpt4o_like(const char *s, size_t n, size_t i, struct shape f)
 {
     size_t k, kk, end = i;
     unsigned c = split_at(s, n, i, &k);
-    if (f.han && k > 2 && is_han(split_cp(s, n, i, &kk))) {
+    if (f.extra == HAN && k > 2 && is_han(split_cp(s, n, i, &kk))) {
         while (i < n && is_han(split_cp(s, n, i, &kk))) i += kk;
         return i;
     }
     struct cased with = {i, i}, bare = {i, i}; /* with a character before the word, and without */
     int prefix = !(c & (C_R | C_L | C_N)) && i + k < n;
-    if (prefix) with = cased_from(s, n, i + k, f.han);
-    if (c & (C_UP | C_LOW)) bare = cased_from(s, n, i, f.han);
+    if (prefix) with = cased_from(s, n, i + k, f.extra == HAN);
+    if (c & (C_UP | C_LOW)) bare = cased_from(s, n, i, f.extra == HAN);
     if (prefix && with.small > i + k) end = with.small;
     else if (bare.small > i) end = bare.small;
     else if (prefix && with.capital > i + k) end = with.capital;
@@ -213,10 +216,10 @@ INLINE size_t gpt4o_like(const char *s, size_t n, size_t i, struct shape f)
 
 #define GPT4O(...) return gpt4o_like(s, n, at, (struct shape){__VA_ARGS__})
 
-STAGE(split_gpt4o) GPT4O(SUFFIX, 0, 3, C_S | C_L | C_N, TAIL_LINES_SLASH, 0); }
-STAGE(split_youtu) GPT4O(SUFFIX, 0, 1, C_S | C_L | C_N, TAIL_LINES_SLASH, 0); }
-STAGE(split_tekken) GPT4O(NONE, 0, 1, C_S | C_L | C_N, TAIL_LINES_SLASH, 0); }
-STAGE(split_kimi) GPT4O(SUFFIX, 0, 3, C_S | C_L | C_N, TAIL_LINES, 1); }
+STAGE(split_gpt4o) GPT4O(SUFFIX, 0, 3, C_S | C_L | C_N, TAIL_LINES_SLASH, PLAIN); }
+STAGE(split_youtu) GPT4O(SUFFIX, 0, 1, C_S | C_L | C_N, TAIL_LINES_SLASH, PLAIN); }
+STAGE(split_tekken) GPT4O(NONE, 0, 1, C_S | C_L | C_N, TAIL_LINES_SLASH, PLAIN); }
+STAGE(split_kimi) GPT4O(SUFFIX, 0, 3, C_S | C_L | C_N, TAIL_LINES, HAN); }
 
 /* ---- GPT-2 --------------------------------------------------------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
  *     it adds tokens to a tokenizer.model, scores them -1000. A file whose appended control tokens are scored like pieces was not made from one: it
  *     comes from a tokenizer.json, where legacy=false is what today's files say.
  */
-#include "text/vocab_impl.h"
+#include "text/bpe.h"
 
 static int has_two_spaces(const struct vocab *v)
 {
@@ -37,6 +37,19 @@ static int has_appended_control(const struct vocab *v)
     return found;
 }
 
+/* Of type unused, and two pieces could merge to it: not so the names that fill up a model's rows. */
+static int is_unused_piece(const struct vocab *v, int32_t id)
+{
+    struct str s = vocab_raw(v, id);
+    if (vocab_type_of(v, id) != TOKEN_UNUSED || !s.n) return 0;
+    if (bpe_char_length(s.p[0]) >= s.n) return 1; /* one character */
+    for (size_t k = 1; k < s.n; k++)
+        if (vocab_find_raw(v, vocab_key(s.p, k), s.p, k) >= 0 &&
+            vocab_find_raw(v, vocab_key(s.p + k, s.n - k), s.p + k, s.n - k) >= 0)
+            return 1;
+    return 0;
+}
+
 static int load_map(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     const char *key = "tokenizer.ggml.precompiled_charsmap";
@@ -56,14 +69,15 @@ static int load_map(struct vocab *v, const struct gguf *g, struct lar_err *err)
 
 int spm_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
-    int rc;
-    v->add_prefix = 1;
+    int rc, add_prefix = 1;
     v->remove_spaces = v->kind == VOCAB_UNIGRAM || (!v->byte_tokens && !has_two_spaces(v));
-    if ((rc = gguf_bool(g, "tokenizer.ggml.add_space_prefix", &v->add_prefix, err)) < 0) return rc;
+    if ((rc = gguf_bool(g, "tokenizer.ggml.add_space_prefix", &add_prefix, err)) < 0) return rc;
     if ((rc = gguf_bool(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_spaces, err)) < 0) return rc;
-    v->prefix_first = v->kind == VOCAB_SPM && has_appended_control(v);
-    for (int32_t i = 0; i < v->n; i++)
-        if (vocab_type_of(v, i) == TOKEN_UNUSED) v->unused_pieces = 1;
+    if (v->prefix < 0)
+        v->prefix = !add_prefix                                        ? PREFIX_NONE
+                    : v->kind == VOCAB_SPM && has_appended_control(v) ? PREFIX_FIRST
+                                                                      : PREFIX_ALWAYS;
+    for (int32_t i = 0; i < v->n && !v->unused_pieces; i++) v->unused_pieces = is_unused_piece(v, i);
     if ((rc = vocab_load_joins(v, err)) < 0) return rc;
     return load_map(v, g, err);
 }

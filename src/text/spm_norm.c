@@ -112,10 +112,12 @@ int spm_clean(struct encoder *e, struct str *s)
     return 0;
 }
 
-static int wants_prefix(const struct vocab *v, struct str s, int first)
+int vocab_wants_prefix(const struct vocab *v, struct str s, int first)
 {
-    if (!v->add_prefix || !v->prefix_first) return v->add_prefix;
-    return first && !str_starts(s, STR(" ")) && !str_starts(s, STR(SPACE_SIGN));
+    if (!s.n || v->prefix == PREFIX_NONE) return 0;
+    if (v->prefix == PREFIX_ALWAYS) return !(first & STRETCH_NEXT);
+    if (v->prefix == PREFIX_FIRST && !(first & STRETCH_FIRST)) return 0;
+    return !str_starts(s, STR(" ")) && (v->kind == VOCAB_BPE || !str_starts(s, STR(SPACE_SIGN)));
 }
 
 static int ends_in_space(const struct buf *b, size_t *n)
@@ -148,7 +150,7 @@ int spm_normalise(struct encoder *e, struct str *s, int first)
 {
     const struct vocab *v = e->v;
     struct buf *b = &e->norm;
-    int prefix = s->n && wants_prefix(v, *s, first);
+    int prefix = vocab_wants_prefix(v, *s, first);
     buf_clear(b);
     if (v->map_trie.n || v->remove_spaces) {
         if (normalise(v, *s, prefix, b) < 0)

@@ -57,6 +57,7 @@ static int load_splitter(struct vocab *v, const struct gguf *g, struct lar_err *
 static int merges_instead(const struct vocab *v, const struct gguf *g)
 {
     if (!gguf_find(g, "tokenizer.ggml.merges")) return 0;
+    if (v->exact) return 1;
     for (int32_t i = 1; i < v->n; i++)
         if (v->score[i] < v->score[0] || v->score[i] > v->score[0]) return 0;
     return 1;
@@ -68,10 +69,14 @@ static int load(struct vocab *v, const struct gguf *g, struct lar_err *err)
     if ((rc = load_kind(v, g, err)) < 0) return rc;
     if (v->kind == VOCAB_BPE && (rc = load_splitter(v, g, err)) < 0) return rc;
     if ((rc = vocab_load_pieces(v, g, err)) < 0) return rc;
+    if ((rc = vocab_load_exact(v, g, err)) < 0) return rc;
     if ((rc = vocab_load_special(v, g, err)) < 0) return rc;
     switch (v->kind) {
     case VOCAB_BPE:
-    case VOCAB_CHARS: rc = bpe_load(v, g, err); break;
+    case VOCAB_CHARS:
+        if (v->prefix < 0) v->prefix = PREFIX_NONE;
+        rc = bpe_load(v, g, err);
+        break;
     case VOCAB_SPM:
         if ((rc = vocab_load_scores(v, g, err)) < 0 || (rc = spm_load(v, g, err)) < 0) return rc;
         if (merges_instead(v, g)) {
@@ -108,6 +113,7 @@ void vocab_close(struct vocab *v)
 {
     if (!v) return;
     trie_done(&v->added);
+    trie_done(&v->added_norm);
     trie_done(&v->verbatim);
     trie_done(&v->user);
     trie_done(&v->pieces);

@@ -12,6 +12,8 @@
 #include "text/vocab_added.h"
 
 #include "text/split_char.h"
+#include "text/vocab_make.h"
+#include "text/vocab_norm.h"
 
 enum { ADDED_MAX = 1024 }; /* so that looking for them stays linear */
 
@@ -25,6 +27,14 @@ static int is_added(const struct vocab *v, int32_t id)
 static int is_sentencepiece(const struct vocab *v)
 {
     return v->kind == VOCAB_SPM || v->kind == VOCAB_UNIGRAM;
+}
+
+static int too_long(const struct vocab *v, int32_t id, struct lar_err *err)
+{
+    return lar_fail(err, LAR_ELIMIT,
+                    "tokenizer.ggml.tokens: token %d is found in text by its name, which has %zu bytes; "
+                    "%d is the most", id,
+                    vocab_raw(v, id).n, ADDED_MAX);
 }
 
 static void mark(struct vocab *v, const char *name, unsigned flag)
@@ -47,8 +57,46 @@ static void mark_phi3(struct vocab *v)
     }
 }
 
+/* A name that is looked for in normalised text is normalised as well, with the prefix where the normalizer writes that. */
+static int add_normalised(struct vocab *v, int32_t id, struct str s, struct buf *a, struct buf *b, struct lar_err *err)
+{
+    int rc = vocab_norm_apply(v, &s, a, b);
+    if (rc == 0 && v->prefix == PREFIX_ALWAYS) {
+        struct buf *other = s.p == a->p ? b : a;
+        buf_clear(other);
+        buf_putc(other, ' ');
+        buf_str(other, s);
+        if (other->failed) rc = LAR_ENOMEM;
+        s = buf_view(other);
+    }
+    if (rc < 0) return lar_fail(err, rc, "tokenizer.lar.added: token %d cannot be normalised", id);
+    return vocab_trie_add(&v->added_norm, v, id, s, err);
+}
+
+/* As the tokenizer's own files say it. */
+static int load_exact(struct vocab *v, struct lar_err *err)
+{
+    struct buf a = {0}, b = {0};
+    int rc = 0;
+    for (int32_t i = 0; i < v->n && rc == 0; i++) {
+        unsigned f = v->found[i];
+        struct str s = vocab_raw(v, i);
+        if (!(f & MAKE_ADDED)) continue;
+        v->type[i] |= (uint8_t)((f & MAKE_LSTRIP ? TOKEN_LSTRIP : 0) | (f & MAKE_RSTRIP ? TOKEN_RSTRIP : 0) |
+                                (f & MAKE_SINGLE ? TOKEN_SINGLE : 0));
+        if (v->kind != VOCAB_BPE && (f & MAKE_ADDED)) s = vocab_piece(v, i);
+        if (s.n > ADDED_MAX) rc = too_long(v, i, err);
+        else if (!(f & MAKE_NORMALIZED)) rc = vocab_trie_add(&v->added, v, i, s, err);
+        else rc = add_normalised(v, i, s, &a, &b, err);
+    }
+    buf_done(&a);
+    buf_done(&b);
+    return rc;
+}
+
 int vocab_load_added(struct vocab *v, struct lar_err *err)
 {
+    if (v->exact) return load_exact(v, err);
     if (v->split && (v->split->flags & SPLIT_MASK_LSTRIP)) {
         mark(v, "<mask>", TOKEN_LSTRIP);
         mark(v, "[MASK]", TOKEN_LSTRIP);
@@ -57,9 +105,7 @@ int vocab_load_added(struct vocab *v, struct lar_err *err)
     for (int32_t i = 0; i < v->n; i++) {
         int rc = 0;
         if ((is_added(v, i) || vocab_type_of(v, i) == TOKEN_USER) && vocab_raw(v, i).n > ADDED_MAX)
-            return lar_fail(err, LAR_ELIMIT,
-                            "tokenizer.ggml.tokens: token %d is found in text by its name, which has %zu "
-                            "bytes; %d is the most", i, vocab_raw(v, i).n, ADDED_MAX);
+            return too_long(v, i, err);
         if (is_added(v, i)) rc = vocab_trie_add(&v->added, v, i, vocab_raw(v, i), err);
         if (rc == 0 && vocab_type_of(v, i) == TOKEN_USER && is_sentencepiece(v)) {
             rc = vocab_trie_add(&v->verbatim, v, i, vocab_piece(v, i), err);
@@ -82,23 +128,44 @@ static size_t spaces_before(struct str s, size_t from, size_t at)
     return at;
 }
 
-struct added vocab_added_next(const struct vocab *v, struct str s, size_t from, unsigned flags)
+static int is_word_before(struct str s, size_t at)
 {
-    const struct trie *t = &v->added;
-    if (is_sentencepiece(v) && !(flags & VOCAB_PARSE_SPECIAL)) from = s.n;
-    for (size_t at = from; t->nnode && at < s.n; at++) {
-        size_t n;
-        if (!t->root[(unsigned char)s.p[at]]) continue;
-        int32_t id = trie_longest(t, str_from(s, at), &n);
-        if (id < 0) continue;
-        if (vocab_type_of(v, id) != TOKEN_USER && !(flags & VOCAB_PARSE_SPECIAL)) {
-            at += n - 1;
+    size_t i = at, k;
+    while (i > 0 && at - i < 4) {
+        i--;
+        if (((unsigned char)s.p[i] & 0xc0) != 0x80) break;
+    }
+    return i < at && (split_at(s.p, at, i, &k) & C_W) && i + k == at;
+}
+
+static int is_word_after(struct str s, size_t at)
+{
+    size_t k;
+    return at < s.n && (split_at(s.p, s.n, at, &k) & C_W);
+}
+
+struct added vocab_added_next(struct added_search *a)
+{
+    const struct vocab *v = a->v;
+    struct str s = a->s;
+    if (is_sentencepiece(v) && !v->exact && !(a->flags & VOCAB_PARSE_SPECIAL)) a->at = s.n;
+    for (size_t n; a->trie->nnode && a->at < s.n;) {
+        int32_t id = a->trie->root[(unsigned char)s.p[a->at]] ? trie_longest(a->trie, str_from(s, a->at), &n) : -1;
+        if (id < 0) {
+            a->at++;
             continue;
         }
-        struct added a = {id, at, at + n};
-        if (v->type[id] & TOKEN_LSTRIP) a.begin = spaces_before(s, from, at);
-        if (v->type[id] & TOKEN_RSTRIP) a.end = split_run(s.p, s.n, a.end, C_S);
-        return a;
+        size_t begin = a->at, end = begin + n;
+        a->at = end;
+        if (vocab_type_of(v, id) != TOKEN_USER && !(a->flags & VOCAB_PARSE_SPECIAL)) continue;
+        if ((v->type[id] & TOKEN_SINGLE) && (is_word_before(s, begin) || is_word_after(s, end))) continue;
+        struct added found = {id, begin, end};
+        if (v->type[id] & TOKEN_LSTRIP) found.begin = spaces_before(s, a->done, begin);
+        if (v->type[id] & TOKEN_RSTRIP) found.end = split_run(s.p, s.n, end, C_S);
+        if (found.end > a->done) a->done = found.end;
+        return found;
     }
-    return (struct added){-1, s.n, s.n};
+    size_t begin = a->done;
+    a->done = s.n;
+    return (struct added){-1, begin < s.n ? s.n : begin, s.n};
 }

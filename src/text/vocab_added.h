@@ -10,7 +10,18 @@ struct added {
     size_t begin, end; /* what it takes of the text, white space included that it swallows */
 };
 
-/* The next added token of s at or after byte `from`. flags: VOCAB_PARSE_SPECIAL. */
-struct added vocab_added_next(const struct vocab *v, struct str s, size_t from, unsigned flags);
+/* One pass over a text; zero but for the first four. */
+struct added_search {
+    const struct vocab *v;
+    const struct trie *trie; /* v->added, or v->added_norm */
+    struct str s;
+    unsigned flags;          /* VOCAB_PARSE_SPECIAL */
+    size_t at;               /* where the search goes on */
+    size_t done;             /* the text is taken up to here */
+};
+
+/* The next one. Names are looked for on from the end of the last, also within the white space behind it that it swallowed: as Hugging Face's
+ * tokenizers do, so that a token of white space counts twice there; begin is then before done. */
+struct added vocab_added_next(struct added_search *a);
 
 #endif

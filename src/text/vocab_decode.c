@@ -90,7 +90,7 @@ static void decode_spm(const struct vocab *v, struct vocab_decoder *d, int32_t i
     give_up(d, out);
     if (type == TOKEN_UNKNOWN || id == v->unk) s = unknown_text(v, id);
     else if (type == TOKEN_CONTROL) (void)0;
-    else if (!(d->started & STARTED) && (v->add_prefix || v->remove_spaces) && s.n && s.p[0] == ' ') {
+    else if (!(d->started & STARTED) && (v->prefix > PREFIX_NONE || v->remove_spaces) && s.n && s.p[0] == ' ') {
         s = str_from(s, 1);
         if (!v->remove_spaces) d->started |= STARTED; /* one only; where more are removed, all */
     }

@@ -4,6 +4,7 @@
  */
 #include "text/bpe.h"
 #include "text/vocab_added.h"
+#include "text/vocab_norm.h"
 
 enum { SEEN_MIN = 64, SEEN_MAX = 8192, SEEN_WORD = 255 };
 
@@ -48,7 +49,7 @@ void encoder_saw(struct encoder *e, struct seen *s, uint64_t key, const char *p,
 static int encode_stretch(struct encoder *e, struct str s, int first)
 {
     switch (e->v->kind) {
-    case VOCAB_BPE: return bpe_encode(e, s);
+    case VOCAB_BPE: return bpe_encode(e, s, first);
     case VOCAB_CHARS: return chars_encode(e, s, first);
     case VOCAB_SPM: return spm_encode(e, s, first);
     case VOCAB_UNIGRAM: return unigram_encode(e, s, first);
@@ -58,16 +59,71 @@ static int encode_stretch(struct encoder *e, struct str s, int first)
     return 0;
 }
 
-static int encode_text(struct encoder *e, struct str s, unsigned flags)
+/* A stretch without tokens that are found before normalising: normalised, then those that are found after it. */
+static int encode_normal(struct encoder *e, struct str s, int first, unsigned flags)
 {
-    int rc = 0;
-    for (size_t at = 0; at < s.n && rc == 0;) {
-        struct added a = vocab_added_next(e->v, s, at, flags);
-        if (a.begin > at) rc = encode_stretch(e, (struct str){s.p + at, a.begin - at}, at == 0);
-        if (a.id >= 0 && rc == 0) rc = encoder_push(e, a.id);
-        at = a.end;
+    const struct vocab *v = e->v;
+    int rc = v->nnorm ? vocab_norm_apply(v, &s, &e->step, &e->step2) : 0;
+    if (rc == LAR_ENOMEM) return encoder_nomem(e);
+    if (rc < 0) return lar_fail(e->err, rc, "tokenizing: normalising makes a text too long");
+    if (!v->added_norm.nnode) return encode_stretch(e, s, first);
+    if (vocab_wants_prefix(v, s, first) && v->prefix == PREFIX_ALWAYS) { /* a step of the normalizer: tokens are found behind it */
+        struct buf *b = s.p == e->step.p ? &e->step2 : &e->step;
+        buf_clear(b);
+        buf_putc(b, ' ');
+        buf_str(b, s);
+        if (b->failed) return encoder_nomem(e);
+        s = buf_view(b);
+        first = STRETCH_NEXT;
+    }
+    struct added_search search = {.v = v, .trie = &v->added_norm, .s = s, .flags = flags};
+    for (struct added a; rc == 0;) {
+        size_t done = search.done;
+        a = vocab_added_next(&search);
+        if (a.begin > done)
+            rc = encode_stretch(e, (struct str){s.p + done, a.begin - done}, done ? STRETCH_NEXT : first);
+        if (a.id < 0) break;
+        if (rc == 0) rc = encoder_push(e, a.id);
     }
     return rc;
+}
+
+static int encode_text(struct encoder *e, struct str s, unsigned flags)
+{
+    struct added_search search = {.v = e->v, .trie = &e->v->added, .s = s, .flags = flags};
+    int rc = 0;
+    for (struct added a; rc == 0;) {
+        size_t done = search.done;
+        a = vocab_added_next(&search);
+        if (a.begin > done)
+            rc = encode_normal(e, (struct str){s.p + done, a.begin - done}, done ? 0 : STRETCH_FIRST, flags);
+        if (a.id < 0) break;
+        if (rc == 0) rc = encoder_push(e, a.id);
+    }
+    return rc;
+}
+
+static int push_list(struct encoder *e, const int32_t *id, size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) rc = encoder_push(e, id[i]);
+    return rc;
+}
+
+/* What the tokenizer puts before a text, and behind it. */
+static int push_begin(struct encoder *e)
+{
+    const struct vocab_special *sp = &e->v->special;
+    if (e->v->lists) return push_list(e, e->v->before, e->v->nbefore);
+    return sp->add_bos && sp->bos >= 0 ? encoder_push(e, sp->bos) : 0;
+}
+
+static int push_end(struct encoder *e)
+{
+    const struct vocab_special *sp = &e->v->special;
+    if (e->v->lists) return push_list(e, e->v->after, e->v->nafter);
+    if (sp->add_eos && sp->eos >= 0) return encoder_push(e, sp->eos);
+    return e->v->kind == VOCAB_WORDPIECE && sp->add_sep && sp->sep >= 0 ? encoder_push(e, sp->sep) : 0;
 }
 
 /* Room for what a text of n bytes usually becomes, and a memory of its words. Both only save time. */
@@ -90,20 +146,19 @@ static void prepare(struct encoder *e, size_t n)
 int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct ids *out,
                  struct lar_err *err)
 {
-    const struct vocab_special *sp = &v->special;
     int add = (flags & VOCAB_ADD_SPECIAL) != 0, rc = 0;
     struct encoder e = {.v = v, .out = out, .err = err};
     if (text.n > INT32_MAX)
         return lar_fail(err, LAR_ELIMIT, "tokenizing: a text of %zu bytes; %d at once is the most", text.n, INT32_MAX);
     prepare(&e, text.n);
-    if (add && sp->add_bos && sp->bos >= 0) rc = encoder_push(&e, sp->bos);
+    if (add) rc = push_begin(&e);
     if (rc == 0) rc = encode_text(&e, text, flags);
-    if (rc == 0 && add && sp->add_eos && sp->eos >= 0) rc = encoder_push(&e, sp->eos);
-    else if (rc == 0 && add && v->kind == VOCAB_WORDPIECE && sp->add_sep && sp->sep >= 0)
-        rc = encoder_push(&e, sp->sep);
+    if (rc == 0 && add) rc = push_end(&e);
     mem_free(e.seen);
     mem_free(e.scratch);
     buf_done(&e.norm);
     buf_done(&e.norm2);
+    buf_done(&e.step);
+    buf_done(&e.step2);
     return rc;
 }

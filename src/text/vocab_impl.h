@@ -31,14 +31,28 @@ enum vocab_kind {
 };
 
 /* Flags beside the type in vocab.type[]. */
-enum { TOKEN_TYPE = 7, TOKEN_LSTRIP = 16, TOKEN_RSTRIP = 32, TOKEN_ENDS = 64 };
+enum { TOKEN_TYPE = 7, TOKEN_SINGLE = 8, TOKEN_LSTRIP = 16, TOKEN_RSTRIP = 32, TOKEN_ENDS = 64 };
 
 enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
+
+/* PREFIX_UNLESS and _FIRST give none to text that begins with a space; _FIRST only to the beginning of the whole text. */
+enum { PREFIX_NONE, PREFIX_ALWAYS, PREFIX_UNLESS, PREFIX_FIRST };
+/* Where a stretch of text lies: it begins the whole text; it continues one that had its prefix. */
+enum { STRETCH_FIRST = 1, STRETCH_NEXT = 2 };
 
 struct merge {
     uint64_t pair; /* left << 32 | right; left is an id, so never all ones */
     uint32_t rank;
     int32_t id; /* what they become */
+};
+
+/* Steps that text takes first (vocab_norm.c). */
+enum norm_kind { NORM_NFC, NORM_NFD, NORM_LOWERCASE, NORM_STRIP, NORM_REPLACE };
+enum { NORM_STEPS = 8, ADDED_IDS = 8 };
+
+struct norm_step {
+    enum norm_kind kind;
+    struct str from, to; /* NORM_REPLACE */
 };
 
 struct vocab {
@@ -61,12 +75,22 @@ struct vocab {
     int32_t unk;             /* what unknown characters become, or -1 */
     struct vocab_special special;
     const struct splitter *split;
+    unsigned split_flags;    /* SPLIT_*: the splitter's, or what the file says */
+    const uint8_t *found;    /* [n] MAKE_* of vocab_make.h; with exact */
+    int exact;               /* made from the tokenizer's own files: nothing is guessed from names */
+    struct norm_step norm[NORM_STEPS];
+    size_t nnorm;
+    int32_t before[ADDED_IDS], after[ADDED_IDS]; /* with lists: what is put round a text */
+    size_t nbefore, nafter;
+    int lists;
     struct trie added;       /* tokens that are found in text before anything else */
+    struct trie added_norm;  /* and those that are found in normalised text (exact) */
     struct trie verbatim;    /* SPM, Unigram: the user's own pieces as the file writes them: normalising leaves them alone */
     struct trie user;        /* SPM, Unigram: the same as text becomes them, found after normalising */
     struct trie pieces;      /* Unigram, WordPiece, RWKV: all others */
     int byte_tokens;         /* there are <0x00> ... <0xFF> */
-    int add_prefix, prefix_first, remove_spaces; /* SPM, Unigram: see spm_load.c */
+    int prefix;              /* PREFIX_*: a space before the text */
+    int remove_spaces;       /* SPM, Unigram: see spm_load.c */
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
     int lowercase, strip_accents; /* WordPiece */
     uint8_t *joins;          /* CHARS, SPM: [256][32] does any piece hold byte a before byte b? bit b of [a] */
@@ -98,6 +122,8 @@ static inline int32_t vocab_find_raw(const struct vocab *v, uint64_t key, const 
 
 /* ---- loading (vocab.c calls them in this order) ------------------------------------------------------------------- */
 
+/* vocab_exact.c: tokenizer.lar.*; after the pieces. */
+int vocab_load_exact(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* vocab_load.c: the pool, the types, the table. */
 int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int vocab_load_scores(struct vocab *v, const struct gguf *g, struct lar_err *err);
@@ -147,6 +173,7 @@ struct encoder {
     void *scratch;         /* for long words */
     size_t scratch_bytes;
     struct buf norm, norm2; /* normalised text */
+    struct buf step, step2; /* the same of vocab_norm.c */
 };
 
 /* Room for n bytes of scratch, its old contents lost; NULL (and err) when there is none. */
@@ -176,8 +203,11 @@ int spm_clean(struct encoder *e, struct str *s);
 /* The same after SentencePiece's normalisation: the model's own map, its prefix, its rule for white space. In e->norm. */
 int spm_normalise(struct encoder *e, struct str *s, int first);
 
-/* Each takes one stretch of text between added tokens. first: it begins the text. */
-int bpe_encode(struct encoder *e, struct str s);
+/* Does this stretch get a space before it? */
+int vocab_wants_prefix(const struct vocab *v, struct str s, int first);
+
+/* Each takes one stretch of text between added tokens. first: STRETCH_*. */
+int bpe_encode(struct encoder *e, struct str s, int first);
 int chars_encode(struct encoder *e, struct str s, int first);
 int spm_encode(struct encoder *e, struct str s, int first);
 int unigram_encode(struct encoder *e, struct str s, int first);

@@ -10,7 +10,7 @@
 
 int vocab_load_joins(struct vocab *v, struct lar_err *err)
 {
-    if (v->kind == VOCAB_BPE && !(v->split->flags & SPLIT_LONG)) return 0;
+    if (v->kind == VOCAB_BPE && !(v->split_flags & SPLIT_LONG)) return 0;
     v->joins = arena_alloc(&v->a, 256 * 32);
     if (!v->joins) return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory");
     for (int32_t i = 0; i < v->n; i++) {

@@ -95,7 +95,7 @@ static int load_ids(struct vocab *v, const struct gguf *g, struct lar_err *err)
 /* What files that name none mean: the customary place, when what lies there has the customary name. */
 static void customary(struct vocab *v, int32_t *id, int32_t place, const char *names)
 {
-    if (*id >= 0 || place >= v->n) return;
+    if (v->exact || *id >= 0 || place >= v->n) return;
     for (struct str s; (s = next_name(&names)).n;)
         if (str_eq(vocab_piece(v, place), s)) *id = place;
 }
@@ -171,14 +171,14 @@ static int load_added(struct vocab *v, const struct gguf *g, struct lar_err *err
         if (sp->cls < 0) sp->cls = sp->bos;
     }
     sp->add_bos = v->kind == VOCAB_SPM || v->kind == VOCAB_WORDPIECE ||
-                  (v->split && (v->split->flags & SPLIT_ADD_BOS));
+                  (v->split_flags & SPLIT_ADD_BOS);
     sp->add_eos = v->kind == VOCAB_UNIGRAM;
     sp->add_sep = v->kind == VOCAB_WORDPIECE;
     if ((rc = gguf_bool(g, "tokenizer.ggml.add_bos_token", &sp->add_bos, err)) < 0) return rc;
     if ((rc = gguf_bool(g, "tokenizer.ggml.add_eos_token", &sp->add_eos, err)) < 0) return rc;
     if ((rc = gguf_bool(g, "tokenizer.ggml.add_sep_token", &sp->add_sep, err)) < 0) return rc;
     /* Early files of Gemma 4 say that it adds none; the model was trained with one. */
-    if (v->kind == VOCAB_CHARS) sp->add_bos = 1;
+    if (v->kind == VOCAB_CHARS && !v->exact) sp->add_bos = 1;
     return 0;
 }
 
