@@ -70,6 +70,7 @@ struct dev_attn {
     float scale;        /* of q . k */
     float softcap;      /* 0: none; else s = cap * tanh(s / cap) */
     int64_t window;     /* 0: all; else position j is seen from i when i - window < j <= i */
+    int both;           /* the future is seen too, all of it or up to j < i + window; a timeline goes in one piece */
     const float *sinks; /* [nhead] or NULL: a score that takes part in the sum and has no value */
 };
 

@@ -92,6 +92,21 @@ static int deepseek2_setup(struct model *m, struct lar_err *err)
     return 0;
 }
 
+/* Granite's embedders and others gate with SiLU. */
+static int modernbert_setup(struct model *m, struct lar_err *err)
+{
+    struct str act = STR("gelu");
+    int rc = gguf_str(&m->gguf, "modern-bert.hidden_activation", &act, err);
+    if (rc < 0) return rc;
+    if (str_is(act, "silu"))
+        m->gate = GATE_SILU;
+    else if (!str_is(act, "gelu"))
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "modern-bert.hidden_activation is \"%.*s\"; known: gelu, silu",
+                        STR_ARG(act));
+    return 0;
+}
+
 /* clang-format off */
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
@@ -151,6 +166,13 @@ static const struct arch families[] = {
     {.name = "gptneox", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .parallel = 1},
     {.name = "starcoder2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH},
     {.name = "stablelm", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU},
+    /* Embedders and classifiers: every token sees the whole text. BERT with all its kin (MiniLM, BGE, E5, XLM-R) norms after adding. */
+    {.name = "bert", .norm = NORM_LAYER, .gate = GATE_GELU, .no_rope = 1, .both = 1, .post_norm = 1},
+    {.name = "nomic-bert", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU, .both = 1, .post_norm = 1},
+    {.name = "modern-bert", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .both = 1, .window_period = 3,
+     .window_first = 1, .rope_base_window = 10000, .setup = modernbert_setup},
+    {.name = "gemma-embedding", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .both = 1,
+     .window_period = 6, .rope_base_window = 10000},
 };
 /* clang-format on */
 

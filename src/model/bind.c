@@ -185,7 +185,7 @@ static int is_windowed(struct binder *b)
         period = v;
     }
     if (period < 0) return lar_fail(b->err, LAR_EFORMAT, "%s is negative", key);
-    return period == 0 || (int64_t)b->layer % period != period - 1;
+    return period == 0 || (int64_t)b->layer % period != (m->arch->window_first ? 0 : period - 1);
 }
 
 /* A layer of a family with another mixer is attention when it has key heads, or when the file's pattern says so. */
@@ -256,6 +256,8 @@ static int layer_shape(struct binder *b, struct layer *l)
     a->softcap = h->attn_softcap;
     l->v_norm = f->v_norm;
     a->window = windowed ? h->window : 0;
+    a->both = b->m->both;
+    if (windowed && a->both) a->window = h->window / 2 + 1; /* |i - j| <= half of it */
     l->rope = f->nope_period && (b->layer + 1) % (size_t)f->nope_period == 0 ? -1 : 0;
     if (f->nope_global && h->window && !windowed) l->rope = -1;
     return 0;
@@ -293,6 +295,8 @@ static int bind_attention(struct binder *b, struct layer *l)
     if ((rc = head_norm(b, "attn_k_norm", a->hd, a->nkv, &l->k_norm)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
     if ((rc = bind_vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
+    if ((rc = bind_norm(b, "attn_output_norm", width, &l->attn_sum)) < 0) return rc;
+    if ((rc = bind_norm(b, "layer_output_norm", width, &l->ffn_sum)) < 0) return rc;
     const char *fn = b->m->arch->ffn_norm_name;
     if (fn && !strcmp(fn, "post_attention_norm"))
         return 0; /* some families call the other norm so */
@@ -575,9 +579,11 @@ int model_bind(struct model *m, struct lar_err *err)
     if ((rc = bind_vector(&b, "output", "bias", h->vocab, &m->output_bias)) < 0) return rc;
     struct norm *embed_norm = m->arch->embed_norm_is_output ? &m->output_norm : &m->embed_norm;
     if ((rc = bind_norm(&b, "token_embd_norm", h->width, embed_norm)) < 0) return rc;
-    if (!m->output_norm.w &&
+    if (!m->output_norm.w && !m->arch->post_norm &&
         (rc = bind_need_norm(&b, "output_norm", h->width, &m->output_norm)) < 0)
         return rc;
+    if ((rc = bind_matrix(&b, "token_types", h->width, 0, &m->type_embed)) < 0) return rc;
+    if ((rc = head_bind(&b)) < 0) return rc;
     if ((rc = bind_matrix(&b, "position_embd", h->width, 0, &m->pos_embed)) < 0) return rc;
     if (rc == 1 && m->pos_embed.rows < h->ctx_train) h->ctx_train = m->pos_embed.rows;
     if ((rc = bind_model_input(&b)) < 0) return rc;

@@ -205,7 +205,7 @@ void pass_ffn(struct pass *p, const struct layer *l)
 {
     struct work *w = p->w;
     struct dev_rows none = {0};
-    enum dev_gate gate = p->m->arch->gate;
+    enum dev_gate gate = p->m->gate;
     if (l->moe.nexpert && !l->up.data) {
         moe_forward(p, l);
         if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
@@ -284,10 +284,12 @@ static void run_layer(struct pass *p, size_t li)
         return;
     }
     add_block(p);
+    if (l->attn_sum.w) pass_norm(p, &l->attn_sum, w->x, p->m->h.width, w->x);
     if (!l->nff && !l->moe.nexpert) return; /* a mixer alone */
     pass_norm(p, &l->ffn_norm, w->x, p->m->h.width, w->h);
     pass_ffn(p, l);
     add_block(p);
+    if (l->ffn_sum.w) pass_norm(p, &l->ffn_sum, w->x, p->m->h.width, w->x);
     if (l->pl_gate.data) layer_input(p, li);
     if (l->out_scale != 1) p->d->ops->scale(p->d, l->out_scale, p->n, p->m->h.width, w->x);
 }
@@ -321,6 +323,18 @@ static void add_positions(const struct pass *p)
     p->d->ops->add(p->d, h, p->n, p->m->h.width, 1, p->w->x);
 }
 
+/* x += type_embed[which of two texts the token is of] */
+static void add_types(const struct pass *p)
+{
+    static const int32_t first = 0;
+    struct dev_rows h = p->w->h, row = h;
+    if (p->b->types)
+        p->d->ops->gather(p->d, &p->m->type_embed, p->b->types, p->n, h);
+    for (size_t i = 0; i < p->n && !p->b->types; i++, row.p += row.stride)
+        p->d->ops->gather(p->d, &p->m->type_embed, &first, 1, row);
+    p->d->ops->add(p->d, h, p->n, p->m->h.width, 1, p->w->x);
+}
+
 static int cancelled(const struct batch *b)
 {
     return b->cancel && atomic_load_explicit(b->cancel, memory_order_relaxed);
@@ -332,6 +346,7 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     const struct hparams *h = &m->h;
     dev_lock(p.d);
     p.d->ops->gather(p.d, &m->embed, b->tokens, b->n, w->x); /* x [n][width] */
+    if (m->type_embed.data) add_types(&p);
     if (m->pos_embed.data) add_positions(&p);
     if (h->embed_scale != 1) p.d->ops->scale(p.d, h->embed_scale, b->n, h->width, w->x);
     if (m->npl) model_input(&p, b->tokens);
@@ -352,6 +367,8 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     if (p.n) {
         if (m->altup) altup_end(&p);
         pass_norm(&p, &m->output_norm, w->x, h->width, w->h);
+    }
+    if (p.n && !b->hidden) {
         pass_linear(&p, &m->output, m->output_bias, w->h, w->logits); /* logits [n][vocab] */
         if (h->logit_scale != 1) p.d->ops->scale(p.d, h->logit_scale, p.n, h->vocab, w->logits);
         if (h->final_softcap > 0)

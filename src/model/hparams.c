@@ -98,6 +98,10 @@ int model_hparams(struct model *m, struct lar_err *err)
     if ((rc = gguf_bool(&m->gguf, key_of(m, "use_parallel_residual", key), &parallel, err)) < 0)
         return rc;
     m->parallel = parallel;
+    int causal = !m->arch->both;
+    if ((rc = gguf_bool(&m->gguf, key_of(m, "attention.causal", key), &causal, err)) < 0) return rc;
+    m->both = !causal;
+    m->gate = m->arch->gate;
     m->no_rope = m->arch->no_rope;
     return m->arch->setup ? m->arch->setup(m, err) : 0;
 }

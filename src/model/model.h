@@ -101,6 +101,7 @@ struct layer {
 
     /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
     struct norm attn_norm, q_norm, k_norm, attn_post;
+    struct norm attn_sum, ffn_sum; /* of the stream, after the block was added (BERT); w NULL: none */
     struct dev_matrix wq, wk, wv, wqkv, wo; /* either wqkv or the three */
     const float *bq, *bk, *bv, *bqkv, *bo;  /* NULL: none */
     int gated; /* wq gives each head's query and then a gate: attention's output is multiplied by its sigmoid */
@@ -146,6 +147,20 @@ struct hparams {
 
 struct arch;
 
+/* What becomes of the last layer's rows in an embedder; the numbers are those of the key pooling_type. POOL_RANK: one row goes
+ * through the classifier. POOL_UNKNOWN: the file does not say. */
+enum pooling { POOL_UNKNOWN = -1, POOL_NONE, POOL_MEAN, POOL_CLS, POOL_LAST, POOL_RANK };
+
+/* What follows pooling: dense layers (EmbeddingGemma), or a classifier: out(norm(act(cls row))). See head.c. */
+struct head {
+    enum pooling pooling; /* as the file says */
+    struct dev_matrix dense[2], cls, out; /* data NULL: none */
+    const float *bdense[2], *bcls, *bout;
+    struct norm cls_norm;
+    size_t nlabel;                /* rows of out; 0: no classifier */
+    const struct gguf_kv *labels; /* their names, NULL: none */
+};
+
 #define MODEL_ROPES 3
 
 struct model {
@@ -153,6 +168,8 @@ struct model {
     const struct arch *arch;
     int no_rope;  /* as arch.no_rope, or as the file says */
     int parallel; /* as arch.parallel, or as the file says */
+    int both;     /* every token sees the whole text: the model reads and does not write */
+    enum dev_gate gate;
     struct hparams h;
     struct gguf gguf;
     struct dev *dev;
@@ -165,6 +182,8 @@ struct model {
     size_t altup, altup_active;                  /* streams, 0: one; the one that layers work on */
     struct dev_matrix altup_proj, altup_unembed; /* [(altup - 1) width][width] */
     struct dev_matrix pos_embed; /* [ctx_train][width], added to the token's vector */
+    struct dev_matrix type_embed; /* [types][width], likewise: which of two texts the token is of */
+    struct head head;
     const float *output_bias;
     struct norm embed_norm, output_norm;
     struct layer *layer; /* [h.nlayer] */
@@ -215,6 +234,9 @@ struct arch {
     int loose_ff; /* the file's feed_forward_length may be wrong; the tensors are right */
     int window_rope_plain; /* windowed layers turn unscaled, at the same base unless rope.freq_base_swa says */
     int norm_after_rope;       /* norms of queries and keys come after the rotation */
+    int both; /* see struct model; the key attention.causal overrides it. A window then reaches half to each side */
+    int post_norm;    /* norms come after adding; there is none at the end */
+    int window_first; /* of each window_period layers the first sees everything, not the last */
     const char *ffn_norm_name; /* NULL: "ffn_norm" */
     /* Further constants, after the common keys are read and before tensors are bound. NULL: none. */
     int (*setup)(struct model *m, struct lar_err *err);
@@ -256,6 +278,12 @@ void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out);
 int model_kv_layout(const struct model *m, enum kern_kv type, struct dev_kv_layer *layout,
                     size_t *block_bytes, struct lar_err *err);
 
+/* head.c: binds what follows the last layer, if anything does. */
+struct binder;
+int head_bind(struct binder *b);
+/* The longest row that it works with, 0: none. */
+size_t head_width(const struct model *m);
+
 /* What a forward pass of up to `batch` rows works in; one allocation. */
 struct work {
     size_t batch;
@@ -288,8 +316,16 @@ struct batch {
     const struct dev_kv_layer *layout; /* [h.nlayer] */
     size_t ctx;                        /* room of the sessions: picks rope_long */
     const atomic_int *cancel;          /* may be NULL */
+    const int32_t *types;              /* [n] rows of type_embed; NULL: all 0 */
+    int hidden;                        /* no logits: the kept rows' last vectors stay in w->h */
 };
 int model_forward(const struct model *m, struct work *w, const struct batch *b,
                   struct lar_err *err);
+/* After a pass with b->hidden: one row a timeline in out [nseq][...]: pooled (never POOL_RANK or POOL_UNKNOWN) and through the dense layers. */
+void head_embed(const struct model *m, struct work *w, const struct batch *b, enum pooling pool,
+                float *out);
+/* Likewise a row's logits, [nlabel]; of every row for POOL_NONE. */
+void head_logits(const struct model *m, struct work *w, const struct batch *b, enum pooling pool,
+                 float *out);
 
 #endif

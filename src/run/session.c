@@ -126,7 +126,14 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
         struct dev_seq seq = {s->kv.block, s->state, (int64_t)s->n, 0, take};
-        struct batch b = {tokens + done, take, &seq, &keep, 1, s->layout, s->ctx, &s->cancel};
+        struct batch b = {.tokens = tokens + done,
+                          .n = take,
+                          .seq = &seq,
+                          .keep = &keep,
+                          .nseq = 1,
+                          .layout = s->layout,
+                          .ctx = s->ctx,
+                          .cancel = &s->cancel};
         kv_grow(&s->kv, s->n, s->n + take);
         s->has_logits = 0;
         struct work w = s->work;

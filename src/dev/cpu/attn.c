@@ -99,6 +99,7 @@ static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t fir
         int64_t pos = first_pos + (int64_t)(r / group);
         float *s = t->s + r * DEV_KV_BLOCK;
         int64_t see = pos - base + 1, from = j->a->window ? pos - j->a->window + 1 - base : 0;
+        if (j->a->both) see = j->a->window ? pos + j->a->window - base : (int64_t)npos;
         if (cap > 0)
             for (size_t i = 0; i < npos; i++) s[i] = cap * tanhf(s[i] / cap);
         for (int64_t i = see < 0 ? 0 : see; i < (int64_t)npos; i++) s[i] = -INFINITY;
@@ -118,6 +119,8 @@ static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, si
     size_t group = a->nhead / a->nkv;
     struct tile t = tile_lay(j, thread, ntok * group);
     int64_t first = j->seq->pos + (int64_t)tok0, last = first + (int64_t)ntok - 1;
+    int64_t end = j->seq->pos + (int64_t)j->seq->n - 1;
+    if (a->both) last = a->window && last + a->window - 1 < end ? last + a->window - 1 : end;
 
     for (size_t r = 0; r < t.rows; r++) {
         const float *q = j->q.p + (j->seq->first + tok0 + r / group) * j->q.stride +
@@ -167,7 +170,7 @@ void cpu_attend(struct dev *d, const struct dev_kv_layer *kv, const struct dev_a
     for (size_t i = 0; i < nseq; i++) {
         struct attend_job j = {c, kv, a, &seq[i], q, out, c->tile, 0};
         j.ntile = (seq[i].n + j.tile - 1) / j.tile;
-        size_t items = a->nkv * j.ntile, work = items * (size_t)(seq[i].pos + 1) * a->hd;
+        size_t items = a->nkv * j.ntile, work = items * ((size_t)seq[i].pos + seq[i].n) * a->hd;
         /* A loop over threads costs about a microsecond: a short past is quicker alone. */
         pool_for(d->pool, items, work < 4096 ? items : 1, attend_items, &j);
     }
