@@ -57,6 +57,19 @@ int ids_add(struct ids *l, int32_t id); /* 0, or LAR_ENOMEM */
 int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct ids *out,
                  struct lar_err *err);
 
+/* The same for one text without anything round it, and of each token the bytes of the text that it stands for (white space before it left
+ * out, as the reference reports them). WordPiece and byte-level BPE; LAR_EUNSUPPORTED for others. */
+struct vocab_place {
+    size_t begin, end;
+};
+struct places {
+    struct vocab_place *at;
+    size_t n, cap;
+};
+void places_done(struct places *l);
+int vocab_encode_places(const struct vocab *v, struct str text, struct ids *out, struct places *places,
+                        struct lar_err *err);
+
 /* Streaming decode: feed one id after the other; out gets whole characters only (invalid bytes as U+FFFD once it is certain that they
  * cannot become valid). vocab_decode_end flushes. A zeroed struct is a fresh one. */
 struct vocab_decoder {

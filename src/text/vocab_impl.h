@@ -214,4 +214,9 @@ int unigram_encode(struct encoder *e, struct str s, int first);
 int wordpiece_encode(struct encoder *e, struct str s);
 int rwkv_encode(struct encoder *e, struct str s);
 
+/* vocab_places.c: one more place; LAR_ENOMEM. */
+int places_add(struct encoder *e, struct places *l, struct vocab_place place);
+/* wordpiece.c: wordpiece_encode with places, counted from base. */
+int wordpiece_places(struct encoder *e, struct str s, size_t base, struct places *places);
+
 #endif

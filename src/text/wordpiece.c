@@ -132,7 +132,8 @@ static inline int kind_at(struct str s, size_t i, size_t *k)
     return flags & UC_BERT_PUNCT ? PUNCT : flags & UC_SPACE ? SPACE : INSIDE;
 }
 
-int wordpiece_encode(struct encoder *e, struct str s)
+/* s as words are looked up: cleaned, without accents and case as the file says. In e->norm or e->norm2; NULL when out of memory. */
+static struct buf *normalise(struct encoder *e, struct str s)
 {
     const struct vocab *v = e->v;
     struct buf *a = &e->norm, *b = &e->norm2;
@@ -147,8 +148,13 @@ int wordpiece_encode(struct encoder *e, struct str s)
     }
     buf_clear(b);
     fold(v, buf_view(a), b);
-    if (a->failed || b->failed) return encoder_nomem(e);
+    return a->failed || b->failed ? NULL : b;
+}
 
+int wordpiece_encode(struct encoder *e, struct str s)
+{
+    const struct buf *b = normalise(e, s);
+    if (!b) return encoder_nomem(e);
     int rc = 0;
     struct str t = buf_view(b);
     size_t word = 0;
@@ -160,5 +166,66 @@ int wordpiece_encode(struct encoder *e, struct str s)
         word = i + k;
     }
     if (rc == 0 && t.n > word) rc = encode_word(e, str_from(t, word));
+    return rc;
+}
+
+/* ---- with places ----------------------------------------------------------------------------------------------------- */
+
+/* A word on its way: its bytes as looked up, and where each comes from. */
+struct word {
+    struct buf text, from; /* from: struct vocab_place of each byte */
+};
+
+/* Encodes and empties w. A piece's place goes from its first byte's to its last one's; an unknown word's is all of it. */
+static int place_word(struct encoder *e, struct word *w, struct places *places)
+{
+    size_t start = e->out->n, at = 0;
+    const struct vocab_place *from = (const struct vocab_place *)(void *)w->from.p;
+    if (!w->text.n) return 0;
+    int rc = encode_word(e, buf_view(&w->text));
+    for (size_t i = start; i < e->out->n && rc == 0; i++) {
+        int32_t id = e->out->id[i];
+        size_t n = id == e->v->unk ? w->text.n : vocab_raw(e->v, id).n - (i == start);
+        rc = places_add(e, places, (struct vocab_place){from[at].begin, from[at + n - 1].end});
+        at += n;
+    }
+    buf_clear(&w->text);
+    buf_clear(&w->from);
+    return rc;
+}
+
+/* What one character at `place` became: words grow by it or end. */
+static int place_char(struct encoder *e, struct str t, struct vocab_place place, struct word *w,
+                      struct places *places)
+{
+    int rc = 0;
+    for (size_t i = 0, k; i < t.n && rc == 0; i += k) {
+        int kind = kind_at(t, i, &k);
+        if (kind != INSIDE) rc = place_word(e, w, places);
+        if (kind == SPACE) continue;
+        buf_add(&w->text, t.p + i, k);
+        for (size_t j = 0; j < k; j++) buf_add(&w->from, &place, sizeof place);
+        if (w->text.failed || w->from.failed) return encoder_nomem(e);
+        if (kind == PUNCT && rc == 0) rc = place_word(e, w, places);
+    }
+    return rc;
+}
+
+/* Each character is normalised by itself, which gives what the whole text gives: marks that would change places are stripped. */
+int wordpiece_places(struct encoder *e, struct str s, size_t base, struct places *places)
+{
+    struct word w = {0};
+    int rc = 0;
+    for (size_t i = 0, k; i < s.n && rc == 0; i += k) {
+        uint32_t cp;
+        k = utf8_decode(s.p + i, s.n - i, &cp);
+        if (!k) k = 1;
+        const struct buf *b = normalise(e, (struct str){s.p + i, k});
+        if (!b) rc = encoder_nomem(e);
+        else rc = place_char(e, buf_view(b), (struct vocab_place){base + i, base + i + k}, &w, places);
+    }
+    if (rc == 0) rc = place_word(e, &w, places);
+    buf_done(&w.text);
+    buf_done(&w.from);
     return rc;
 }
