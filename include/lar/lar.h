@@ -235,6 +235,76 @@ LAR_API int lar_generate(struct lar_session *s, const struct lar_request *req, s
                          struct lar_err *err);
 LAR_API void lar_result_free(struct lar_result *r);
 
+/* ---- embedding, ranking, classifying ------------------------------------------------------------------------------------- */
+
+/* An embedder reads texts with a model and gives vectors, scores or labels, as the model's file has it. Many texts go together at
+ * once, each as if it were alone. Used by one thread at a time; any number of embedders may share a model. */
+struct lar_embedder;
+
+enum lar_pooling { LAR_POOL_MODEL, LAR_POOL_MEAN, LAR_POOL_CLS, LAR_POOL_LAST };
+
+struct lar_embed_options {
+    enum lar_pooling pooling; /* how a text's tokens become one vector; LAR_POOL_MODEL: as the file says */
+    int dimensions;           /* 0: all; else only so many first ones (for models trained so: Matryoshka) */
+    int raw;                  /* vectors are not made unit length, scores stay logits */
+    int truncate;             /* 0: a text that is too long is LAR_ELIMIT; else what is beyond so many tokens is dropped; -1: beyond
+                                 what the model can read */
+    int batch;                /* tokens evaluated at once, 0: 512; a longer text makes it grow */
+};
+
+/* LAR_EINVAL for options that do not go with the model. What the model cannot do is refused by the call that would do it. The model lives on until
+ * the embedder is closed with lar_embedder_close. */
+LAR_API int lar_embedder_open(struct lar_embedder **out, struct lar_model *m,
+                              const struct lar_embed_options *opt, struct lar_err *err);
+LAR_API void lar_embedder_close(struct lar_embedder *e);
+
+struct lar_embedder_info {
+    int dimensions;      /* of the vectors that lar_embed gives */
+    int max_tokens;      /* of a text, with what is put round it */
+    const char *pooling; /* "mean", "cls", "last", "rank", "none", or "" when neither the file nor the caller says */
+    int nlabel;          /* of a classifier, 0: the model is none */
+};
+LAR_API void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *out);
+/* A classifier's label i, terminated; NULL when there is none. */
+LAR_API const char *lar_embedder_label(const struct lar_embedder *e, int i);
+
+/* A text of n bytes (names of special tokens in it become these tokens, as in the reference), or, when tokens is not NULL, ids as they are. */
+struct lar_text {
+    const char *text;
+    size_t n;
+    const int32_t *tokens;
+    size_t ntoken;
+};
+
+/* A vector a text: out is [n][dimensions], the caller's. Gives the number of tokens read. A file that names no pooling is LAR_EUNSUPPORTED
+ * unless the options name one. */
+LAR_API int64_t lar_embed(struct lar_embedder *e, const struct lar_text *text, size_t n, float *out,
+                          struct lar_err *err);
+/* How well each document answers the query, 0 to 1 (raw: the logit): score is [n]. For rerankers; LAR_EUNSUPPORTED for others, and for files
+ * that lack a part without which scores would be wrong. Gives the number of tokens read. */
+LAR_API int64_t lar_rank(struct lar_embedder *e, const struct lar_text *query,
+                         const struct lar_text *doc, size_t n, float *score, struct lar_err *err);
+
+/* A stretch of a text with its label. */
+struct lar_span {
+    int label;          /* lar_embedder_label */
+    float score;        /* its probability; of a group the mean over its tokens */
+    size_t begin, end;  /* bytes of the text */
+    size_t char_begin, char_end; /* the same in characters (Unicode code points) */
+    size_t word;        /* which token (of a group the first), counted with those put round the text */
+};
+enum lar_group {
+    LAR_GROUP_TOKENS, /* every token of the text */
+    LAR_GROUP_SPANS   /* neighbours of one kind together, by B- and I- before the kind; label "O" left out */
+};
+/* Labels the parts of a text with a token classifier, or the whole of it with a classifier of texts (then one span a label, the most
+ * probable first). The caller frees *out with lar_free. */
+LAR_API int lar_classify(struct lar_embedder *e, const struct lar_text *text, enum lar_group group,
+                         struct lar_span **out, size_t *n, struct lar_err *err);
+/* The logits of every token of a text, [tokens][nlabel] (of a classifier of texts [1][nlabel]). The caller frees *out. */
+LAR_API int lar_classify_logits(struct lar_embedder *e, const struct lar_text *text, float **out,
+                                size_t *rows, struct lar_err *err);
+
 /* ---- looking into a file ------------------------------------------------------------------------------------------------ */
 
 /* Opens any well-formed GGUF, also of architectures that Lar cannot run; of a folder or file that holds a tokenizer only, what a GGUF would

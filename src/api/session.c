@@ -13,6 +13,11 @@ static int options(const struct lar_model *m, const struct lar_session_options *
     *o = opt ? *opt : (struct lar_session_options){0};
     if (!m || !m->model->dev)
         return lar_fail(err, LAR_EINVAL, "the model was opened for its vocabulary only");
+    if (m->model->both)
+        return lar_fail(
+            err, LAR_EUNSUPPORTED,
+            "a %s model reads texts and does not write them: use it to embed, rank or classify",
+            m->model->arch->name);
     if (o->ctx < 0 || o->ctx > CTX_MAX)
         return lar_fail(err, LAR_EINVAL, "context %d: use 1 to %d", o->ctx, CTX_MAX);
     if (o->batch < 0 || o->batch > BATCH_MAX)
