@@ -5,6 +5,7 @@
  * give the same; at each CPU level this machine has. MiniLM's file is not there: LAR_MINILM names one (see its README.md).
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <lar/lar.h>
 
 #include "api/embed.h"
@@ -334,9 +335,10 @@ static void one(const char *name, const char *gguf)
 /* What llama.cpp's converter drops or does not know comes from the folder itself. */
 static void from_folder(const char *name)
 {
-    char path[] = "/tmp/lar-embed-XXXXXX", dir[300];
+    char path[64], dir[300];
     struct lar_err err = {0};
-    int fd = mkstemp(path);
+    snprintf(path, sizeof path, "/tmp/lar-embed-%ld.gguf", (long)getpid());
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     snprintf(dir, sizeof dir, ROOT "/%s", name);
     if (fd < 0 || hf_bert_to_gguf(dir, fd, &err) < 0) {
         printf("# %s: %s\n", name, err.msg);
@@ -346,6 +348,138 @@ static void from_folder(const char *name)
     }
     if (fd >= 0) close(fd);
     unlink(path);
+}
+
+/* ---- MiniLM ------------------------------------------------------------------------------------------------------- */
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+struct pair {
+    double value, rank;
+    size_t at;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Ranks, equals sharing the mean of theirs. */
+static void ranks(struct pair *p, size_t n)
+{
+    qsort(p, n, sizeof *p, by_value);
+    for (size_t i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && !(p[next].value > p[i].value);) next++;
+        for (size_t k = i; k < next; k++) p[k].rank = (double)(i + next - 1) / 2;
+    }
+    qsort(p, n, sizeof *p, by_place);
+}
+
+static double spearman(struct pair *a, struct pair *b, size_t n)
+{
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    ranks(a, n);
+    ranks(b, n);
+    for (size_t i = 0; i < n; i++) ma += a[i].rank / (double)n, mb += b[i].rank / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        ab += (a[i].rank - ma) * (b[i].rank - mb);
+        aa += (a[i].rank - ma) * (a[i].rank - ma);
+        bb += (b[i].rank - mb) * (b[i].rank - mb);
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* One field of a CSV line, quotes taken off in place; *at moves behind its comma. */
+static struct lar_text field(char **at)
+{
+    char *p = *at, *to = p, *begin = p;
+    int quoted = *p == '"';
+    if (quoted) p++;
+    for (; *p && *p != '\n' && (quoted || *p != ','); *to++ = *p++)
+        if (quoted && *p == '"') {
+            if (p[1] != '"') {
+                p++;
+                break;
+            }
+            p++;
+        }
+    *at = *p == ',' ? p + 1 : p;
+    return (struct lar_text){.text = begin, .n = (size_t)(to - begin)};
+}
+
+static void sts_b(struct lar_embedder *e, double allowed)
+{
+    enum { PAIRS = 1379, WIDTH = 384 };
+    static struct lar_text text[2 * PAIRS];
+    static struct pair human[PAIRS], ours[PAIRS];
+    struct buf all = {0};
+    struct lar_err err = {0};
+    size_t n = 0;
+    if (!hf_read("../shared/data/eval/stsb/stsb-en-test.csv", &all)) {
+        SKIP("STS-B's test is not here");
+        return;
+    }
+    float *v = calloc(2 * PAIRS * WIDTH, sizeof *v);
+    char *at = all.p;
+    for (; n < PAIRS && *at; n++) {
+        text[2 * n] = field(&at);
+        text[2 * n + 1] = field(&at);
+        human[n] = (struct pair){strtod(at, &at), 0, n};
+        at += strspn(at, "\r\n");
+    }
+    CHECK_EQ(n, PAIRS);
+    CHECK(v && lar_embed(e, text, 2 * n, v, &err) > 0);
+    for (size_t i = 0; v && i < n; i++)
+        ours[i] = (struct pair){dot(v + 2 * i * WIDTH, v + (2 * i + 1) * WIDTH, WIDTH), 0, i};
+    double rho = spearman(human, ours, n);
+    printf("# STS-B test: Spearman %.5f\n", rho);
+    CHECK_NEAR(rho, 0.82035, allowed);
+    tap_ok(!tap_case_bad, "STS-B's test has the reference's rank correlation");
+    free(v);
+    buf_done(&all);
+}
+
+/* The file that LAR_MINILM names: all-MiniLM-L6-v2 in F16, or in 8 bits, whose vectors may turn a little. */
+static void minilm(const char *gguf)
+{
+    struct golden g;
+    struct lar_embed_options o = {.truncate = 256};
+    int eight = strstr(gguf, "q8") != NULL;
+    tap_case_bad = 0;
+    if (open_golden(&g, "all-minilm-l6-v2", gguf) < 0) {
+        tap_ok(0, "MiniLM opens");
+        return;
+    }
+    struct lar_embedder *e = open_embedder(&g, &o);
+    struct lar_err err = {0};
+    size_t n, width;
+    const float *want = expected(&g, "embedding", &n, &width);
+    float v[384];
+    double least = 1;
+    for (size_t i = 0; e && i < g.n; i++) {
+        CHECK(lar_embed(e, &g.text[i], 1, v, &err) > 0);
+        check_ids(&g, &e->ids[0], i);
+        double c = dot(v, want + i * width, width);
+        if (c < least) least = c;
+    }
+    printf("# MiniLM: least cosine %.8f\n", least);
+    CHECK(least >= (eight ? 0.9995 : 0.99999));
+    tap_ok(!tap_case_bad, "MiniLM's vectors are the reference's");
+    if (e) sts_b(e, eight ? 1e-3 : 5e-6);
+    lar_embedder_close(e);
+    close_golden(&g);
 }
 
 static void a_cross_encoder_without_its_pooler_is_refused(void)
@@ -386,6 +520,7 @@ int main(void)
         free(entry[i]);
     }
     free(entry);
+    if (getenv("LAR_MINILM")) minilm(getenv("LAR_MINILM"));
     if (n >= 0) RUN(a_cross_encoder_without_its_pooler_is_refused);
     return tap_done();
 }

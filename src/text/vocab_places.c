@@ -50,7 +50,8 @@ static int bpe_places(struct encoder *e, struct str s, size_t base, struct place
         at += n;
     }
     if (rc == 0 && at != s.n)
-        return lar_fail(e->err, LAR_EUNSUPPORTED, "this tokenizer changes the text, so that its tokens have no places in it");
+        return lar_fail(e->err, LAR_EUNSUPPORTED,
+                        "this tokenizer changes the text, so that its tokens have no places in it");
     return rc;
 }
 
@@ -59,7 +60,7 @@ static int stretch(struct encoder *e, struct str s, size_t base, struct places *
     if (e->v->kind == VOCAB_WORDPIECE) return wordpiece_places(e, s, base, places);
     if (e->v->kind == VOCAB_BPE) return bpe_places(e, s, base, places);
     return lar_fail(e->err, LAR_EUNSUPPORTED,
-                    "where tokens lie in a text is known for WordPiece and byte-level BPE only, not for this tokenizer");
+                    "where tokens lie in a text is known for WordPiece and byte-level BPE only");
 }
 
 static int encode(struct encoder *e, struct str s, struct places *places)
