@@ -33,6 +33,8 @@ void interrupt_begin(struct lar_session *s, int twice_ends)
     sigaction(SIGINT, &a, &before);
 }
 
+int interrupt_seen(void) { return seen; }
+
 int interrupt_end(void)
 {
     sigaction(SIGINT, &before, NULL);

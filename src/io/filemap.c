@@ -48,6 +48,14 @@ int filemap_open(struct filemap *m, const char *path, struct lar_err *err)
     return rc;
 }
 
+void filemap_forget(const struct filemap *m, uint64_t offset, uint64_t n)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = (offset + page - 1) / page * page;
+    if (n > m->n || offset > m->n - n) return;
+    uint64_t end = (offset + n) / page * page; /* whole pages only: the neighbours may be in use */
+    if (m->p && begin < end) madvise((void *)((uintptr_t)m->p + begin), end - begin, MADV_DONTNEED);
+}
+
 void filemap_close(struct filemap *m)
 {
     /* The cast drops a const that is ours: munmap wants the address only. */

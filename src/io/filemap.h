@@ -15,6 +15,8 @@ struct filemap {
 
 /* Refuses what is not a regular file (a directory, a pipe, a device) with its name and kind. */
 int filemap_open(struct filemap *m, const char *path, struct lar_err *err);
+/* These bytes will not be read again soon: the process need not count them as its memory. A hint. */
+void filemap_forget(const struct filemap *m, uint64_t offset, uint64_t n);
 void filemap_close(struct filemap *m);
 
 #endif

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_quantize.t: `lar quantize` on the model that the repository carries.
+. tests/sh.inc
+M=models/lar-demo-q8_0.gguf
+MSG='Hi, where is my order A-48213?'
+
+try "makes a smaller model" $LAR quantize $M "$TMP/q4.gguf" Q4_K_M
+ok "says what became of it" grep -q 'Q4_K .*Q6_K\|Q6_K .*Q4_K' "$TMP/out"
+ok "warns that the weights lose twice" grep -q 'lose a second time' "$TMP/err"
+try "which still answers" $LAR run "$TMP/q4.gguf" --temp 0 "$MSG"
+ok "with the order's number" grep -q '"order_id":"A-48213"' "$TMP/out"
+ok "and is smaller" test "$(wc -c <"$TMP/q4.gguf")" -lt $(($(wc -c <$M) * 2 / 3))
+try "it says how it was made" $LAR show "$TMP/q4.gguf" --json
+ok "by its file type" grep -q '"general.file_type":15' "$TMP/out"
+ok "and the version of its layouts" grep -q '"general.quantization_version":2' "$TMP/out"
+
+try "any number of threads makes" $LAR quantize $M "$TMP/q4-1.gguf" q4_k_m --threads 1
+ok "the same file" cmp "$TMP/q4.gguf" "$TMP/q4-1.gguf"
+LAR_CPU=c
+export LAR_CPU
+try "and so does any processor" $LAR quantize $M "$TMP/q4-c.gguf" Q4_K_M
+unset LAR_CPU
+ok "to the byte" cmp "$TMP/q4.gguf" "$TMP/q4-c.gguf"
+
+try "F16 from Q8_0" $LAR quantize $M "$TMP/f16.gguf" F16
+try "and back" $LAR quantize "$TMP/f16.gguf" "$TMP/back.gguf" Q8_0 --pure
+$LAR run $M --temp 0 "$MSG" >"$TMP/was" 2>/dev/null
+try "answers as it did" $LAR run "$TMP/back.gguf" --temp 0 "$MSG"
+ok "to the letter" cmp "$TMP/was" "$TMP/out"
+
+try "tensors by pattern" $LAR quantize "$TMP/f16.gguf" "$TMP/mixed.gguf" Q4_0 --tensor-type 'attn_(q|k)=q5_1' --tensor-type 'blk\.[01]\..*=Q8_0'
+$LAR show "$TMP/mixed.gguf" --all >"$TMP/tensors" 2>/dev/null
+ok "get their type" grep -q 'blk.0.attn_q.weight.*Q5_1' "$TMP/tensors"
+ok "the first pattern decides" grep -q 'blk.1.attn_v.weight.*Q8_0' "$TMP/tensors"
+ok "the rest is the mix's" grep -q 'blk.2.attn_v.weight.*Q4_0' "$TMP/tensors"
+
+try "a dry run tells every tensor" $LAR quantize $M Q3_K_M --dry-run
+ok "and the sum" grep -q 'bits a weight' "$TMP/out"
+try "parts" $LAR quantize $M "$TMP/part.gguf" Q5_K_S --part-size 2MB
+ok "are several files" test -f "$TMP/part-00001-of-00002.gguf" -a -f "$TMP/part-00002-of-00002.gguf"
+try "that are one model" $LAR run "$TMP/part-00001-of-00002.gguf" --temp 0 "$MSG"
+ok "and answer" grep -q '"order_id":"A-48213"' "$TMP/out"
+
+for t in Q5_0 Q5_1 Q4_1 Q6_K Q2_K Q3_K_L IQ4_XS IQ4_NL NVFP4 TQ2_0 BF16; do
+    try "$t is written" $LAR quantize "$TMP/f16.gguf" "$TMP/t.gguf" $t
+    try "and read" $LAR show "$TMP/t.gguf"
+done
+
+try_status 2 "an unknown type" $LAR quantize $M "$TMP/no.gguf" Q9
+ok "is named" grep -q 'Q9' "$TMP/err"
+try_status 2 "a bad pattern" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'a(=q8_0'
+try_status 2 "a type that needs importance" $LAR quantize $M "$TMP/no.gguf" Q2_K_S
+ok "says what is missing" grep -q 'imatrix' "$TMP/err"
+try_status 2 "a file that is no importance matrix" $LAR quantize $M "$TMP/no.gguf" Q4_0 --imatrix $M
+ok "is told" grep -q 'no importance matrix' "$TMP/err"
+try_status 1 "a folder that is not there" $LAR quantize $M "$TMP/nowhere/no.gguf" Q4_0
+try_status 2 "no output name" $LAR quantize $M Q4_0
+head -c 3000000 $M >"$TMP/cut.gguf"
+try_status 2 "half a model" $LAR quantize "$TMP/cut.gguf" "$TMP/no.gguf" Q4_0
+ok "nothing half done stays" test -z "$(ls "$TMP" | grep -e '^no' -e tmp-)"
+tap_done
