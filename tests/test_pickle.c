@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tests/test_pickle.c: PyTorch checkpoints: made here, right and wrong ones, and those of ../shared/data (real models, and the attacks that
+ * scanners are tested with: each must be refused by what it names).
+ */
+#include <dirent.h>
+
+#include "io/pickle_machine.h"
+#include "tap.h"
+#include "zip_build.h"
+
+#define DATA "../shared/data"
+
+/* One tensor "w" [2][3] of floats in storage "0", as torch.save (protocol 2) writes it. */
+#define STORAGE(type, count)                           \
+    "(X\x07\0\0\0storagectorch\n" type "\nX\x01\0\0\0" \
+    "0X\x03\0\0\0"                                     \
+    "cpuK" count "tQ"
+#define TENSOR(storage, offset, size, stride)                                    \
+    "ctorch._utils\n_rebuild_tensor_v2\n(" storage "K" offset size stride "\x89" \
+    "ccollections\nOrderedDict\n)RtR"
+#define DICT(tensor) "\x80\x02}q\0(X\x01\0\0\0wq\1" tensor "u."
+#define GOOD         DICT(TENSOR(STORAGE("FloatStorage", "\x06"), "\0", "K\x02K\x03\x86", "K\x03K\x01\x86"))
+
+static const float values[6] = {1, 2, 3, 4, 5, 6};
+
+static int open_program(struct zb *z, struct pickle *p, const char *program, size_t n, struct lar_err *err)
+{
+    zb_add(z, "model/data.pkl", program, n);
+    zb_add(z, "model/byteorder", "little", 6);
+    zb_add(z, "model/data/0", values, sizeof values);
+    zb_end(z);
+    return pickle_open_memory(p, z->file.p, z->file.n, err);
+}
+
+#define OPEN(z, p, program, err) open_program(z, p, program, sizeof(program) - 1, err)
+
+static void a_tensor_is_found(void)
+{
+    struct zb z = {0};
+    struct pickle p;
+    struct lar_err err = {0};
+    if (OPEN(&z, &p, GOOD, &err) < 0) {
+        printf("# %s\n", err.msg);
+        tap_case_bad++;
+    } else {
+        CHECK_EQ(p.ntensor, 1);
+        CHECK(str_is(p.tensor[0].name, "w"));
+        CHECK_STR(p.tensor[0].type, "F32");
+        CHECK(p.tensor[0].ndim == 2 && p.tensor[0].shape[0] == 2 && p.tensor[0].shape[1] == 3 &&
+              p.tensor[0].bytes == 24);
+        CHECK(!memcmp(p.tensor[0].data, values, sizeof values));
+        pickle_close(&p);
+    }
+    zb_done(&z);
+}
+
+static void refused(const char *program, size_t n, int code, const char *says)
+{
+    struct zb z = {0};
+    struct pickle p;
+    struct lar_err err = {0};
+    long live = mem_live();
+    int rc = open_program(&z, &p, program, n, &err);
+    CHECK_EQ(rc, code);
+    if (!strstr(err.msg, says)) printf("# \"%s\" does not say \"%s\"\n", err.msg, says), tap_case_bad++;
+    if (rc == 0) pickle_close(&p);
+    zb_done(&z);
+    CHECK(mem_live() <= live);
+}
+#define REFUSED(program, code, says) refused(program, sizeof(program) - 1, code, says)
+
+static void what_is_named_is_refused(void)
+{
+    REFUSED("\x80\x02"
+            "cos\nsystem\n(X\x02\0\0\0lstR.",
+            LAR_EUNSUPPORTED, "names os.system");
+    REFUSED("\x80\x04\x8c\x08"
+            "builtins\x8c\x04"
+            "eval\x93\x8c\x01x\x85R.",
+            LAR_EUNSUPPORTED, "names builtins.eval");
+    REFUSED("\x80\x02"
+            "cos\nsys\x1b[31m\n.",
+            LAR_EUNSUPPORTED, "os.sys?[31m");                           /* no escape codes to a terminal */
+    REFUSED("(ios\nsystem\n.", LAR_EUNSUPPORTED, "instruction 0x69");   /* INST */
+    REFUSED("\x80\x02}\x81.", LAR_EUNSUPPORTED, "instruction 0x81");    /* NEWOBJ */
+    REFUSED("\x80\x02\x82\x01.", LAR_EUNSUPPORTED, "instruction 0x82"); /* EXT1 */
+}
+
+static void what_is_broken_is_refused(void)
+{
+    REFUSED("\x80\x02", LAR_EFORMAT, "ends without STOP");
+    REFUSED("\x80\x06.", LAR_EFORMAT, "protocol");
+    REFUSED("\x80\x02N.", LAR_EFORMAT, "has no tensors");
+    REFUSED("\x80\x02NN.", LAR_EFORMAT, "not one value");
+    REFUSED("\x80\x02N.N.", LAR_EFORMAT, "follow its end");
+    REFUSED("\x80\x02u.", LAR_EFORMAT, "no mark");
+    REFUSED("\x80\x02h\x05.", LAR_EFORMAT, "not remembered");
+    REFUSED("\x80\x02r\xff\xff\xff\xff.", LAR_EFORMAT, "memo");
+    REFUSED("\x80\x02X\xff\xff\xff\x7f.", LAR_EFORMAT, "past the end");
+    REFUSED("\x80\x02R.", LAR_EFORMAT, "cannot be called");
+    REFUSED("\x80\x02}NNs00.", LAR_EFORMAT, "below its stack");
+    REFUSED("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", LAR_EFORMAT, "before 1.6");
+    REFUSED(DICT(TENSOR(STORAGE("FloatStorage", "\x06"), "\x01", "K\x02K\x03\x86", "K\x03K\x01\x86")), LAR_EFORMAT,
+            "past the end of its data");
+    REFUSED(DICT(TENSOR(STORAGE("DoubleStorage", "\x06"), "\0", "K\x02K\x03\x86", "K\x03K\x01\x86")), LAR_EFORMAT,
+            "past the end of its data");
+    REFUSED(DICT(TENSOR(STORAGE("FloatStorage", "\x06"), "\0", "K\x03K\x02\x86", "K\x01K\x03\x86")), LAR_EFORMAT,
+            "side by side");
+    REFUSED(DICT(TENSOR(STORAGE("FloatStorage", "\x06"), "\0", "K\x06\x85", "K\x01K\x01\x86")), LAR_EFORMAT, "shape");
+    /* a dictionary that holds itself, twice */
+    REFUSED("\x80\x02}q\0(K\0h\0K\1h\0u.", LAR_ELIMIT, "nested too deep");
+}
+
+static void archives_that_mean_two_things_are_refused(void)
+{
+    static const char *const says[] = {"encrypted", "compressed", "something else", "two of that name"};
+    for (int i = 0; i < 4; i++) {
+        struct zb z = {.flags = i == 0, .method = i == 1 ? 8 : 0, .other_name = i == 2};
+        struct pickle p;
+        struct lar_err err = {0};
+        if (i == 3) zb_add(&z, "model/data.pkl", "N.", 2);
+        int rc = OPEN(&z, &p, GOOD, &err);
+        CHECK_EQ(rc, LAR_EFORMAT);
+        if (!strstr(err.msg, says[i])) printf("# \"%s\" does not say \"%s\"\n", err.msg, says[i]), tap_case_bad++;
+        zb_done(&z);
+    }
+}
+
+static void every_shorter_file_is_refused(void)
+{
+    struct zb z = {0};
+    struct pickle p;
+    int rc = OPEN(&z, &p, GOOD, NULL);
+    CHECK_EQ(rc, 0);
+    pickle_close(&p);
+    for (size_t n = 0; n < z.file.n; n++) {
+        char *copy = malloc(n + 1);
+        memcpy(copy, z.file.p, n);
+        CHECK(pickle_open_memory(&p, copy, n, NULL) < 0);
+        free(copy);
+    }
+    zb_done(&z);
+}
+
+static int fail_at;
+static int fail_later(size_t n, void *ctx)
+{
+    (void)n, (void)ctx;
+    return fail_at-- == 0;
+}
+
+static void every_allocation_may_fail(void)
+{
+    struct zb z = {0};
+    struct pickle p;
+    CHECK_EQ(OPEN(&z, &p, GOOD, NULL), 0);
+    pickle_close(&p);
+    long live = mem_live();
+    for (int i = 0; i < 100; i++) {
+        struct lar_err err = {0};
+        fail_at = i;
+        mem_set_hook(fail_later, NULL);
+        int rc = pickle_open_memory(&p, z.file.p, z.file.n, &err);
+        mem_set_hook(NULL, NULL);
+        if (rc == 0) {
+            pickle_close(&p);
+            CHECK(i > 0);
+            break;
+        }
+        CHECK_EQ(rc, LAR_ENOMEM);
+        CHECK_EQ(mem_live(), live);
+    }
+    zb_done(&z);
+}
+
+/* Every attack of the scanners' suites, as a bare program and as a file. */
+static void attacks_are_refused(const char *folder)
+{
+    struct dirent **entry = NULL;
+    int n = scandir(folder, &entry, NULL, NULL), seen = 0;
+    for (int i = 0; i < n; i++) {
+        char path[600];
+        const char *name = entry[i]->d_name;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        int evil =
+            strstr(name, "malicious") || strstr(name, "GHSA") || strstr(name, "exploit") || strstr(name, "unsafe");
+        struct pickle p;
+        struct filemap m;
+        if (name[0] != '.' && evil && filemap_open(&m, path, NULL) == 0) {
+            struct arena a;
+            const struct pickle_value *root;
+            arena_init(&a, 1 << 28);
+            CHECK(pickle_open(&p, path, NULL) < 0);
+            if (pickle_run(&root, (struct str){(const char *)m.p, m.n}, name, &a, NULL) >= 0)
+                printf("# %s was not refused\n", path), tap_case_bad++;
+            arena_done(&a);
+            filemap_close(&m);
+            seen++;
+        }
+        free(entry[i]);
+    }
+    free(entry);
+    CHECK(seen > 0);
+}
+
+static void known_attacks_are_refused(void)
+{
+    attacks_are_refused(DATA "/pickle/picklescan/data");
+    attacks_are_refused(DATA "/pickle/picklescan/data2");
+    attacks_are_refused(DATA "/pickle/modelscan");
+}
+
+static void real_checkpoints_open(void)
+{
+    struct pickle p;
+    struct lar_err err = {0};
+    CHECK_EQ(pickle_open(&p, DATA "/diffusion/brianpulfer-ddpm_mnist.pt", &err), 0);
+    if (err.code) return;
+    CHECK_EQ(p.ntensor, 173);
+    CHECK(str_is(p.tensor[0].name, "network.time_embed.weight"));
+    pickle_close(&p);
+}
+
+int main(void)
+{
+    tap_timeout(60);
+    RUN(a_tensor_is_found);
+    RUN(what_is_named_is_refused);
+    RUN(what_is_broken_is_refused);
+    RUN(archives_that_mean_two_things_are_refused);
+    RUN(every_shorter_file_is_refused);
+    RUN(every_allocation_may_fail);
+    if (access(DATA "/pickle", R_OK)) {
+        SKIP(DATA " is not here");
+    } else {
+        RUN(known_attacks_are_refused);
+        RUN(real_checkpoints_open);
+    }
+    return tap_done();
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/zip_build.h: stored zip archives made in memory, right ones and, with its switches, wrong ones. */
+#ifndef ZIP_BUILD_H
+#define ZIP_BUILD_H
+
+#include "base/buf.h"
+
+struct zb {
+    struct buf file, directory;
+    unsigned n;
+    unsigned method, flags; /* of what is added next */
+    int other_name;         /* the next entry's own header has another name */
+};
+
+static inline void zb_int(struct buf *b, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++) buf_putc(b, (char)(v >> 8 * i & 255));
+}
+
+static inline void zb_add(struct zb *z, const char *name, const void *p, size_t n)
+{
+    size_t at = z->file.n, k = strlen(name);
+    zb_int(&z->file, 0x04034b50, 4);
+    zb_int(&z->file, 20, 2), zb_int(&z->file, z->flags, 2), zb_int(&z->file, z->method, 2), zb_int(&z->file, 0, 8);
+    zb_int(&z->file, n, 4), zb_int(&z->file, n, 4), zb_int(&z->file, k, 2), zb_int(&z->file, 0, 2);
+    buf_add(&z->file, name, k);
+    if (z->other_name) z->file.p[z->file.n - 1] ^= 1;
+    buf_add(&z->file, p, n);
+    struct buf *d = &z->directory;
+    zb_int(d, 0x02014b50, 4);
+    zb_int(d, 20, 2), zb_int(d, 20, 2), zb_int(d, z->flags, 2), zb_int(d, z->method, 2), zb_int(d, 0, 8);
+    zb_int(d, n, 4), zb_int(d, n, 4), zb_int(d, k, 2), zb_int(d, 0, 12), zb_int(d, at, 4);
+    d->n -= 4, zb_int(d, at, 4);
+    buf_add(d, name, k);
+    z->n++;
+}
+
+static inline void zb_end(struct zb *z)
+{
+    size_t at = z->file.n;
+    buf_str(&z->file, buf_view(&z->directory));
+    zb_int(&z->file, 0x06054b50, 4);
+    zb_int(&z->file, 0, 4), zb_int(&z->file, z->n, 2), zb_int(&z->file, z->n, 2);
+    zb_int(&z->file, z->directory.n, 4), zb_int(&z->file, at, 4), zb_int(&z->file, 0, 2);
+}
+
+static inline void zb_done(struct zb *z)
+{
+    buf_done(&z->file);
+    buf_done(&z->directory);
+    *z = (struct zb){0};
+}
+
+#endif
