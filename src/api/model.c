@@ -2,6 +2,7 @@
  * api/model.c: lar.h's models and tokens: argument checks, then one call down. */
 #include "api/api.h"
 #include "base/cpu.h"
+#include "convert/convert.h"
 
 #ifndef LAR_VERSION
 #define LAR_VERSION "0.0.0"
@@ -57,6 +58,15 @@ static int open_own(struct lar_model *m, const char *path, struct lar_err *err)
     return rc < 0 ? rc : model_open_memory(&m->model, m->image.bytes.p, m->image.bytes.n, err);
 }
 
+/* A GGUF, or what can be read as one: a Hugging Face folder or weights that lie in one. */
+static int open_weights(struct lar_model *m, const char *path, int threads, struct lar_err *err)
+{
+    struct gguf g;
+    if (!convert_is(path)) return model_open(&m->model, path, threads, err);
+    int rc = convert_memory(&g, path, err);
+    return rc < 0 ? rc : model_open_gguf(&m->model, &g, path, threads, err);
+}
+
 int lar_model_open(struct lar_model **out, const char *path, const struct lar_model_options *opt,
                    struct lar_err *err)
 {
@@ -69,7 +79,7 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
     if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
-    int rc = !o.vocab_only       ? model_open(&m->model, path, o.threads ? o.threads : cpu_count(), err)
+    int rc = !o.vocab_only       ? open_weights(m, path, o.threads ? o.threads : cpu_count(), err)
              : vocab_hf_is(path) ? open_own(m, path, err)
                                  : model_open_file(&m->model, path, err);
     if (rc == 0) rc = load_text(m, o.vocab_only, err);

@@ -595,9 +595,29 @@ int gguf_open_memory(struct gguf *g, const void *p, size_t n, struct lar_err *er
     return rc;
 }
 
+int gguf_adopt(struct gguf *g, const struct gguf_tensor *t, size_t n, void (*release)(void *owner), void *owner,
+               struct lar_err *err)
+{
+    struct reader r = {.err = err, .file = "GGUF in memory"};
+    g->tensor = n <= TENSORS_MAX ? arena_array(&g->a, n, sizeof *t) : NULL;
+    g->tensor_index = g->tensor ? numbered(&g->a, n) : NULL;
+    if (!g->tensor || !g->tensor_index) return no_memory(&r, n, "tensors");
+    if (n) memcpy(g->tensor, t, n * sizeof *t);
+    g->ntensor = n;
+    int rc = index_tensors(g, &r);
+    if (rc < 0) return rc;
+    for (size_t i = 0; i < n; i++) g->file_bytes += t[i].bytes;
+    g->release = release;
+    g->owner = owner;
+    return 0;
+}
+
 void gguf_close(struct gguf *g)
 {
+    void (*release)(void *owner) = g->release;
+    void *owner = g->owner;
     for (int i = 0; i < g->npart && !g->borrowed; i++) filemap_close(&g->part[i]);
     arena_done(&g->a);
     *g = (struct gguf){0};
+    if (release) release(owner);
 }

@@ -63,6 +63,8 @@ struct gguf {
     /* private */
     uint32_t *kv_index, *tensor_index; /* numbers sorted by name */
     int borrowed;                      /* the bytes are the caller's: nothing to unmap */
+    void (*release)(void *owner);      /* called last by gguf_close, when not NULL */
+    void *owner;
 };
 
 /* Opens path; when it is named ...-0000i-of-0000N.gguf, all N parts beside it. On failure nothing is left open and g is zeroed.
@@ -70,6 +72,9 @@ struct gguf {
 int gguf_open(struct gguf *g, const char *path, struct lar_err *err);
 /* The same on bytes in memory that outlive g (fuzzing, tests); one part. */
 int gguf_open_memory(struct gguf *g, const void *p, size_t n, struct lar_err *err);
+/* Gives a GGUF that was opened in memory tensors that lie elsewhere; t is copied. From success on gguf_close calls release(owner). */
+int gguf_adopt(struct gguf *g, const struct gguf_tensor *t, size_t n, void (*release)(void *owner), void *owner,
+               struct lar_err *err);
 void gguf_close(struct gguf *g);
 
 const struct gguf_kv *gguf_find(const struct gguf *g, const char *key);

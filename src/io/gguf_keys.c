@@ -94,3 +94,10 @@ struct str gguf_keys_name(const struct gguf_keys *k, uint64_t i)
     memcpy(&n, k->b.p + at, 8);
     return (struct str){k->b.p + at + 8, n};
 }
+
+int gguf_keys_has(const struct gguf_keys *k, struct str key)
+{
+    for (uint64_t i = 0; i < k->n && !k->b.failed && !k->at.failed; i++)
+        if (str_eq(gguf_keys_name(k, i), key)) return 1;
+    return 0;
+}

@@ -38,6 +38,7 @@ void gguf_keys_array(struct gguf_keys *k, const char *key, enum gguf_type t, con
 void gguf_keys_strs(struct gguf_keys *k, const char *key, const struct str *v, uint64_t count);
 /* A key of another file, unchanged. */
 void gguf_keys_copy(struct gguf_keys *k, const struct gguf_kv *kv);
+int gguf_keys_has(const struct gguf_keys *k, struct str key);
 /* Pair i: its key. */
 struct str gguf_keys_name(const struct gguf_keys *k, uint64_t i);
 

@@ -12,7 +12,6 @@ static int open_on(struct model *m, const char *path, int threads, struct lar_er
     struct str name;
     char known[220];
     int rc;
-    if ((rc = gguf_open(&m->gguf, path, err)) < 0) return rc;
     if ((rc = gguf_str(&m->gguf, "general.architecture", &name, err)) < 0) return rc;
     if (rc == 0)
         return lar_fail(err, LAR_EFORMAT, "%s has no general.architecture: it is no model", path);
@@ -46,8 +45,22 @@ static int opened(struct model **out, struct model *m, int rc)
 
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err)
 {
+    struct gguf g;
+    int rc = gguf_open(&g, path, err);
+    return rc < 0 ? (*out = NULL, rc) : model_open_gguf(out, &g, path, threads, err);
+}
+
+int model_open_gguf(struct model **out, struct gguf *g, const char *path, int threads, struct lar_err *err)
+{
     struct model *m = new_model(err);
-    return m ? opened(out, m, open_on(m, path, threads, err)) : (*out = NULL, LAR_ENOMEM);
+    *out = NULL;
+    if (!m) {
+        gguf_close(g);
+        return LAR_ENOMEM;
+    }
+    m->gguf = *g;
+    *g = (struct gguf){0};
+    return opened(out, m, open_on(m, path, threads, err));
 }
 
 int model_open_file(struct model **out, const char *path, struct lar_err *err)

@@ -248,6 +248,8 @@ void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
 
 /* Opens on a device that the model then owns. */
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
+/* On an opened GGUF, which it takes, also when it fails; path is for messages. */
+int model_open_gguf(struct model **out, struct gguf *g, const char *path, int threads, struct lar_err *err);
 /* Only the file, for its vocabulary: no architecture, no device. */
 int model_open_file(struct model **out, const char *path, struct lar_err *err);
 /* The same on bytes that outlive the model. */

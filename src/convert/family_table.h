@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * convert/family_table.h: the tables of family_table.c. */
+#ifndef CONVERT_FAMILY_TABLE_H
+#define CONVERT_FAMILY_TABLE_H
+
+#include "convert/family.h"
+
+extern const struct family family_table[];       /* ends with hf = NULL */
+extern const struct name_rule family_names[];    /* of most families; ends with from = NULL */
+/* A GraniteMoeHybrid none of whose layers is a state space. */
+extern const struct family family_granite_dense, family_granite_moe;
+extern const char *const family_other_parts[];   /* prefixes; ends with NULL */
+
+#endif
