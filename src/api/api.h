@@ -8,6 +8,7 @@
 
 #include "model/model.h"
 #include "run/answer.h"
+#include "run/batch.h"
 #include "run/kv.h"
 #include "run/session.h"
 #include "text/template.h"
@@ -27,6 +28,12 @@ struct lar_model {
     char *name;
     pthread_mutex_t lock; /* of pool */
     struct kv_pool *pool[KV_COUNT];
+};
+
+struct lar_batch {
+    struct lar_model *m;
+    struct batch_step b;
+    struct batch_part *part; /* [b.nseq] */
 };
 
 struct lar_session {

@@ -131,6 +131,9 @@ struct dev {
     const struct dev_ops *ops;
     const char *level; /* "avx512" ... */
     int threads;
+    /* 1: what a row gets does not depend, to the last bit, on the rows that are evaluated with it: sums are always made in the same order,
+     * at the cost of slower prompts. May be set before the first step. */
+    int steady;
     struct pool *pool;
     const struct kern *kern;
 };

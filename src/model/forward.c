@@ -156,11 +156,8 @@ void pass_attention(struct pass *p, size_t li)
     if (l->gated) split_gate(p, a), q = w->q;
     if (!p->m->arch->norm_after_rope) head_norms(p, l, q, k);
     if (l->rope >= 0) {
-        int at = l->rope == 0 && p->m->rope_long && p->b->ctx > p->m->rope_long_above
-                     ? p->m->rope_long
-                     : l->rope;
-        const struct rope *r = &p->m->rope[at];
-        struct dev_angles angles = {w->angles[at], r->rot, r->neox};
+        const struct rope *r = &p->m->rope[l->rope];
+        struct dev_angles angles = {w->angles[l->rope], r->rot, r->neox};
         struct dev_rows qr = {q.p + l->rope_at, q.stride}, kr = {k.p + l->rope_at, k.stride};
         p->d->ops->rope(p->d, qr, p->n, a->nhead, a->hd, angles);
         p->d->ops->rope(p->d, kr, p->n, a->nkv, a->hd, angles);
@@ -353,9 +350,12 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     if (m->altup) altup_begin(&p);
     if (m->embed_norm.w) pass_norm(&p, &m->embed_norm, w->x, h->width, w->x);
     for (int r = 0; r < m->nrope; r++)
-        for (size_t s = 0; s < b->nseq; s++)
-            rope_angles(&m->rope[r], b->seq[s].pos, b->seq[s].n,
+        for (size_t s = 0; s < b->nseq; s++) {
+            size_t ctx = b->ctx_of ? b->ctx_of[s] : b->ctx;
+            int longer = r == 0 && m->rope_long && ctx > m->rope_long_above;
+            rope_angles(&m->rope[longer ? m->rope_long : r], b->seq[s].pos, b->seq[s].n,
                         w->angles[r] + b->seq[s].first * m->rope[r].rot);
+        }
 
     for (size_t li = 0; li < h->nlayer && p.n; li++) {
         if (cancelled(b)) {

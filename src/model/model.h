@@ -317,6 +317,7 @@ struct batch {
     size_t nseq;
     const struct dev_kv_layer *layout; /* [h.nlayer] */
     size_t ctx;                        /* room of the sessions: picks rope_long */
+    const size_t *ctx_of;              /* [nseq] where they differ; NULL: all have ctx */
     const atomic_int *cancel;          /* may be NULL */
     const int32_t *types;              /* [n] rows of type_embed; NULL: all 0 */
     int hidden;                        /* no logits: the kept rows' last vectors stay in w->h */

@@ -23,7 +23,7 @@ int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum 
 {
     size_t block_bytes;
     int rc;
-    *s = (struct session){.ctx = ctx, .batch = batch};
+    *s = (struct session){.ctx = ctx, .batch = batch, .kind = type};
     s->model = model_ref(m);
     s->layout = mem_zalloc(m->h.nlayer * sizeof *s->layout);
     s->tokens = mem_zalloc(ctx * sizeof *s->tokens);
@@ -72,6 +72,17 @@ static int check_tokens(const struct session *s, const int32_t *tokens, size_t n
     return 0;
 }
 
+int session_check(const struct session *s, const int32_t *tokens, size_t n, struct lar_err *err)
+{
+    int rc = check_tokens(s, tokens, n, err);
+    if (rc < 0) return rc;
+    if (n > s->ctx - s->n)
+        return lar_fail(err, LAR_ELIMIT,
+                        "%zu tokens do not fit: the context has room for %zu, %zu are used", n,
+                        s->ctx, s->n);
+    return 0;
+}
+
 /* The timeline becomes its first n tokens, or fewer; spoiled: the state is not that of the timeline. */
 static void back_to(struct session *s, size_t n, int spoiled)
 {
@@ -96,8 +107,8 @@ static void back_to(struct session *s, size_t n, int spoiled)
     kv_cut(&s->kv, n);
 }
 
-/* Keeps the state as it is now, in the place of the older copy. */
-static void keep_state(struct session *s)
+/* In the place of the older copy. */
+void session_keep(struct session *s)
 {
     if (!s->state || s->n == 0) return;
     int at = s->check[0].n <= s->check[1].n ? 0 : 1;
@@ -116,12 +127,8 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
                    struct lar_err *err)
 {
     size_t vocab = s->model->h.vocab;
-    int rc = check_tokens(s, tokens, n, err);
+    int rc = session_check(s, tokens, n, err);
     if (rc < 0) return rc;
-    if (n > s->ctx - s->n)
-        return lar_fail(err, LAR_ELIMIT,
-                        "%zu tokens do not fit: the context has room for %zu, %zu are used", n,
-                        s->ctx, s->n);
     for (size_t done = 0; done < n;) {
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
@@ -155,23 +162,28 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
     return 0;
 }
 
+size_t session_reuse(struct session *s, const int32_t *tokens, size_t n)
+{
+    size_t same = 0;
+    while (same < n && same < s->n && s->tokens[same] == tokens[same]) same++;
+    if (same == n && n) same--;
+    session_cut(s, same);
+    return s->n;
+}
+
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
                  void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
                  struct lar_err *err)
 {
-    size_t same = 0;
     int rc = check_tokens(s, tokens, n, err);
     if (rc < 0) return rc;
     if (n > s->ctx)
         return lar_fail(err, LAR_ELIMIT, "%zu tokens do not fit in a context of %zu", n, s->ctx);
-    while (same < n && same < s->n && s->tokens[same] == tokens[same]) same++;
-    if (same == n && s->n == n && s->has_logits) return 0;
-    if (same == n && n) same--; /* its logits are wanted: evaluate the last token again */
-    session_cut(s, same);
-    same = s->n;
+    if (s->n == n && s->has_logits && !memcmp(s->tokens, tokens, n * sizeof *tokens)) return 0;
+    size_t same = session_reuse(s, tokens, n);
     rc = session_extend(s, tokens + same, n - same, NULL, progress, ctx, err);
     if (rc < 0) return rc;
-    keep_state(s);
+    session_keep(s);
     return (int)(n - same);
 }
 

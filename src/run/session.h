@@ -26,7 +26,9 @@ struct session {
     int32_t *tokens; /* [ctx] */
     size_t n, ctx;
     size_t batch;
-    int has_logits; /* of the last token, in work.logits */
+    enum kern_kv kind; /* of its keys and values */
+    int has_logits;    /* of the last token, in work.logits */
+    int stepping;      /* in a step of a batch just now */
     atomic_int cancel;
 };
 
@@ -50,5 +52,13 @@ int session_sync(struct session *s, const int32_t *tokens, size_t n,
  * two prompts, or the beginning); the timeline then ends there. */
 void session_cut(struct session *s, size_t n);
 const float *session_logits(const struct session *s);
+
+/* 0 when these tokens can be appended. */
+int session_check(const struct session *s, const int32_t *tokens, size_t n, struct lar_err *err);
+/* Cuts the timeline to what it shares with the beginning of tokens, less one when that is all of them, as the last one's logits are
+ * wanted. Gives how many are kept. */
+size_t session_reuse(struct session *s, const int32_t *tokens, size_t n);
+/* Keeps what a recurrent model needs to come back to this place: see session_cut. */
+void session_keep(struct session *s);
 
 #endif

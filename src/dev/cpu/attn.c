@@ -67,8 +67,13 @@ struct attend_job {
     const struct dev_attn *a;
     const struct dev_seq *seq;
     struct dev_rows q, out;
-    size_t tile, ntile; /* of this timeline */
+    size_t tile;
 };
+
+static size_t tiles(const struct attend_job *j, size_t seq)
+{
+    return (j->seq[seq].n + j->tile - 1) / j->tile;
+}
 
 struct tile {
     float *q, *s, *o, *m, *l;
@@ -110,20 +115,20 @@ static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t fir
     }
 }
 
-static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, size_t ntok,
-                        int thread)
+static void attend_tile(const struct attend_job *j, const struct dev_seq *seq, size_t head,
+                        size_t tok0, size_t ntok, int thread)
 {
     const struct dev_attn *a = j->a;
     const struct dev_kv_layer *kv = j->kv;
     const struct kern *kern = &j->c->kern;
     size_t group = a->nhead / a->nkv;
     struct tile t = tile_lay(j, thread, ntok * group);
-    int64_t first = j->seq->pos + (int64_t)tok0, last = first + (int64_t)ntok - 1;
-    int64_t end = j->seq->pos + (int64_t)j->seq->n - 1;
+    int64_t first = seq->pos + (int64_t)tok0, last = first + (int64_t)ntok - 1;
+    int64_t end = seq->pos + (int64_t)seq->n - 1;
     if (a->both) last = a->window && last + a->window - 1 < end ? last + a->window - 1 : end;
 
     for (size_t r = 0; r < t.rows; r++) {
-        const float *q = j->q.p + (j->seq->first + tok0 + r / group) * j->q.stride +
+        const float *q = j->q.p + (seq->first + tok0 + r / group) * j->q.stride +
                          (head * group + r % group) * a->hd;
         for (size_t i = 0; i < a->hd; i++) t.q[r * t.hd + i] = q[i] * a->scale;
         t.m[r] = a->sinks ? a->sinks[head * group + r % group] : -INFINITY;
@@ -135,7 +140,7 @@ static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, si
     for (int64_t b = from / DEV_KV_BLOCK; b <= last / DEV_KV_BLOCK; b++) {
         int64_t base = b * DEV_KV_BLOCK;
         size_t npos = last - base + 1 < DEV_KV_BLOCK ? (size_t)(last - base + 1) : DEV_KV_BLOCK;
-        const uint8_t *block = j->seq->block[b];
+        const uint8_t *block = seq->block[b];
         kern->qk[kv->type](a->hd, t.rows, t.q, t.hd, npos,
                            block + kv->k_at + head * DEV_KV_BLOCK * kv->k_row, kv->k_row, t.s,
                            DEV_KV_BLOCK, t.work);
@@ -145,21 +150,25 @@ static void attend_tile(const struct attend_job *j, size_t head, size_t tok0, si
                            t.hdv, t.work);
     }
     for (size_t r = 0; r < t.rows; r++) {
-        float *out = j->out.p + (j->seq->first + tok0 + r / group) * j->out.stride +
+        float *out = j->out.p + (seq->first + tok0 + r / group) * j->out.stride +
                      (head * group + r % group) * a->hdv;
         float inv = 1 / t.l[r];
         for (size_t i = 0; i < a->hdv; i++) out[i] = t.o[r * t.hdv + i] * inv;
     }
 }
 
+/* Items are laid timeline after timeline, in each head after head, in each tile after tile. */
 static void attend_items(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct attend_job *j = ctx;
+    size_t seq = 0, before = 0;
     for (size_t i = begin; i < end; i++) {
         /* Later tiles see more: the long ones first would be best for balance; stealing from the back sees to it. */
-        size_t head = i / j->ntile, tok0 = i % j->ntile * j->tile;
-        size_t ntok = j->seq->n - tok0 < j->tile ? j->seq->n - tok0 : j->tile;
-        attend_tile(j, head, tok0, ntok, thread);
+        while (i - before >= j->a->nkv * tiles(j, seq)) before += j->a->nkv * tiles(j, seq++);
+        const struct dev_seq *s = &j->seq[seq];
+        size_t ntile = tiles(j, seq), head = (i - before) / ntile,
+               tok0 = (i - before) % ntile * j->tile;
+        attend_tile(j, s, head, tok0, s->n - tok0 < j->tile ? s->n - tok0 : j->tile, thread);
     }
 }
 
@@ -167,11 +176,13 @@ void cpu_attend(struct dev *d, const struct dev_kv_layer *kv, const struct dev_a
                 const struct dev_seq *seq, size_t nseq, struct dev_rows q, struct dev_rows out)
 {
     struct cpu_dev *c = cpu_of(d);
+    /* The kernels' order of sums depends on how many rows they get: one token's are always as many. */
+    struct attend_job j = {c, kv, a, seq, q, out, d->steady ? 1 : c->tile};
+    size_t items = 0, work = 0;
     for (size_t i = 0; i < nseq; i++) {
-        struct attend_job j = {c, kv, a, &seq[i], q, out, c->tile, 0};
-        j.ntile = (seq[i].n + j.tile - 1) / j.tile;
-        size_t items = a->nkv * j.ntile, work = items * ((size_t)seq[i].pos + seq[i].n) * a->hd;
-        /* A loop over threads costs about a microsecond: a short past is quicker alone. */
-        pool_for(d->pool, items, work < 4096 ? items : 1, attend_items, &j);
+        items += a->nkv * tiles(&j, i);
+        work += a->nkv * tiles(&j, i) * ((size_t)seq[i].pos + seq[i].n) * a->hd;
     }
+    /* A loop over threads costs about a microsecond: a short past is quicker alone. */
+    pool_for(d->pool, items, work < 4096 ? items : 1, attend_items, &j);
 }

@@ -237,7 +237,10 @@ int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
     if (!c) return lar_fail(err, LAR_ENOMEM, "CPU device: out of memory");
     memset(c, 0, sizeof *c);
     kern_init(&c->kern, flags);
-    c->dev = (struct dev){&cpu_ops, cpu_level_name(c->kern.flags), threads, NULL, &c->kern};
+    c->dev = (struct dev){.ops = &cpu_ops,
+                          .level = cpu_level_name(c->kern.flags),
+                          .threads = threads,
+                          .kern = &c->kern};
     rc = pool_open(&c->dev.pool, threads, err);
     if (rc < 0) {
         mem_free(c);

@@ -37,6 +37,18 @@ static void panels(const struct job *j, int i, size_t r0, size_t r1, int thread)
     }
 }
 
+/* The steady way: every row of activations by itself, a few rows of weights at a time while they are in the cache. */
+static void one_by_one(const struct job *j, int i, size_t r0, size_t r1)
+{
+    const struct dev_matrix *w = j->w[i];
+    for (size_t r = r0; r < r1; r += ROWS_UNIT)
+        for (size_t a = 0; a < j->n; a++)
+            j->c->kern.type[w->type].mul(w->k, (const uint8_t *)w->data + r * w->stride, w->stride,
+                                         r1 - r < ROWS_UNIT ? r1 - r : ROWS_UNIT,
+                                         j->act[i] + a * j->act_stride[i], j->act_stride[i], 1,
+                                         j->out[i].p + a * j->out[i].stride + r, j->out[i].stride);
+}
+
 static void units(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct job *j = ctx;
@@ -50,6 +62,8 @@ static void units(void *ctx, size_t begin, size_t end, int thread)
         if (r1 > w->rows) r1 = w->rows;
         if (j->packed[i])
             panels(j, i, r0, r1, thread);
+        else if (j->c->dev.steady)
+            one_by_one(j, i, r0, r1);
         else
             j->c->kern.type[w->type].mul(w->k, (const uint8_t *)w->data + r0 * w->stride, w->stride,
                                          r1 - r0, j->act[i], j->act_stride[i], j->n,
@@ -98,7 +112,7 @@ void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, str
                 done[t->act] = 1;
             }
         }
-        j.packed[i] = t->pack && n >= t->gemm_from;
+        j.packed[i] = t->pack && n >= t->gemm_from && !d->steady;
         j.unit_rows[i] = j.packed[i] ? t->panel_rows : ROWS_UNIT;
         units_all += (w[i]->rows + j.unit_rows[i] - 1) / j.unit_rows[i];
         j.unit_end[i] = units_all;
