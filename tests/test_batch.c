@@ -138,11 +138,16 @@ static void one(const char *path, int threads, int steady, enum kern_kv kv, doub
     struct house h;
     struct outcome o = {0};
     float *want[NSEQ] = {0};
-    int rc = house_open(&h, path, threads, kv);
+    int rc = house_open(&h, path, steady ? 1 : threads, kv);
     if (rc == 0) h.model->dev->steady = steady;
     for (int i = 0; rc == 0 && i < NSEQ; i++)
         want[i] = malloc(LENGTH * h.model->h.vocab * sizeof **want);
     if (rc == 0) rc = alone(&h, kv, want);
+    if (rc == 0 && steady) { /* nor does the number of threads matter */
+        house_close(&h);
+        rc = house_open(&h, path, threads, kv);
+        if (rc == 0) h.model->dev->steady = steady;
+    }
     if (rc == 0) rc = together(&h, kv, want, &o);
     for (int i = 0; i < NSEQ; i++) free(want[i]);
     if (rc != 0) printf("# %s: %s\n", path, h.err.msg);

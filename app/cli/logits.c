@@ -11,7 +11,7 @@
 
 struct logits_options {
     const char *tokens, *tokens_file, *prompt, *slices, *output;
-    int all, kv, greedy, threads, ctx;
+    int all, kv, greedy, threads, deterministic, ctx;
 };
 
 struct logits {
@@ -152,7 +152,7 @@ static int run(const void *values, char **arg, int narg)
     int e;
     (void)narg;
     if (check_options(l.o, &err) < 0) return say_err(&err);
-    struct lar_model_options mo = {.threads = l.o->threads};
+    struct lar_model_options mo = {.threads = l.o->threads, .deterministic = l.o->deterministic};
     if ((e = lar_model_open(&l.m, arg[0], &mo, &err)) == 0) {
         lar_model_info(l.m, &l.info);
         e = read_prompt(&l, &err);
@@ -194,6 +194,8 @@ static const struct opt options[] = {
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
      .help = "Tokens of room; without it what is needed, in whole 256s."},
+    {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
+     .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
     {.kind = OPT_END},

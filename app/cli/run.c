@@ -79,7 +79,7 @@ static int read_prompt(struct buf *b, char **arg, int narg, int raw, struct lar_
 
 static int open_model(struct runner *r, struct lar_err *err)
 {
-    struct lar_model_options mo = {.threads = r->o.threads};
+    struct lar_model_options mo = {.threads = r->o.threads, .deterministic = r->o.deterministic};
     int e = lar_model_open(&r->m, r->path, &mo, err);
     if (e < 0) return e;
     lar_model_info(r->m, &r->info);
@@ -277,6 +277,8 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},
+    {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
+     .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
     {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},

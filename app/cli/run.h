@@ -10,7 +10,7 @@
 struct run_options {
     const char *system;
     struct opt_list stop, breaker;
-    int ctx, kv, max_tokens, threads;
+    int ctx, kv, max_tokens, threads, deterministic;
     int raw, think, hide_thinking, json, verbose;
     struct sampling_given sampling;
 };

@@ -50,6 +50,7 @@ LAR_API void lar_free(void *p);
 
 struct lar_model_options {
     int threads; /* worker threads for this model, 0: as many as cores were given to the process */
+    int deterministic; /* 1: results do not depend, to the last bit, on batch sizes, slices, threads, or what else a step evaluates; prompts are slower */
     int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
 };
 
