@@ -6,7 +6,7 @@
  */
 #include <dirent.h>
 
-#include <lar/lar.h>
+#include <lar/batch.h>
 
 #include "base/cpu.h"
 #include "io/safetensors.h"

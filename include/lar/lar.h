@@ -151,45 +151,6 @@ LAR_API void lar_session_cancel(struct lar_session *s);
 LAR_API int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
                               uint64_t *kv_bytes, uint64_t *work_bytes, struct lar_err *err);
 
-/* ---- many sessions at once ------------------------------------------------------------------------------------------- */
-
-/* A step evaluates tokens of many sessions of one model together: the next token of some, slices of the prompts of others, in any mixture.
- * Weights are read once for all of them. Each session gets what it would get alone, but for the order of float additions. Who goes into
- * which step is the caller's to decide. */
-struct lar_batch;
-
-struct lar_batch_options {
-    int tokens;   /* most tokens of a step, all sessions together; 0: 512 */
-    int sessions; /* most sessions of a step; 0: 64 */
-    int logits;   /* most rows of logits of a step; 0: as many as sessions */
-};
-
-/* All memory that steps need is taken here. The model lives on until the last batch is closed. */
-LAR_API int lar_batch_open(struct lar_batch **out, struct lar_model *m,
-                           const struct lar_batch_options *opt, struct lar_err *err);
-LAR_API void lar_batch_close(struct lar_batch *b);
-
-struct lar_part {
-    struct lar_session *session;
-    const int32_t *tokens; /* to append to its timeline */
-    size_t n;              /* 1 or more */
-    size_t logits;         /* of how many of them, the last ones, logits are wanted: 0 within a prompt, 1 at its end and for a next token */
-    int prompt_end;        /* a prompt ends with these: models with recurrent layers then can go back to this place */
-    /* results */
-    int rc;                /* LAR_OK, or why this part was left out: LAR_ELIMIT (no room), LAR_EINVAL, LAR_ECANCEL (lar_session_cancel) */
-    struct lar_err why;    /* the same in words */
-    const float *out;      /* [logits][vocab], until the batch's next step; lar_session_logits has the last one */
-};
-
-/* One step. Gives the number of parts that went; a part that cannot go is left out and the others are not touched by it. LAR_EINVAL, and
- * nothing is done, when the parts are more than the batch was opened for, of another model, or of sessions with different kinds of key and
- * value memory. A session may be in a step once, and must not be in use by another thread; batches of one model take turns. */
-LAR_API int lar_batch_step(struct lar_batch *b, struct lar_part *part, size_t npart,
-                           struct lar_err *err);
-/* Cuts the session's timeline to the longest beginning that it shares with tokens, but leaves at least the last of them to be evaluated.
- * Gives how many of the tokens are there: go on with tokens + that. Ends an earlier lar_session_cancel. */
-LAR_API int64_t lar_session_reuse(struct lar_session *s, const int32_t *tokens, size_t n);
-
 /* ---- sampling ------------------------------------------------------------------------------------------------------- */
 
 /* Unlike other structs, zero is not the default here: start from lar_sampling_default. The order of the steps is logit bias, repetition

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/batch.c: lar.h's steps of many sessions: argument checks, then run/batch.h. */
+ * api/batch.c: lar/batch.h's steps of many sessions: argument checks, then run/batch.h. */
+#include <lar/batch.h>
+
 #include "api/api.h"
 #include "base/cpu.h"
 
