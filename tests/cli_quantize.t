@@ -59,4 +59,31 @@ try_status 2 "no output name" $LAR quantize $M Q4_0
 head -c 3000000 $M >"$TMP/cut.gguf"
 try_status 2 "half a model" $LAR quantize "$TMP/cut.gguf" "$TMP/no.gguf" Q4_0
 ok "nothing half done stays" test -z "$(ls "$TMP" | grep -e '^no' -e tmp-)"
+
+# ---- what it costs: lar perplexity ------------------------------------------------------------------------------------
+perl -ne 'print "$1\n" if /"message": "(.*?)", "expected"/' models/test.jsonl >"$TMP/text"
+near() { awk -v a="$1" -v b="$2" -v e="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= e) }'; }
+figure() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
+try "perplexity of a text" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 20 --json
+cp "$TMP/out" "$TMP/q8"
+ok "is a number with its error" near "$(figure ppl_error "$TMP/q8")" 0 "$(figure ppl "$TMP/q8")"
+try "a model against itself" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 5 --base $M --kld --json
+ok "diverges by nothing" near "$(figure kld "$TMP/out")" 0 1e-6
+ok "and agrees always" near "$(figure same_top "$TMP/out")" 1 0
+try "Q4_K_M against Q8_0 in one pass" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base $M --json
+cp "$TMP/out" "$TMP/both"
+ok "diverges a little" near "$(figure kld "$TMP/both")" 0.05 0.05
+ok "but not by nothing" not near "$(figure kld "$TMP/both")" 0 1e-4
+ok "the base's perplexity is the base's" near "$(figure base_ppl "$TMP/both")" "$(figure ppl "$TMP/q8")" 1e-6
+try "a base is saved" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 20 --save-base "$TMP/base"
+ok "in a hundredth of 2 bytes a token id" test "$(wc -c <"$TMP/base")" -le $((20 * 31 * 2560 * 2 / 100 + 40))
+try "and compared with" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base "$TMP/base" --json
+ok "tells the same divergence" near "$(figure kld "$TMP/out")" "$(figure kld "$TMP/both")" "$(figure kld_error "$TMP/out" | awk '{ print 4 * $1 }')"
+ok "and the same agreement" near "$(figure same_top "$TMP/out")" "$(figure same_top "$TMP/both")" 0
+try_status 2 "another text than the base's" $LAR perplexity $M -f README.md --ctx 64 --base "$TMP/base"
+ok "is refused" grep -q 'another text' "$TMP/err"
+try_status 2 "too short a text" $LAR perplexity $M -f tools/lsan.supp
+try_status 2 "no text" $LAR perplexity $M
+head -c 2000 "$TMP/base" >"$TMP/cut"
+try_status 2 "half a base" $LAR perplexity $M -f "$TMP/text" --ctx 64 --base "$TMP/cut"
 tap_done

@@ -43,6 +43,41 @@ LAR_API int lar_quantize(const char *in, const char *out, const struct lar_quant
 /* The names of mixes, largest first; NULL behind the last. */
 LAR_API const char *lar_quantize_type(size_t i);
 
+/* ---- what it costs ------------------------------------------------------------------------------------------------ */
+
+struct lar_perplexity {
+    int chunks, chunks_all; /* evaluated; in the text */
+    int64_t tokens;         /* scored */
+    double ppl, ppl_error;  /* errors: one standard error */
+    /* Against a base model, else 0: */
+    double base_ppl, base_ppl_error;
+    double log_ratio, log_ratio_error; /* ln(ppl / base_ppl) */
+    double kl,
+        kl_error; /* mean Kullback-Leibler divergence of the base's distribution from the model's, in nats */
+    double kl_median, kl_99, kl_max; /* percentiles; only at the end */
+    double same_top,
+        same_top_error;  /* share of tokens where both find the same one most probable */
+    double dp, dp_error; /* root mean square of the true token's change of probability */
+};
+
+struct lar_perplexity_options {
+    int ctx;                /* tokens of a chunk, 0: 512 */
+    int chunks;             /* at most so many, 0: all */
+    struct lar_model *base; /* compare with this model, evaluated beside the other; NULL: no */
+    const char *base_file;  /* or with what save_base once wrote, of the same text; NULL: no */
+    const char
+        *save_base; /* writes the model's distributions in short, for later comparisons; NULL: no */
+    /* Called after each chunk with what is known so far; a non-zero answer stops with LAR_ECANCEL. */
+    int (*on_chunk)(void *ctx, const struct lar_perplexity *so_far);
+    void *ctx_on_chunk;
+};
+
+/* Perplexity of the text as llama.cpp defines it: the text's tokens in chunks of ctx, each evaluated by itself (its first token replaced by the
+ * beginning of sequence where the tokenizer adds one), the second half of each scored. */
+LAR_API int lar_perplexity(struct lar_model *m, const char *text, size_t n,
+                           const struct lar_perplexity_options *opt, struct lar_perplexity *out,
+                           struct lar_err *err);
+
 #ifdef __cplusplus
 }
 #endif
