@@ -212,4 +212,27 @@ try "lar bench" $LAR bench $model -p 8 -n 2 -r 1
 ok "in words" grep -qE '^tg2 +[0-9]+ +[0-9.]+' "$TMP/out"
 try_status 2 "nothing to measure" $LAR bench $model -p 0 -n 0
 try_status 2 "no threads" $LAR bench $model -t 0
+
+# ---- tokenizers and templates in other forms ---------------------------------------------------------------------------
+printf '%s' '{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}' > "$TMP/t.gotmpl"
+printf '%s' '{"messages":[{"role":"user","content":"Hi"}]}' > "$TMP/chat.json"
+try "a template in Go's language" $LAR template "$TMP/t.gotmpl" "$TMP/chat.json"
+ok "is rendered" test "$(cat "$TMP/out")" = '<user>Hi'
+printf '%s' 'a
+{{ .Nope.No }}' > "$TMP/t.gotmpl"
+try_status 1 "one that fails" $LAR template "$TMP/t.gotmpl" "$TMP/chat.json"
+ok "says where" said 'line 2, column 4'
+mkdir "$TMP/hf"
+printf '%s' '{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
+"added_tokens":[{"id":3,"content":"<x>","special":true}]}' > "$TMP/hf/tokenizer.json"
+printf '%s' '{"chat_template":"{{ messages[0].content }}!","bos_token":"<x>"}' > "$TMP/hf/tokenizer_config.json"
+try "lar tokenize with a Hugging Face folder" $LAR tokenize "$TMP/hf" --json 'ab<x>a'
+ok "reads its tokenizer.json" test "$(cat "$TMP/out")" = '{"ids":[2,3,0],"pieces":["ab","<x>","a"]}'
+try "or the file itself" $LAR tokenize "$TMP/hf/tokenizer.json" --decode 2,3,0
+ok "  ... and back" test "$(cat "$TMP/out")" = 'ab<x>a'
+try "lar template with the folder" $LAR template "$TMP/hf" "$TMP/chat.json"
+ok "renders the template of its tokenizer_config.json" test "$(cat "$TMP/out")" = 'Hi!'
+try_status 2 "a folder without a tokenizer" $LAR tokenize "$TMP" x
+ok "says what it looked for" said 'tokenizer.json'
+
 tap_done

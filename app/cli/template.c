@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cli/template.c: `lar template`: renders a chat template. The template is a file of Jinja, or the one inside a
+ * cli/template.c: `lar template`: renders a chat template. The template is a file of Jinja or (.gotmpl) of Go's, or the one inside a
  * GGUF; then the model's own bos_token and eos_token are variables too, unless INPUT sets them. Any GGUF
  * serves, also of models that Lar cannot run. */
 #include <errno.h>
@@ -86,6 +86,9 @@ static int complete(struct buf *b, const struct source *s, struct str text, stru
 static int run(const void *values, char **arg, int narg)
 {
     struct source s = {0};
+    size_t len = strlen(arg[0]);
+    int (*render)(const char *, size_t, const char *, size_t, char **, size_t *, struct lar_err *) =
+        len > 7 && !strcmp(arg[0] + len - 7, ".gotmpl") ? lar_template_render_go : lar_template_render;
     struct buf file = {0}, input = {0};
     struct lar_err err;
     char *text = NULL;
@@ -94,7 +97,7 @@ static int run(const void *values, char **arg, int narg)
     (void)values, (void)narg;
     if ((e = source_open(&s, arg[0], &err)) == 0 && (e = in_all(arg[1], &file, &err)) == 0 &&
         (e = complete(&input, &s, buf_view(&file), &err)) == 0 &&
-        (e = lar_template_render(s.text.p, s.text.n, buf_z(&input), input.n, &text, &n, &err)) == 0)
+        (e = render(s.text.p, s.text.n, buf_z(&input), input.n, &text, &n, &err)) == 0)
         out_text(text, n);
     else
         say_err(&err);
@@ -110,9 +113,10 @@ static const struct opt options[] = {{.kind = OPT_END}};
 /* clang-format off */
 const struct verb verb_template = {
     .name = "template",
-    .synopsis = "MODEL|FILE.jinja INPUT.json",
+    .synopsis = "MODEL|FILE.jinja|FILE.gotmpl INPUT.json",
     .summary = "renders a chat template, to the byte",
-    .about = "Renders the chat template of MODEL, or the one that FILE.jinja is, with the variables of INPUT.json (- "
+    .about = "Renders the chat template of MODEL, or the one that FILE.jinja is (FILE.gotmpl: in Go's language, as "
+             "Ollama's Modelfiles have them), with the variables of INPUT.json (- "
              "is standard input): an object with messages, tools, add_generation_prompt and any other variable. "
              "bos_token and eos_token come from MODEL when INPUT lacks them. An error, the template's own "
              "raise_exception too, is one line and exit code 1.",

@@ -119,6 +119,9 @@ LAR_API int lar_chat_format(const struct lar_model *m, const struct lar_message 
  * depth and output hold. Caller frees *out. */
 LAR_API int lar_template_render(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
                                 char **out, size_t *n, struct lar_err *err);
+/* The same for a template in Go's language, as Ollama's Modelfiles have them. input: messages, tools, think, system; or prompt and suffix. */
+LAR_API int lar_template_render_go(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
+                                   char **out, size_t *n, struct lar_err *err);
 
 /* ---- sessions ------------------------------------------------------------------------------------------------------ */
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "api/api.h"
+#include "text/gotmpl.h"
 
 /* strftime_now shows local time: seconds as if the local clock were UTC. */
 static int64_t local_now(void)
@@ -20,7 +21,13 @@ static void add_token(struct buf *b, const struct vocab *v, const char *key, int
     buf_json_str(b, s.p ? s : (struct str){"", 0});
 }
 
-static int render(const struct template *t, struct str json, struct buf *out, struct lar_err *err)
+/* One of the two. */
+struct either {
+    const struct template *jinja;
+    const struct gotmpl *go;
+};
+
+static int render(struct either t, struct str json, struct buf *out, struct lar_err *err)
 {
     struct arena a;
     arena_init(&a, (size_t)1 << 30);
@@ -29,7 +36,8 @@ static int render(const struct template *t, struct str json, struct buf *out, st
     if (v && v->kind != JSON_OBJECT)
         lar_fail(err, LAR_EFORMAT, "a template's input must be a JSON object");
     else if (v)
-        rc = template_render(t, v, local_now(), NULL, out, err);
+        rc = t.go ? gotmpl_render(t.go, v, local_now(), NULL, out, err)
+                  : template_render(t.jinja, v, local_now(), NULL, out, err);
     arena_done(&a);
     return rc;
 }
@@ -60,7 +68,7 @@ int api_chat_format(const struct lar_model *m, const struct lar_message *msg, si
     add_token(&b, m->vocab, "eos_token", sp->eos);
     buf_putc(&b, '}');
     int rc = b.failed ? lar_fail(err, LAR_ENOMEM, "messages: out of memory")
-                      : render(m->template, buf_view(&b), out, err);
+                      : render((struct either){.jinja = m->template}, buf_view(&b), out, err);
     buf_done(&b);
     return rc;
 }
@@ -80,17 +88,33 @@ int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, si
     return rc;
 }
 
+static int render_text(int go, struct str source, struct str input, char **out, size_t *n, struct lar_err *err)
+{
+    struct lar_err why = {0};
+    struct buf b = {0};
+    struct template *jinja = go ? NULL : template_compile(source, &why);
+    struct gotmpl *gotmpl = go ? gotmpl_compile(source, &why) : NULL;
+    int rc = jinja || gotmpl ? render((struct either){jinja, gotmpl}, input, &b, err)
+                             : lar_fail(err, why.code, "%s", why.msg);
+    if (rc == 0) rc = api_give(&b, out, n, err);
+    buf_done(&b);
+    template_free(jinja);
+    gotmpl_free(gotmpl);
+    return rc;
+}
+
 int lar_template_render(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
                         char **out, size_t *n, struct lar_err *err)
 {
-    struct buf b = {0};
     if (!tmpl || !input || !out)
         return lar_fail(err, LAR_EINVAL, "lar_template_render: template, input and out are needed");
-    struct template *t = template_compile((struct str){tmpl, tmpl_n}, err);
-    if (!t) return LAR_EFORMAT;
-    int rc = render(t, (struct str){input, input_n}, &b, err);
-    if (rc == 0) rc = api_give(&b, out, n, err);
-    buf_done(&b);
-    template_free(t);
-    return rc;
+    return render_text(0, (struct str){tmpl, tmpl_n}, (struct str){input, input_n}, out, n, err);
+}
+
+int lar_template_render_go(const char *tmpl, size_t tmpl_n, const char *input, size_t input_n,
+                           char **out, size_t *n, struct lar_err *err)
+{
+    if (!tmpl || !input || !out)
+        return lar_fail(err, LAR_EINVAL, "lar_template_render_go: template, input and out are needed");
+    return render_text(1, (struct str){tmpl, tmpl_n}, (struct str){input, input_n}, out, n, err);
 }
