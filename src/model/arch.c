@@ -107,6 +107,24 @@ static int modernbert_setup(struct model *m, struct lar_err *err)
     return 0;
 }
 
+static int minicpm3_setup(struct model *m, struct lar_err *err)
+{
+    (void)err;
+    m->h.embed_scale = 12;
+    m->h.residual_scale = (float)(1.4 / sqrt((double)m->h.nlayer));
+    m->h.logit_scale = 256 / (float)m->h.width;
+    return 0;
+}
+
+/* Cohere multiplies its logits. */
+static int cohere_setup(struct model *m, struct lar_err *err)
+{
+    int rc = model_key_f32(m, "logit_scale", &m->h.logit_scale, err);
+    if (rc < 0) return rc;
+    if (m->h.logit_scale == 0) m->h.logit_scale = 1;
+    return 0;
+}
+
 /* clang-format off */
 static const struct arch families[] = {
     /* Llama 1-3, SmolLM2, Mistral, and the many others that are Llama in all but name. */
@@ -160,6 +178,22 @@ static const struct arch families[] = {
     /* DeepSeek 2, 3 and R1, Kimi K2: latent attention; see mla.c. */
     {.name = "deepseek2", .norm = NORM_RMS, .gate = GATE_SILU, .latent = 1, .yarn_in_scale = 1, .expert_sigmoid = -1,
      .setup = deepseek2_setup},
+    /* Embeddings times 12, blocks times 1.4 / sqrt(layers), logits by width / 256. */
+    {.name = "minicpm3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .latent = 1, .setup = minicpm3_setup},
+    /* GLM 4 norms what a block reads and what it gives; 4.5 to 4.7 do not, and have a draft layer at the end. */
+    {.name = "glm4", .norm = NORM_RMS, .gate = GATE_SILU},
+    {.name = "glm4moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .expert_sigmoid = 1,
+     .ffn_norm_name = "post_attention_norm"},
+    {.name = "dots1", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .expert_sigmoid = -1},
+    {.name = "ernie4_5-moe", .norm = NORM_RMS, .gate = GATE_SILU, .expert_renorm = 1},
+    {.name = "olmoe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    /* BitNet: norms within the blocks, before their last matrices. The files of the 2B-4T model are "b1.58" and square their activation. */
+    {.name = "bitnet", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    {.name = "bitnet-b1.58", .norm = NORM_RMS, .neox = 1, .gate = GATE_RELU2},
+    {.name = "command-r", .norm = NORM_LAYER, .gate = GATE_SILU, .parallel = 1, .setup = cohere_setup},
+    {.name = "cohere2", .norm = NORM_LAYER, .gate = GATE_SILU, .parallel = 1, .window_period = 4, .nope_global = 1,
+     .setup = cohere_setup},
+    {.name = "nemotron", .norm = NORM_LAYER, .neox = 1, .gate = GATE_RELU2},
     {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},

@@ -260,6 +260,9 @@ static int layer_shape(struct binder *b, struct layer *l)
     if (windowed && a->both) a->window = h->window / 2 + 1; /* |i - j| <= half of it */
     l->rope = f->nope_period && (b->layer + 1) % (size_t)f->nope_period == 0 ? -1 : 0;
     if (f->nope_global && h->window && !windowed) l->rope = -1;
+    int64_t turns = l->rope >= 0;
+    if ((rc = model_key_layer(b->m, "rope.layer_pattern", b->layer, &turns, b->err)) < 0) return rc;
+    l->rope = turns ? 0 : -1; /* Lar's own key, for patterns that are not the family's */
     return 0;
 }
 
@@ -294,6 +297,7 @@ static int bind_attention(struct binder *b, struct layer *l)
     if ((rc = head_norm(b, "attn_q_norm", a->hd, a->nhead, &l->q_norm)) < 0) return rc;
     if ((rc = head_norm(b, "attn_k_norm", a->hd, a->nkv, &l->k_norm)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "attn_output", a->nhead * a->hdv, width, &l->wo)) < 0) return rc;
+    if ((rc = bind_norm(b, "attn_sub_norm", a->nhead * a->hdv, &l->attn_sub)) < 0) return rc;
     if ((rc = bind_vector(b, "attn_output", "bias", width, &l->bo)) < 0) return rc;
     if ((rc = bind_norm(b, "attn_output_norm", width, &l->attn_sum)) < 0) return rc;
     if ((rc = bind_norm(b, "layer_output_norm", width, &l->ffn_sum)) < 0) return rc;
@@ -366,6 +370,7 @@ static int bind_ffn(struct binder *b, struct layer *l)
                         "tensor blk.%zu.ffn_up.weight has %zu rows; %zu are expected", b->layer,
                         l->up.rows, l->nff);
     if ((rc = bind_need_matrix(b, "ffn_down", l->nff, width, &l->down)) < 0) return rc;
+    if ((rc = bind_norm(b, "ffn_sub_norm", l->nff, &l->ffn_sub)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate", "bias", l->nff, &l->bgate)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_up", "bias", l->up.rows, &l->bup)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_down", "bias", width, &l->bdown)) < 0) return rc;
@@ -504,10 +509,21 @@ static int bind_rope(struct binder *b)
     return window_rope(b, rot_window, base);
 }
 
+/* 1 for "blk.N..." of a layer that guesses further tokens. */
+static int is_draft(const struct model *m, struct str name)
+{
+    for (size_t i = 0; i < m->h.ndraft; i++) {
+        char start[32];
+        snprintf(start, sizeof start, "blk.%zu.", m->h.nlayer + i);
+        if (str_starts(name, str_of(start))) return 1;
+    }
+    return 0;
+}
+
 static int refuse_unread(const struct model *m, struct lar_err *err)
 {
     for (size_t i = 0; i < m->gguf.ntensor; i++)
-        if (!m->bound[i])
+        if (!m->bound[i] && !is_draft(m, m->gguf.tensor[i].name))
             return lar_fail(
                 err, LAR_EUNSUPPORTED,
                 "tensor %.*s is no part of a %s model that Lar knows; running without it would answer wrongly",
@@ -547,7 +563,7 @@ static void count_costs(struct model *m)
         int64_t n = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
         m->parameters += n;
         m->weight_bytes += t->bytes;
-        if (!str_starts(t->name, STR("blk.")) || t->ndim < 2) continue;
+        if (!str_starts(t->name, STR("blk.")) || t->ndim < 2 || is_draft(m, t->name)) continue;
         int64_t of = 1, used = 1;
         for (size_t l = 0;
              t->ndim == 3 && str_ends(t->name, STR("_exps.weight")) && l < m->h.nlayer; l++)

@@ -178,6 +178,7 @@ void pass_attention(struct pass *p, size_t li)
     p->d->ops->attend(p->d, kv, a, p->b->seq, p->b->nseq, q, w->att); /* att [n][nhead hdv] */
     if (l->gated) apply_gate(p, a->nhead * a->hdv);
     struct dev_rows att = l->mla.rank ? mla_values(p, l) : w->att;
+    if (l->attn_sub.w) pass_norm(p, &l->attn_sub, att, a->nhead * a->hdv, att);
     pass_linear(p, &l->wo, l->bo, att, w->o); /* o [n][width] */
     if (l->attn_post.w) pass_norm(p, &l->attn_post, w->o, p->m->h.width, w->o);
 }
@@ -222,6 +223,7 @@ void pass_ffn(struct pass *p, const struct layer *l)
         p->d->ops->gate(p->d, gate, l->gate_par, w->gate, l->fused ? up : none, p->n, l->nff,
                         w->gate);
     }
+    if (l->ffn_sub.w) pass_norm(p, &l->ffn_sub, w->gate, l->nff, w->gate);
     pass_linear(p, &l->down, l->bdown, w->gate, w->o);
     if (l->moe.nexpert) moe_beside(p, l);
     if (l->ffn_post.w) pass_norm(p, &l->ffn_post, w->o, p->m->h.width, w->o);
@@ -325,8 +327,7 @@ static void add_types(const struct pass *p)
 {
     static const int32_t first = 0;
     struct dev_rows h = p->w->h, row = h;
-    if (p->b->types)
-        p->d->ops->gather(p->d, &p->m->type_embed, p->b->types, p->n, h);
+    if (p->b->types) p->d->ops->gather(p->d, &p->m->type_embed, p->b->types, p->n, h);
     for (size_t i = 0; i < p->n && !p->b->types; i++, row.p += row.stride)
         p->d->ops->gather(p->d, &p->m->type_embed, &first, 1, row);
     p->d->ops->add(p->d, h, p->n, p->m->h.width, 1, p->w->x);

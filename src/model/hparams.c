@@ -75,6 +75,13 @@ int model_hparams(struct model *m, struct lar_err *err)
     *h = (struct hparams){.embed_scale = 1, .residual_scale = 1, .logit_scale = 1};
     if ((rc = need(m, "embedding_length", 1 << 20, &h->width, err)) < 0) return rc;
     if ((rc = need(m, "block_count", 1024, &h->nlayer, err)) < 0) return rc;
+    uint32_t draft = 0; /* the last of the blocks may be for guessing further tokens */
+    if ((rc = model_key_u32(m, "nextn_predict_layers", &draft, err)) < 0) return rc;
+    if (draft >= h->nlayer)
+        return lar_fail(err, LAR_EFORMAT, "%s.nextn_predict_layers is %u of %zu layers",
+                        m->arch->name, draft, h->nlayer);
+    h->ndraft = draft;
+    h->nlayer -= draft;
     if ((rc = need(m, "context_length", 1 << 30, &ctx, err)) < 0) return rc;
     h->ctx_train = ctx;
 

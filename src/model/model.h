@@ -101,6 +101,7 @@ struct layer {
 
     /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
     struct norm attn_norm, q_norm, k_norm, attn_post;
+    struct norm attn_sub, ffn_sub; /* before wo, before down; w NULL: none */
     struct norm attn_sum, ffn_sum; /* of the stream, after the block was added (BERT); w NULL: none */
     struct dev_matrix wq, wk, wv, wqkv, wo; /* either wqkv or the three */
     const float *bq, *bk, *bv, *bqkv, *bo;  /* NULL: none */
@@ -133,6 +134,7 @@ struct layer {
 
 struct hparams {
     size_t width, nlayer, nhead, vocab, ctx_train;
+    size_t ndraft; /* layers after those that guess further tokens; not read */
     float eps;
     float embed_scale;                 /* of the token's vector; 1 */
     float residual_scale;              /* of what a block adds; 1 */
