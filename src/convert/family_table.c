@@ -437,7 +437,9 @@ const struct family family_table[] = {
     {.hf = "StableLmForCausalLM|StableLMEpochForCausalLM", .arch = "stablelm",
      .flags = FAMILY_ROPE_DIM | FAMILY_NO_ROPE_BASE,
      .names = stablelm_names, .keys = parallel_keys},
-    {.hf = "BitNetForCausalLM|BitnetForCausalLM", .arch = "bitnet", .flags = FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM,
+    {.hf = "BitNetForCausalLM", .arch = "bitnet-b1.58", .flags = FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM,
+     .names = bitnet_names}, /* squares its activation; the other does not */
+    {.hf = "BitnetForCausalLM", .arch = "bitnet", .flags = FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM,
      .names = bitnet_names},
     {.hf = "Glm4ForCausalLM", .arch = "glm4", .flags = FAMILY_ROPE_DIM, .names = glm4_names},
     {.hf = "DeepseekV2ForCausalLM|DeepseekV3ForCausalLM", .arch = "deepseek2",
