@@ -84,6 +84,24 @@ try_status 2 "another text than the base's" $LAR perplexity $M -f README.md --ct
 ok "is refused" grep -q 'another text' "$TMP/err"
 try_status 2 "too short a text" $LAR perplexity $M -f tools/lsan.supp
 try_status 2 "no text" $LAR perplexity $M
+# ---- what matters: lar imatrix ------------------------------------------------------------------------------------------
+try "an importance matrix is made" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im.gguf" --ctx 64 --chunks 20
+try "of every weight in the layers" $LAR show "$TMP/im.gguf" --all
+ok "  ... the sums" test "$(grep -c 'blk.*in_sum2' "$TMP/out")" = 42
+ok "  ... and the counts" test "$(grep -c 'blk.*counts' "$TMP/out")" = 42
+try "threads do not matter to it" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im1.gguf" --ctx 64 --chunks 20 --threads 1
+ok "  ... to the byte" cmp "$TMP/im.gguf" "$TMP/im1.gguf"
+try "it lets a small type be made" $LAR quantize $M "$TMP/q2i.gguf" Q2_K_S --imatrix "$TMP/im.gguf"
+try "  ... whose file says so" $LAR show "$TMP/q2i.gguf" --json
+ok "  ... by the number of entries" grep -q '"quantize.imatrix.entries_count":42' "$TMP/out"
+$LAR quantize $M "$TMP/q2.gguf" Q2_K --pure >/dev/null 2>&1
+$LAR quantize $M "$TMP/q2i.gguf" Q2_K --pure --imatrix "$TMP/im.gguf" >/dev/null 2>&1
+$LAR perplexity "$TMP/q2.gguf" -f "$TMP/text" --ctx 64 --chunks 60 --base $M --json >"$TMP/without"
+$LAR perplexity "$TMP/q2i.gguf" -f "$TMP/text" --ctx 64 --chunks 60 --base $M --json >"$TMP/with"
+ok "a model made with it is nearer to the original" awk -v a="$(figure kld "$TMP/with")" -v b="$(figure kld "$TMP/without")" 'BEGIN { exit !(a + 0 > 0 && a + 0 < b + 0) }'
+try_status 2 "no text to read" $LAR imatrix $M -o "$TMP/no.gguf"
+try_status 2 "no name for the matrix" $LAR imatrix $M -f "$TMP/text"
+try_status 2 "too short a text to read" $LAR imatrix $M -f tools/lsan.supp -o "$TMP/no.gguf"
 head -c 2000 "$TMP/base" >"$TMP/cut"
 try_status 2 "half a base" $LAR perplexity $M -f "$TMP/text" --ctx 64 --base "$TMP/cut"
 tap_done

@@ -14,8 +14,8 @@
 #include "cli/verbs.h"
 
 const struct verb *const verbs[] = {
-    &verb_run,      &verb_show,       &verb_tokenize, &verb_template, &verb_logits, &verb_bench,
-    &verb_quantize, &verb_perplexity, &verb_help,     &verb_version,  NULL,
+    &verb_run,      &verb_show,       &verb_tokenize, &verb_template, &verb_logits,  &verb_bench,
+    &verb_quantize, &verb_perplexity, &verb_imatrix,  &verb_help,     &verb_version, NULL,
 };
 
 /* A program started without one of its three standard descriptors would get it for the next file it opens.

@@ -180,7 +180,7 @@ static void more(struct buf *b)
 /* clang-format off */
 static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "imatrix", .at = AT(imatrix), .arg = "FILE",
-     .help = "An importance matrix, as llama.cpp's imatrix tool writes it: columns that matter more lose less. "
+     .help = "An importance matrix (lar imatrix makes one): columns that matter more lose less. "
              "IQ1, IQ2 and IQ3_XXS need it."},
     {.kind = OPT_LIST, .name = "tensor-type", .at = AT(tensor_type), .arg = "PATTERN=TYPE",
      .help = "Tensors in whose name the regular expression is found get this type, whatever the mix says: attn_v=q8_0. "

@@ -78,6 +78,23 @@ LAR_API int lar_perplexity(struct lar_model *m, const char *text, size_t n,
                            const struct lar_perplexity_options *opt, struct lar_perplexity *out,
                            struct lar_err *err);
 
+/* ---- what matters --------------------------------------------------------------------------------------------------- */
+
+struct lar_imatrix_options {
+    int ctx;             /* tokens of a chunk, 0: 512 */
+    int chunks;          /* at most so many, 0: all */
+    int output;          /* 1: also of the output matrix */
+    const char *dataset; /* the text's name, for the file; NULL: "" */
+    /* Called after each chunk; a non-zero answer stops with LAR_ECANCEL. */
+    int (*on_chunk)(void *ctx, int done, int all);
+    void *ctx_on_chunk;
+};
+
+/* Lets m read the text and writes to path the importance of its columns, in the GGUF form of llama.cpp's imatrix tool. No other session of m
+ * may work meanwhile: it would be counted too. */
+LAR_API int lar_imatrix(struct lar_model *m, const char *text, size_t n, const char *path,
+                        const struct lar_imatrix_options *opt, struct lar_err *err);
+
 #ifdef __cplusplus
 }
 #endif
