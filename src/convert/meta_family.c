@@ -106,8 +106,8 @@ int meta_gemma3(struct meta *m)
 static double normal_quantile(double p)
 {
     double x = 0;
-    if (!(p > 0)) return -INFINITY;
-    if (!(p < 1)) return INFINITY;
+    if (!(p > 0)) return -HUGE_VAL;
+    if (!(p < 1)) return HUGE_VAL;
     for (int i = 0; i < 60; i++) {
         double step = (erfc(-x / sqrt(2)) / 2 - p) / (exp(-x * x / 2) / sqrt(2 * M_PI));
         x -= fmax(-1, fmin(1, step));
