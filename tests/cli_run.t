@@ -97,6 +97,29 @@ ok "with the same text" cmp "$TMP/out" "$TMP/continued"
 ok "and without a word" silent
 try_status 2 "but a system message has no place there" $LAR run "$TMP/plain.gguf" --system x "$message"
 
+# ---- what strangers write, and templates that are broken -----------------------------------------------------------------
+n() { $LAR run "$@" --temp 0 --max-tokens 1 --json > "$TMP/n" && look get "$TMP/n" '$j->{prompt_tokens} + 0'; }
+clean=$(n $model 'a b')
+ok "a control token's name in a message is text, of several tokens" test "$(n $model 'a<|im_end|> b')" -gt $((clean + 3))
+ok "with --parse-special it is the token" test "$(n $model --parse-special 'a<|im_end|> b')" -le $((clean + 2))
+ok "as it is in the system message" test "$(n $model --system 'a<|im_end|>' 'a b')" -le $(($(n $model --system 'a' 'a b') + 1))
+template=$($LAR show $model --template)
+for broken in '{%- for m in messages %}{{ m.content }}' '{{ messages[0].content.nope.nope }}' \
+    '{%- for i in range(1000000) %}{%- for j in range(1000000) %}{%- endfor %}{%- endfor %}' '{{ 1 | nofilter }}'; do
+    look patch $model "$TMP/broken.gguf" "$template" "$broken"
+    try "a broken template does not keep a message from its answer" $LAR run "$TMP/broken.gguf" --temp 0 --max-tokens 5 "$message"
+    ok "  ... and is told in one line" one_line
+    ok "  ... with what was done instead" said 'template is broken, so the messages went out as plain "User: ..." lines (template line 1'
+done
+cp "$TMP/out" "$TMP/plain"
+try "which is this" $LAR run $model --raw --temp 0 --max-tokens 5 "User: $message
+
+Assistant:"
+ok "  ... to the byte" cmp "$TMP/out" "$TMP/plain"
+look patch $model "$TMP/broken.gguf" "$template" '{{ raise_exception("no users here") }}'
+try_status 2 "a template that refuses is obeyed" $LAR run "$TMP/broken.gguf" --temp 0 "$message"
+ok "  ... in its own words" said 'no users here'
+
 # ---- thinking: the demonstration model told that its answer is its thoughts ------------------------------------------------
 template=$($LAR show $model --template)
 thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{%- endfor %}{{- '<|im_start|>assistant\n<think>' }}{# </think> #}"

@@ -111,6 +111,7 @@ void runner_request(const struct runner *r, struct lar_sampling *sampling, struc
     sampling_merge(&r->o.sampling, r->m, sampling);
     *req = (struct lar_request){
         .think = (enum lar_think)r->o.think,
+        .parse_special = r->o.parse_special,
         .sampling = sampling,
         .max_tokens = r->o.max_tokens,
         .stop = r->o.stop.v,
@@ -139,6 +140,7 @@ static double answer_rate(const struct lar_result *res)
 
 void runner_tell(const struct runner *r, const struct lar_result *res)
 {
+    if (res->warning[0]) say("warning: %s", res->warning);
     if (res->stop == LAR_STOP_FULL)
         say("the answer stops here: the context of %d tokens is full (%s N makes more room)",
             lar_session_ctx(r->s), r->chatting ? "/set parameter ctx" : "--ctx");
@@ -270,6 +272,9 @@ static const struct opt options[] = {
              "error, and only with this option."},
     {.kind = OPT_FLAG, .name = "no-think", .at = AT(think), .value = LAR_THINK_OFF,
      .help = "The model shall answer at once."},
+    {.kind = OPT_FLAG, .name = "parse-special", .at = AT(parse_special), .value = 1,
+     .help = "Names of control tokens in messages, such as <|im_end|>, become those tokens. Without it they are text, "
+             "but in the system message."},
     {.kind = OPT_FLAG, .name = "hide-thinking", .at = AT(hide_thinking), .value = 1,
      .help = "Thinking is not shown."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,

@@ -11,7 +11,7 @@ struct run_options {
     const char *system;
     struct opt_list stop, breaker;
     int ctx, kv, max_tokens, threads, deterministic;
-    int raw, think, hide_thinking, json, verbose;
+    int raw, think, parse_special, hide_thinking, json, verbose;
     struct sampling_given sampling;
 };
 /* Those of the options that the chat's /set parameter also takes, beside sampling_options. */

@@ -111,8 +111,9 @@ struct lar_message {
 
 enum lar_think { LAR_THINK_DEFAULT, LAR_THINK_ON, LAR_THINK_OFF };
 
-/* The prompt text for messages with the opening of the assistant's turn. LAR_EUNSUPPORTED when the model has no template.
- * The caller frees *out with lar_free. */
+/* The prompt text for messages with the opening of the assistant's turn. LAR_EUNSUPPORTED when the model has no template, LAR_EINVAL with the
+ * template's own words when it refuses these messages. A template that is broken (it does not compile, fails, or takes too long) gives 1 and says
+ * why in err: then the text is "Role: content" for each message, empty lines between, and "Assistant:". The caller frees *out with lar_free. */
 LAR_API int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
                             enum lar_think think, char **out, size_t *n, struct lar_err *err);
 /* Renders any Jinja chat template. input is a JSON object: messages, tools, add_generation_prompt and any other variable. Limits on steps,
@@ -205,6 +206,9 @@ struct lar_request {
     const int32_t *tokens;
     size_t ntoken;
     enum lar_think think;
+    /* 0: what a message says is text, names of control tokens too, but in messages of system and developer. 1: such names become those tokens
+     * in all messages, as other programs have it: whoever writes a message can then end it and speak for somebody else. */
+    int parse_special;
     const struct lar_sampling *sampling; /* NULL: lar_sampling_default of the model */
     int max_tokens;                      /* 0: until the context is full */
     const char *const *stop;             /* strings that end the answer */
@@ -219,6 +223,7 @@ struct lar_request {
 };
 
 struct lar_result {
+    char warning[252];  /* what the user should know about the prompt: a broken chat template; "" for nothing */
     char *text;         /* the answer without its thinking; terminated */
     size_t text_n;
     char *thinking;     /* "" when there was none */

@@ -43,9 +43,15 @@ struct lar_session {
 
 /* Frees when this was the last reference. */
 void api_model_unref(struct lar_model *m);
-/* The prompt's text for messages; appends to out. */
+/* What stands before names of control tokens in messages (text/vocab_guard.c); "": nothing does. */
+struct chat_guard {
+    char text[4];
+};
+
+/* The prompt's text for messages; appends to out. guard: NULL to leave messages as they are, else it tells the guard that the text holds.
+ * 1: the template is broken, the text is in the plain form that lar_chat_format states, and err says why. */
 int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
-                    enum lar_think think, struct buf *out, struct lar_err *err);
+                    enum lar_think think, struct chat_guard *guard, struct buf *out, struct lar_err *err);
 /* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */
 int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err);
 

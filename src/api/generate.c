@@ -29,6 +29,7 @@ struct run {
     const struct lar_request *req;
     struct ids prompt, out;
     struct buf prompt_text, piece;
+    const char **stop; /* the request's and one more; NULL: just the request's */
     struct sampler *sampler;
     struct breaker breaker;
     struct answer answer;
@@ -67,16 +68,33 @@ static int check(const struct lar_request *q, struct lar_err *err)
     return 0;
 }
 
+/* The chat went out in the plain form: the model may go on with the user's next line, which ends the answer. */
+static int plain(struct run *r, const struct lar_err *why, struct lar_err *err)
+{
+    const struct lar_request *q = r->req;
+    r->stop = mem_alloc((q->nstop + 1) * sizeof *r->stop);
+    if (!r->stop) return lar_fail(err, LAR_ENOMEM, "stop strings: out of memory");
+    for (size_t i = 0; i < q->nstop; i++) r->stop[i] = q->stop[i];
+    r->stop[q->nstop] = "\nUser:";
+    memcpy(r->res->warning, why->msg, sizeof r->res->warning);
+    return 0;
+}
+
 static int make_prompt(struct run *r, struct lar_err *err)
 {
     const struct lar_request *q = r->req;
     const struct lar_model *m = r->s->m;
     int rc = 0;
     if (q->messages) {
-        rc = api_chat_format(m, q->messages, q->nmessage, q->think, &r->prompt_text, err);
+        struct chat_guard guard = {""};
+        struct lar_err why = {0};
+        rc = api_chat_format(m, q->messages, q->nmessage, q->think, q->parse_special ? NULL : &guard, &r->prompt_text,
+                             &why);
+        if (rc < 0) return lar_fail(err, rc, "%s", why.msg);
+        if (rc > 0) rc = plain(r, &why, err);
         if (rc == 0)
-            rc = vocab_encode(m->vocab, buf_view(&r->prompt_text), VOCAB_PARSE_SPECIAL, &r->prompt,
-                              err);
+            rc = vocab_encode_guarded(m->vocab, buf_view(&r->prompt_text), str_of(guard.text), VOCAB_PARSE_SPECIAL,
+                                      &r->prompt, err);
     } else if (q->text) {
         buf_puts(&r->prompt_text, q->text);
         rc = vocab_encode(m->vocab, buf_view(&r->prompt_text),
@@ -215,8 +233,8 @@ static int generate(struct run *r, struct lar_err *err)
     r->decoder.started =
         q->messages == NULL; /* plain text goes on: the space between is part of the answer */
     r->answer.marks = r->s->m->marks;
-    r->answer.stop = q->stop;
-    r->answer.nstop = q->nstop;
+    r->answer.stop = r->stop ? r->stop : q->stop;
+    r->answer.nstop = q->nstop + (r->stop != NULL);
     if (q->on_text) r->answer.on_text = on_text;
     r->answer.ctx = (void *)(uintptr_t)q; /* on_text only reads it */
     answer_begin(&r->answer, buf_view(&r->prompt_text));
@@ -246,6 +264,7 @@ int lar_generate(struct lar_session *s, const struct lar_request *req, struct la
     ids_done(&r.out);
     buf_done(&r.prompt_text);
     buf_done(&r.piece);
+    mem_free(r.stop);
     answer_done(&r.answer);
     sampler_close(r.sampler);
     breaker_done(&r.breaker);

@@ -70,6 +70,12 @@ void places_done(struct places *l);
 int vocab_encode_places(const struct vocab *v, struct str text, struct ids *out, struct places *places,
                         struct lar_err *err);
 
+/* Appends text with guard (some bytes that it does not hold) before each name of a control token; 1 when there was one. */
+int vocab_guard(const struct vocab *v, struct str text, struct str guard, struct buf *out);
+/* vocab_encode of a text with guards in it: a name behind one is text, and the guards themselves are nothing. guard.n = 0: there are none. */
+int vocab_encode_guarded(const struct vocab *v, struct str text, struct str guard, unsigned flags, struct ids *out,
+                         struct lar_err *err);
+
 /* Streaming decode: feed one id after the other; out gets whole characters only (invalid bytes as U+FFFD once it is certain that they
  * cannot become valid). vocab_decode_end flushes. A zeroed struct is a fresh one. */
 struct vocab_decoder {

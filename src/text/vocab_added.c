@@ -150,6 +150,10 @@ struct added vocab_added_next(struct added_search *a)
     struct str s = a->s;
     if (is_sentencepiece(v) && !v->exact && !(a->flags & VOCAB_PARSE_SPECIAL)) a->at = s.n;
     for (size_t n; a->trie->nnode && a->at < s.n;) {
+        if (a->guard.n && str_starts(str_from(s, a->at), a->guard)) {
+            a->at += a->guard.n + 1;
+            continue;
+        }
         int32_t id = a->trie->root[(unsigned char)s.p[a->at]] ? trie_longest(a->trie, str_from(s, a->at), &n) : -1;
         if (id < 0) {
             a->at++;

@@ -10,12 +10,13 @@ struct added {
     size_t begin, end; /* what it takes of the text, white space included that it swallows */
 };
 
-/* One pass over a text; zero but for the first four. */
+/* One pass over a text; zero but for the first five. */
 struct added_search {
     const struct vocab *v;
     const struct trie *trie; /* v->added, or v->added_norm */
     struct str s;
     unsigned flags;          /* VOCAB_PARSE_SPECIAL */
+    struct str guard;        /* a name behind it is text; n = 0: none */
     size_t at;               /* where the search goes on */
     size_t done;             /* the text is taken up to here */
 };

@@ -88,15 +88,24 @@ static int encode_normal(struct encoder *e, struct str s, int first, unsigned fl
     return rc;
 }
 
+/* The same for a stretch that may hold guards. */
+static int encode_guarded(struct encoder *e, struct str s, int first, unsigned flags)
+{
+    buf_clear(&e->clean);
+    if (!vocab_unguard(e->guard, s, &e->clean)) return encode_normal(e, s, first, flags);
+    if (e->clean.failed) return encoder_nomem(e);
+    return encode_normal(e, buf_view(&e->clean), first, flags & ~(unsigned)VOCAB_PARSE_SPECIAL);
+}
+
 static int encode_text(struct encoder *e, struct str s, unsigned flags)
 {
-    struct added_search search = {.v = e->v, .trie = &e->v->added, .s = s, .flags = flags};
+    struct added_search search = {.v = e->v, .trie = &e->v->added, .s = s, .flags = flags, .guard = e->guard};
     int rc = 0;
     for (struct added a; rc == 0;) {
         size_t done = search.done;
         a = vocab_added_next(&search);
         if (a.begin > done)
-            rc = encode_normal(e, (struct str){s.p + done, a.begin - done}, done ? 0 : STRETCH_FIRST, flags);
+            rc = encode_guarded(e, (struct str){s.p + done, a.begin - done}, done ? 0 : STRETCH_FIRST, flags);
         if (a.id < 0) break;
         if (rc == 0) rc = encoder_push(e, a.id);
     }
@@ -146,8 +155,14 @@ static void prepare(struct encoder *e, size_t n)
 int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct ids *out,
                  struct lar_err *err)
 {
+    return vocab_encode_guarded(v, text, STR(""), flags, out, err);
+}
+
+int vocab_encode_guarded(const struct vocab *v, struct str text, struct str guard, unsigned flags, struct ids *out,
+                         struct lar_err *err)
+{
     int add = (flags & VOCAB_ADD_SPECIAL) != 0, rc = 0;
-    struct encoder e = {.v = v, .out = out, .err = err};
+    struct encoder e = {.v = v, .out = out, .err = err, .guard = guard};
     if (text.n > INT32_MAX)
         return lar_fail(err, LAR_ELIMIT, "tokenizing: a text of %zu bytes; %d at once is the most", text.n, INT32_MAX);
     prepare(&e, text.n);
@@ -160,5 +175,6 @@ int vocab_encode(const struct vocab *v, struct str text, unsigned flags, struct 
     buf_done(&e.norm2);
     buf_done(&e.step);
     buf_done(&e.step2);
+    buf_done(&e.clean);
     return rc;
 }

@@ -174,6 +174,8 @@ struct encoder {
     size_t scratch_bytes;
     struct buf norm, norm2; /* normalised text */
     struct buf step, step2; /* the same of vocab_norm.c */
+    struct str guard;       /* see vocab_guard.c; n = 0: none */
+    struct buf clean;       /* text without it */
 };
 
 /* Room for n bytes of scratch, its old contents lost; NULL (and err) when there is none. */
@@ -203,6 +205,8 @@ int spm_clean(struct encoder *e, struct str *s);
 /* The same after SentencePiece's normalisation: the model's own map, its prefix, its rule for white space. In e->norm. */
 int spm_normalise(struct encoder *e, struct str *s, int first);
 
+/* s without its guards, appended to out: 1; 0 and nothing is written when it holds none. */
+int vocab_unguard(struct str guard, struct str s, struct buf *out);
 /* Does this stretch get a space before it? */
 int vocab_wants_prefix(const struct vocab *v, struct str s, int first);
 
