@@ -26,8 +26,10 @@ static int has_states(const struct config *c)
 
 static const struct family *refine(const struct family *f, const struct config *c)
 {
-    if (strcmp(f->arch, "granitehybrid") || has_states(c)) return f;
-    return json_num(config_find(c, "num_experts_per_tok"), 0) > 0 ? &family_granite_moe : &family_granite_dense;
+    int experts = json_num(config_find(c, "num_experts_per_tok"), 0) > 0;
+    if (strcmp(f->arch, "granitehybrid")) return f;
+    if (has_states(c)) return experts ? f : &family_granite_states;
+    return experts ? &family_granite_moe : &family_granite_dense;
 }
 
 int family_find(const struct family **out, const struct config *c, struct lar_err *err)

@@ -91,6 +91,15 @@ static const struct name_rule gemma4_names[] = {
     {"layers.#.per_layer_projection", "proj", HOW_SAME},
     {"layers.#.post_per_layer_input_norm", "post_norm", HOW_SAME},
     {"layers.#.layer_scalar", "layer_output_scale.weight", HOW_SAME},
+    /* experts beside a dense feed-forward */
+    {"layers.#.post_feedforward_layernorm_1", "post_ffw_norm_1", HOW_SAME},
+    {"layers.#.post_feedforward_layernorm_2", "post_ffw_norm_2", HOW_SAME},
+    {"layers.#.pre_feedforward_layernorm_2", "pre_ffw_norm_2", HOW_SAME},
+    {"layers.#.router.proj", "ffn_gate_inp", HOW_SAME},
+    {"layers.#.router.scale", "ffn_gate_inp.scale", HOW_SAME},
+    {"layers.#.router.per_expert_scale", "ffn_down_exps.scale", HOW_SAME},
+    {"layers.#.experts.gate_up_proj", "ffn_gate_up_exps.weight", HOW_SAME},
+    {"layers.#.experts.down_proj", "ffn_down_exps.weight", HOW_SAME},
     END,
 };
 
@@ -451,6 +460,11 @@ const struct family family_table[] = {
 /* What a GraniteMoeHybrid without a state space is. */
 const struct family family_granite_dense = {.hf = "", .arch = "granite", .flags = LLAMA_FLAGS | FAMILY_NO_HEAD_DIM,
                                             .names = granite_plain_names, .keys = granite_keys,
+     .more = meta_granite_hybrid};
+/* Its states beside a feed-forward without experts. */
+const struct family family_granite_states = {.hf = "", .arch = "granitehybrid",
+                                             .flags = LLAMA_FLAGS | FAMILY_NO_HEAD_DIM,
+                                             .names = granite_plain_names, .keys = granite_keys,
      .more = meta_granite_hybrid};
 const struct family family_granite_moe = {.hf = "", .arch = "granitemoe", .flags = LLAMA_FLAGS | FAMILY_NO_HEAD_DIM,
                                           .names = granite_hybrid_names, .keys = granite_keys,

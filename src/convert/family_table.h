@@ -8,7 +8,7 @@
 extern const struct family family_table[];       /* ends with hf = NULL */
 extern const struct name_rule family_names[];    /* of most families; ends with from = NULL */
 /* A GraniteMoeHybrid none of whose layers is a state space. */
-extern const struct family family_granite_dense, family_granite_moe;
+extern const struct family family_granite_dense, family_granite_states, family_granite_moe;
 extern const char *const family_other_parts[];   /* prefixes; ends with NULL */
 
 #endif

@@ -381,6 +381,21 @@ static void xielu(struct meta *m)
         gguf_keys_array(m->k, name[i], GGUF_F32, m->p->xielu + i * m->p->nlayer, (uint64_t)m->p->nlayer);
 }
 
+/* Whether the chosen experts' weights are made to sum to 1, where that is not what readers take for the family. */
+static void expert_norm(struct meta *m)
+{
+    static const struct {
+        const char *arch;
+        int usual;
+    } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}};
+    char key[128];
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int v = json_bool(config_find(m->c, "norm_topk_prob"), all[i].usual);
+        if (!strcmp(m->f->arch, all[i].arch) && v != all[i].usual)
+            gguf_keys_bool(m->k, meta_key(m, "expert_weights_norm", key), v);
+    }
+}
+
 int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, const struct config *c, int file_type,
                struct lar_err *err)
 {
@@ -392,6 +407,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
     if (f->more && (rc = f->more(&m)) < 0) return rc; /* first: what it writes is not written again */
     if ((rc = apply(&m, common)) < 0) return rc;
     if ((rc = apply(&m, f->keys)) < 0) return rc;
+    expert_norm(&m);
     if ((rc = rotation(&m)) < 0) return rc;
     if ((rc = window(&m)) < 0) return rc;
     xielu(&m);

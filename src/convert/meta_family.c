@@ -250,14 +250,26 @@ int meta_phi3(struct meta *m)
     return rc < 0 ? rc : factors(m, "short_factor", "rope_factors_short.weight");
 }
 
-/* Each fourth layer does not turn; GGUF has no key that could say otherwise. */
+/* Each fourth layer does not turn; for another pattern GGUF has no key, and this one is Lar's. */
 int meta_smollm3(struct meta *m)
 {
-    const struct json *v = config_find(m->c, "no_rope_layers");
+    const struct json *v = config_find(m->c, "no_rope_layers"); /* 1: turns */
+    struct buf b = {0};
+    char key[128];
     int64_t i = 0;
-    for (v = v && v->kind == JSON_ARRAY ? v->child : NULL; v; v = v->next)
-        if ((json_num(v, 1) > 0) != (++i % 4 != 0))
-            return wrong(m, "no_rope_layers is not every fourth, which GGUF cannot say");
+    int usual = 1;
+    if (!v || v->kind != JSON_ARRAY) return 0;
+    if ((int64_t)v->n != m->p->nlayer) return wrong(m, "no_rope_layers is not one number a layer");
+    for (v = v->child; v; v = v->next) {
+        int turns = json_num(v, 1) > 0;
+        usual &= turns == (++i % 4 != 0);
+        buf_putc(&b, turns);
+    }
+    if (b.failed)
+        m->k->b.failed = 1;
+    else if (!usual)
+        gguf_keys_array(m->k, meta_key(m, "rope.layer_pattern", key), GGUF_BOOL, b.p, b.n);
+    buf_done(&b);
     return 0;
 }
 

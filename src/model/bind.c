@@ -147,12 +147,18 @@ int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm
                          bind_name(b, part, "weight", name), b->m->arch->name);
 }
 
-/* A norm of queries or keys: of each head, or of the whole row, as the tensor's length says. */
+/* A norm of queries or keys: of each head (by one vector or each by its own), or of the whole row, as the tensor's shape says. */
 static int head_norm(struct binder *b, const char *part, size_t hd, size_t heads, struct norm *out)
 {
     char name[BIND_NAME_MAX];
     const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, bind_name(b, part, "weight", name));
-    return t ? bind_norm(b, part, (size_t)t->dim[0] == hd * heads ? hd * heads : hd, out) : 0;
+    if (!t) return 0;
+    size_t width = (size_t)t->dim[0] == hd * heads ? hd * heads : hd;
+    if (t->ndim != 2 || (size_t)t->dim[0] != hd || heads == 1) return bind_norm(b, part, width, out);
+    int rc = bind_norm(b, part, hd * heads, out);
+    out->width = hd;
+    out->by_head = 1;
+    return rc;
 }
 
 static int count(struct binder *b, const char *tail, size_t i, int64_t otherwise, int64_t max,

@@ -25,6 +25,16 @@ void pass_norm(const struct pass *p, const struct norm *nm, struct dev_rows x, s
         return;
     }
     size_t heads = width / nm->width;
+    if (nm->by_head) {
+        struct norm one = {.width = nm->width};
+        for (size_t h = 0, at = 0; h < heads; h++, at += nm->width) {
+            one.w = nm->w + at;
+            one.b = nm->b ? nm->b + at : NULL;
+            pass_norm(p, &one, (struct dev_rows){x.p + at, x.stride}, nm->width,
+                      (struct dev_rows){out.p + at, out.stride});
+        }
+        return;
+    }
     if (p->m->arch->norm == NORM_LAYER)
         p->d->ops->norm(p->d, x, p->n, heads, nm->width, nm->w, nm->b, p->m->h.eps, out);
     else

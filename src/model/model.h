@@ -25,6 +25,7 @@ enum norm_kind { NORM_RMS, NORM_LAYER };
 struct norm {
     const float *w, *b; /* [width]; w NULL: no norm here */
     size_t width;
+    int by_head; /* w has [heads][width]: each head's own */
 };
 
 /* Rotary embedding: angle of position p and pair i is p * inv[i]; cosines and sines are multiplied by mscale. */
