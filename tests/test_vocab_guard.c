@@ -67,8 +67,8 @@ static void names_of_control_tokens_in_a_message_are_text(void)
 
 static void texts_without_names_keep_their_ids(void)
 {
-    static const char *const piece[] = {"Hi", " ", "\n", "<|", "|>", "im_end", "\xc3\xa9", "\xef\xb7\x91", "<think>", "1", "<",
-                                        "\xff"};
+    static const char *const piece[] = {"Hi", " ", "\n", "<|", "|>", "im_end", "\xc3\xa9", "\xef\xb7\x91", "<think>",
+                                        "1", "<", "\xff"};
     struct ids a = {0}, b = {0};
     struct rng r;
     rng_seed(&r, 4);

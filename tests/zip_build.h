@@ -14,7 +14,7 @@ struct zb {
 
 static inline void zb_int(struct buf *b, uint64_t v, int bytes)
 {
-    for (int i = 0; i < bytes; i++) buf_putc(b, (char)(v >> 8 * i & 255));
+    for (int i = 0; i < bytes; i++) buf_putc(b, i < 8 ? (char)(v >> 8 * i & 255) : 0);
 }
 
 static inline void zb_add(struct zb *z, const char *name, const void *p, size_t n)

@@ -140,7 +140,8 @@ int api_chat_format(const struct lar_model *m, const struct lar_message *msg, si
     rc = plain_form(m, msg, nmsg, g, out, err);
     if (rc > 0)
         lar_fail(err, LAR_EFORMAT,
-                 "the model's chat template is broken, so the messages went out as plain \"User: ...\" lines (%s)", why.msg);
+                 "the model's chat template is broken, so the messages went out as plain \"User: ...\" lines (%s)",
+                 why.msg);
     return rc;
 }
 
