@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/grammar.c: items and states: interning, stepping, ending. What a byte does to an item of JSON is in grammar_json.c. */
+#include "base/mem.h"
+#include "base/sort.h"
+#include "text/grammar_impl.h"
+
+enum { STATES_MAX = 4000000, POP_DEPTH_MAX = 400 };
+
+int grammar_fail(struct grammar *g, int code, const char *what)
+{
+    if (!g->failed) g->failed = lar_fail(&g->err, code, "%s", what);
+    return g->failed;
+}
+
+int grammar_grow(struct grammar *g, void *v, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap) return 0;
+    void *old, *fresh;
+    memcpy(&old, v, sizeof old);
+    size_t more = *cap ? *cap * 2 : 64;
+    if (g->failed) return g->failed;
+    if (g->bytes + (more - *cap) * size > g->opt.limit)
+        return grammar_fail(g, LAR_ELIMIT, "the grammar needs more memory than its limit");
+    if (!(fresh = mem_resize(old, more * size)))
+        return grammar_fail(g, LAR_ENOMEM, "out of memory");
+    g->bytes += (more - *cap) * size;
+    *cap = more;
+    memcpy(v, &fresh, sizeof fresh);
+    return 0;
+}
+
+int grammar_table(struct grammar *g, struct table *t, size_t n)
+{
+    if (n < t->nhead) return 0;
+    size_t more = t->nhead ? t->nhead * 2 : 64;
+    uint32_t *head = mem_zalloc(more * sizeof *head);
+    if (!head) return grammar_fail(g, LAR_ENOMEM, "out of memory"), 0;
+    g->bytes += (more - t->nhead) * sizeof *head;
+    mem_free(t->head);
+    t->head = head;
+    t->nhead = more;
+    return 1;
+}
+
+static uint32_t mix(uint32_t h, uint32_t v)
+{
+    h = (h ^ v) * 0x9e3779b1u;
+    return h ^ h >> 15;
+}
+
+/* ---- items ---- */
+
+static uint32_t hash_item(const struct item *i)
+{
+    uint32_t h = mix(0, i->kind | (uint32_t)i->phase << 8 | (uint32_t)i->space << 16);
+    return mix(mix(mix(mix(h, i->a), i->b), i->c), i->parent);
+}
+
+uint32_t grammar_item(struct grammar *g, struct item it)
+{
+    it.records |= g->state[it.parent].records;
+    uint32_t h = hash_item(&it);
+    if (g->failed) return 0;
+    if (g->titem.nhead)
+        for (uint32_t i = g->titem.head[h & (g->titem.nhead - 1)]; i; i = g->item[i - 1].next) {
+            const struct item *o = &g->item[i - 1];
+            if (o->kind == it.kind && o->phase == it.phase && o->space == it.space &&
+                o->a == it.a && o->b == it.b && o->c == it.c && o->parent == it.parent)
+                return i - 1;
+        }
+    if (grammar_grow(g, &g->item, g->nitem, &g->cap_item, sizeof *g->item)) return 0;
+    if (grammar_table(g, &g->titem, g->nitem))
+        for (size_t i = 0; i < g->nitem; i++) {
+            uint32_t *at = &g->titem.head[hash_item(&g->item[i]) & (g->titem.nhead - 1)];
+            g->item[i].next = *at;
+            *at = (uint32_t)i + 1;
+        }
+    if (g->failed) return 0;
+    uint32_t *at = &g->titem.head[h & (g->titem.nhead - 1)];
+    it.next = *at;
+    g->item[g->nitem] = it;
+    *at = (uint32_t)g->nitem + 1;
+    return (uint32_t)g->nitem++;
+}
+
+void grammar_out(struct grammar *g, struct item it)
+{
+    uint32_t id = grammar_item(g, it);
+    if (!grammar_grow(g, &g->out, g->nout, &g->cap_out, sizeof *g->out)) g->out[g->nout++] = id;
+}
+
+/* ---- sets and states ---- */
+
+static int by_number(const void *ctx, uint32_t a, uint32_t b)
+{
+    (void)ctx;
+    return a < b ? -1 : a > b;
+}
+
+static uint32_t hash_set(const uint32_t *id, size_t n, uint32_t text)
+{
+    uint32_t h = mix((uint32_t)n, text);
+    for (size_t i = 0; i < n; i++) h = mix(h, id[i]);
+    return h;
+}
+
+static int ends(const struct grammar *g, uint32_t id)
+{
+    const struct item *it = &g->item[id];
+    if (it->kind == I_END) return 1;
+    if ((it->kind != I_SCALAR && it->kind != I_TERM) || !rx_nullable(g->rx, it->a)) return 0;
+    return g->state[it->parent].accepts;
+}
+
+uint32_t grammar_set(struct grammar *g, const uint32_t *id, size_t n, uint32_t text)
+{
+    if (g->failed || n == 0) return 0;
+    if (n + g->nids > g->cap_ids) {
+        size_t cap = g->cap_ids;
+        while (cap < n + g->nids) cap = cap ? cap * 2 : 256;
+        uint32_t *v = mem_resize(g->ids, cap * sizeof *v);
+        if (!v || g->bytes > g->opt.limit) {
+            if (v) g->ids = v;
+            return grammar_fail(g, v ? LAR_ELIMIT : LAR_ENOMEM,
+                                "the grammar needs more memory than its limit"),
+                   0;
+        }
+        g->bytes += (cap - g->cap_ids) * sizeof *v;
+        g->ids = v;
+        g->cap_ids = cap;
+    }
+    uint32_t *v = g->ids + g->nids;
+    memmove(v, id, n * sizeof *v);
+    if (n > 1) sort_u32(v, n, by_number, NULL);
+    size_t k = 1;
+    for (size_t i = 1; i < n; i++)
+        if (v[i] != v[k - 1]) v[k++] = v[i];
+    n = k;
+    uint32_t h = hash_set(v, n, text);
+    if (g->tstate.nhead)
+        for (uint32_t i = g->tstate.head[h & (g->tstate.nhead - 1)]; i; i = g->state[i - 1].next) {
+            const struct state *o = &g->state[i - 1];
+            if (o->n == n && o->text == text && !memcmp(g->ids + o->items, v, n * sizeof *v))
+                return i - 1;
+        }
+    if (g->nstate >= STATES_MAX)
+        return grammar_fail(g, LAR_ELIMIT, "the grammar needs too many states"), 0;
+    if (grammar_grow(g, &g->state, g->nstate, &g->cap_state, sizeof *g->state)) return 0;
+    if (grammar_table(g, &g->tstate, g->nstate))
+        for (size_t i = 1; i < g->nstate; i++) {
+            struct state *o = &g->state[i];
+            uint32_t *at =
+                &g->tstate.head[hash_set(g->ids + o->items, o->n, o->text) & (g->tstate.nhead - 1)];
+            o->next = *at;
+            *at = (uint32_t)i + 1;
+        }
+    if (g->failed) return 0;
+    uint32_t *at = &g->tstate.head[h & (g->tstate.nhead - 1)];
+    struct state s = {.items = (uint32_t)g->nids, .n = (uint32_t)n, .text = text, .next = *at};
+    for (size_t i = 0; i < n; i++) {
+        s.accepts |= (uint8_t)ends(g, v[i]);
+        s.records |= g->item[v[i]].records;
+    }
+    g->nids += n;
+    g->state[g->nstate] = s;
+    *at = (uint32_t)g->nstate + 1;
+    return (uint32_t)g->nstate++;
+}
+
+uint32_t grammar_one(struct grammar *g, struct item it)
+{
+    uint32_t id = grammar_item(g, it);
+    return grammar_set(g, &id, 1, 0);
+}
+
+uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before)
+{
+    uint32_t h = mix(mix(0, value), before);
+    if (g->tlink.nhead)
+        for (uint32_t i = g->tlink.head[h & (g->tlink.nhead - 1)]; i; i = g->link[i - 1].next)
+            if (g->link[i - 1].value == value && g->link[i - 1].before == before) return i;
+    if (grammar_grow(g, &g->link, g->nlink, &g->cap_link, sizeof *g->link)) return 0;
+    if (grammar_table(g, &g->tlink, g->nlink))
+        for (size_t i = 0; i < g->nlink; i++) {
+            uint32_t *at =
+                &g->tlink
+                     .head[mix(mix(0, g->link[i].value), g->link[i].before) & (g->tlink.nhead - 1)];
+            g->link[i].next = *at;
+            *at = (uint32_t)i + 1;
+        }
+    if (g->failed) return 0;
+    uint32_t *at = &g->tlink.head[h & (g->tlink.nhead - 1)];
+    g->link[g->nlink] = (struct link){value, before, *at};
+    *at = (uint32_t)g->nlink + 1;
+    return (uint32_t)++g->nlink;
+}
+
+/* ---- steps ---- */
+
+static void resume(struct grammar *g, uint32_t id, uint32_t text)
+{
+    struct item it = g->item[id];
+    if (it.kind == I_ARRAY)
+        json_resume(g, &it, text);
+    else
+        grammar_out(g, it);
+}
+
+void grammar_pop(struct grammar *g, uint32_t parent, uint32_t text)
+{
+    if (g->depth > POP_DEPTH_MAX) {
+        grammar_fail(g, LAR_ELIMIT, "values that end in one another too deep");
+        return;
+    }
+    g->depth++;
+    for (uint32_t i = 0; i < g->state[parent].n && !g->failed; i++)
+        resume(g, g->ids[g->state[parent].items + i], text);
+    g->depth--;
+}
+
+void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
+                       uint32_t after)
+{
+    if (it->kind == I_SCALAR || it->kind == I_TERM) {
+        struct item next = *it;
+        next.a = rx_step(g->rx, it->a, b);
+        if (next.a != RX_EMPTY && rx_alive(g->rx, next.a)) {
+            /* A terminal whose text can only end here has ended: what follows it is expected at once. */
+            if (next.a == RX_EPS)
+                grammar_pop(g, it->parent, after);
+            else
+                grammar_out(g, next);
+        }
+        if (!rx_nullable(g->rx, it->a)) return;
+        /* It may also have ended before b: then b is for those that go on. */
+        size_t from = g->nout;
+        grammar_pop(g, it->parent, before);
+        size_t to = g->nout;
+        for (size_t i = from; i < to && !g->failed; i++) {
+            struct item p = g->item[g->out[i]];
+            grammar_step_item(g, &p, b, before, after);
+        }
+        memmove(g->out + from, g->out + to, (g->nout - to) * sizeof *g->out);
+        g->nout -= to - from;
+    } else
+        json_step(g, it, b, before, after);
+}
+
+static uint32_t make(struct grammar *g, uint32_t state, unsigned b)
+{
+    uint32_t before = g->state[state].text, after = 0;
+    g->nout = 0;
+    if (g->unique) after = grammar_link(g, b, before);
+    for (uint32_t i = 0; i < g->state[state].n && !g->failed; i++) {
+        struct item it = g->item[g->ids[g->state[state].items + i]];
+        grammar_step_item(g, &it, b, before, after);
+    }
+    if (g->failed || g->nout == 0) return 0;
+    int records = 0;
+    for (size_t i = 0; i < g->nout; i++) records |= g->item[g->out[i]].records;
+    return grammar_set(g, g->out, g->nout, records ? after : 0);
+}
+
+static size_t edge_slot(const struct grammar *g, uint64_t key)
+{
+    size_t h = (size_t)(key * 0x9e3779b97f4a7c15u >> 24) & (g->cap_edge - 1);
+    while (g->edge[h].key && g->edge[h].key != key) h = (h + 1) & (g->cap_edge - 1);
+    return h;
+}
+
+static int edge_room(struct grammar *g)
+{
+    if ((g->nedge + 1) * 2 <= g->cap_edge) return 0;
+    size_t cap = g->cap_edge ? g->cap_edge * 2 : 1024, old_cap = g->cap_edge;
+    struct edge *old = g->edge;
+    if (g->bytes + cap * sizeof *old > g->opt.limit)
+        return grammar_fail(g, LAR_ELIMIT, "the grammar needs more memory than its limit");
+    struct edge *v = mem_zalloc(cap * sizeof *v);
+    if (!v) return grammar_fail(g, LAR_ENOMEM, "out of memory");
+    g->bytes += (cap - old_cap) * sizeof *v;
+    g->edge = v;
+    g->cap_edge = cap;
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i].key) v[edge_slot(g, old[i].key)] = old[i];
+    mem_free(old);
+    return 0;
+}
+
+static int machine_failed(struct grammar *g)
+{
+    if (g->failed) return 1;
+    if (g->schema && schema_failed(g->schema, &g->err))
+        g->failed = g->err.code;
+    else if (rx_failed(g->rx))
+        grammar_fail(g, rx_failed(g->rx), "the patterns need more memory than their limit");
+    return g->failed != 0;
+}
+
+uint32_t grammar_step(struct grammar *g, uint32_t state, unsigned b)
+{
+    uint64_t key = ((uint64_t)state << 8 | b) + 1;
+    if (state == 0 || edge_room(g)) return 0;
+    size_t at = edge_slot(g, key);
+    if (g->edge[at].key) return g->edge[at].to;
+    uint32_t to = make(g, state, b);
+    if (machine_failed(g)) return 0;
+    g->edge[at] = (struct edge){key, to};
+    g->nedge++;
+    return to;
+}
+
+uint32_t grammar_walk(struct grammar *g, uint32_t state, struct str s, size_t *at)
+{
+    size_t i = 0;
+    for (; i < s.n; i++) {
+        uint32_t to = grammar_step(g, state, (unsigned char)s.p[i]);
+        if (!to) break;
+        state = to;
+    }
+    if (at) *at = i;
+    return i == s.n ? state : 0;
+}
+
+void grammar_bytes_of(struct grammar *g, uint32_t state, struct rx_set *out)
+{
+    *out = (struct rx_set){{0}};
+    for (unsigned b = 0; b < 256; b++)
+        if (grammar_step(g, state, b)) rx_set_add(out, b);
+}
+
+/* ---- opening ---- */
+
+static int has_unique(const struct grammar *g, const struct json *j, int depth)
+{
+    if (!j || depth > JSON_DEPTH_MAX) return 0;
+    if (json_bool(json_get(j, "uniqueItems"), 0)) return 1;
+    if (j->kind == JSON_OBJECT || j->kind == JSON_ARRAY)
+        for (const struct json *c = j->child; c; c = c->next)
+            if (has_unique(g, c, depth + 1)) return 1;
+    return 0;
+}
+
+static int open_schema(struct grammar *g, struct str text, struct buf *notes, struct lar_err *err)
+{
+    struct arena a;
+    int e = schema_open(&g->schema, text, &g->opt.schema, notes, err);
+    if (e < 0) return e;
+    arena_init(&a, 0);
+    g->unique = has_unique(g, json_parse(&a, text, NULL), 0);
+    arena_done(&a);
+    g->rx = schema_rx(g->schema);
+    if (schema_sat(g->schema, schema_root(g->schema)))
+        g->start = grammar_one(
+            g, (struct item){.kind = I_VALUE, .a = schema_root(g->schema), .parent = g->end});
+    return 0;
+}
+
+static int open_regex(struct grammar *g, enum grammar_kind kind, struct str text,
+                      struct lar_err *err)
+{
+    int64_t r;
+    if (kind == GRAMMAR_REGEX)
+        r = rx_parse(g->rx, text, 1, err);
+    else {
+        struct json *j = json_parse(&g->a, text, err), *c = j ? j->child : NULL;
+        size_t n = 0;
+        if (!j) return err->code;
+        while (c && c->kind == JSON_STRING && c->s.n) c = c->next, n++;
+        if (j->kind != JSON_ARRAY || c || n == 0)
+            return lar_fail(err, LAR_EFORMAT,
+                            "choices must be a JSON array of strings, at least one and none empty");
+        struct str *v = arena_array(&g->a, n, sizeof *v);
+        if (!v) return lar_fail(err, LAR_ENOMEM, "out of memory");
+        n = 0;
+        for (c = j->child; c; c = c->next) v[n++] = c->s;
+        r = rx_words(g->rx, v, n);
+    }
+    if (r < 0) return (int)r;
+    if (rx_alive(g->rx, (uint32_t)r))
+        g->start =
+            grammar_one(g, (struct item){.kind = I_TERM, .a = (uint32_t)r, .parent = g->end});
+    return 0;
+}
+
+int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
+                 const struct grammar_options *opt, struct buf *notes, struct lar_err *err)
+{
+    struct grammar *g = mem_zalloc(sizeof *g);
+    struct lar_err unused;
+    int e = 0;
+    if (!err) err = &unused;
+    *out = NULL;
+    if (!g) return lar_fail(err, LAR_ENOMEM, "out of memory");
+    g->opt.space = -1;
+    if (opt) g->opt = *opt;
+    if (!g->opt.limit) g->opt.limit = (size_t)256 << 20;
+    arena_init(&g->a, g->opt.limit);
+    if (!grammar_grow(g, &g->state, 0, &g->cap_state, sizeof *g->state)) {
+        g->state[0] = (struct state){0};
+        g->nstate = 1;
+        g->rx = g->own_rx =
+            kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON ? NULL : rx_open(g->opt.limit);
+        g->end = grammar_one(g, (struct item){.kind = I_END, .phase = kind <= GRAMMAR_JSON});
+        if (kind > GRAMMAR_JSON && !g->rx) grammar_fail(g, LAR_ENOMEM, "out of memory");
+    }
+    if (!g->failed) {
+        if (kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON)
+            e = open_schema(g, kind == GRAMMAR_JSON ? STR("true") : text, notes, err);
+        else
+            e = open_regex(g, kind, text, err);
+    }
+    if (e == 0 && (g->failed || machine_failed(g))) {
+        *err = g->err;
+        e = g->failed;
+    }
+    if (e < 0)
+        grammar_close(g);
+    else
+        *out = g;
+    return e < 0 ? e : 0;
+}
+
+void grammar_close(struct grammar *g)
+{
+    if (!g) return;
+    schema_close(g->schema);
+    rx_close(g->own_rx);
+    arena_done(&g->a);
+    mem_free(g->item);
+    mem_free(g->state);
+    mem_free(g->ids);
+    mem_free(g->edge);
+    mem_free(g->os);
+    mem_free(g->ks);
+    mem_free(g->as);
+    mem_free(g->link);
+    mem_free(g->out);
+    struct table *t[] = {&g->titem, &g->tstate, &g->tos, &g->tks, &g->tas, &g->tlink};
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) mem_free(t[i]->head);
+    mem_free(g);
+}
+
+uint32_t grammar_start(const struct grammar *g) { return g->start; }
+int grammar_accepts(const struct grammar *g, uint32_t state)
+{
+    return state != 0 && g->state[state].accepts;
+}
+size_t grammar_bytes(const struct grammar *g)
+{
+    return g->bytes + g->a.used + (g->schema ? schema_bytes(g->schema) : rx_bytes(g->rx));
+}
+size_t grammar_states(const struct grammar *g) { return g->nstate; }
+
+int grammar_failed(const struct grammar *g, struct lar_err *err)
+{
+    if (g->failed && err) *err = g->err;
+    return g->failed;
+}

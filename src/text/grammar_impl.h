@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * text/grammar_impl.h: items and states as the files of the machine share them. */
+#ifndef TEXT_GRAMMAR_IMPL_H
+#define TEXT_GRAMMAR_IMPL_H
+
+#include "text/grammar.h"
+
+enum item_kind {
+    I_END,    /* the document is whole */
+    I_VALUE,  /* a value is to begin; a: value of the schema */
+    I_STRING, /* a: expression of the characters left, b: place in an escape */
+    I_SCALAR, /* a: expression of the text left; ends where that is nullable */
+    I_OBJECT, /* a: object's state, phase; O_COLON b: value */
+    I_KEY,    /* a: object's state, b: key's state, c: place in an escape */
+    I_ARRAY, /* a: array's state, phase; b: text before the item that is being read (uniqueItems) */
+    I_TERM /* a: expression of what is left of a text that is no JSON; ends where that is nullable */
+};
+enum { O_OPEN, O_COMMA, O_COLON, O_NEXT, A_OPEN, A_NEXT };
+
+struct item {
+    uint8_t kind, phase, space,
+        records; /* space: white space read in this run; records: some text below is being kept */
+    uint32_t a, b, c;
+    uint32_t parent; /* set of items that go on */
+    uint32_t next;
+};
+struct state {
+    uint32_t items, n; /* place in ids[]; sorted */
+    uint32_t text;     /* what was read since a record began */
+    uint32_t next;
+    uint8_t accepts, records;
+};
+struct edge {
+    uint64_t key; /* state << 8 | byte, + 1 */
+    uint32_t to;
+};
+
+/* An object that is being read: interned by its contents. */
+struct ostate {
+    const struct schema_obj *o;
+    uint32_t count, met,
+        left; /* keys so far (as far as it matters), bits of o->exist, required names still missing */
+    uint32_t extra; /* list of keys without a name, when they must differ: link + 1 */
+    uint32_t next;
+    uint64_t *seen; /* bits of names */
+};
+struct kstate {
+    uint32_t lo, hi,
+        at;        /* names that begin so: first and one past the last, bytes read; none: all 0 */
+    uint32_t text; /* the key so far, when extra keys must differ */
+    uint32_t n, next;
+    uint32_t *rx; /* of each class of the object */
+};
+struct astate {
+    const struct schema_arr *a;
+    uint64_t count;   /* items so far, as far as it matters */
+    uint64_t seen[6]; /* counted for each contain, as far as it matters */
+    uint32_t unlike;  /* list of literals: what the items must differ from, link + 1 */
+    uint32_t next;
+};
+struct link {
+    uint32_t value, before; /* before: link + 1 */
+    uint32_t next;
+};
+struct table { /* heads of hash chains over a growing array */
+    uint32_t *head;
+    size_t nhead;
+};
+
+struct grammar {
+    struct grammar_options opt;
+    struct schema *schema;
+    struct rx *rx, *own_rx; /* the schema's, or its own */
+    struct arena a;
+    struct item *item;
+    size_t nitem, cap_item;
+    struct state *state;
+    size_t nstate, cap_state;
+    uint32_t *ids;
+    size_t nids, cap_ids;
+    struct edge *edge;
+    size_t nedge, cap_edge;
+    struct ostate *os;
+    size_t nos, cap_os;
+    struct kstate *ks;
+    size_t nks, cap_ks;
+    struct astate *as;
+    size_t nas, cap_as;
+    struct link *link; /* texts and lists: text nodes are links whose value is a byte */
+    size_t nlink, cap_link;
+    struct table titem, tstate, tos, tks, tas, tlink;
+    uint32_t *out; /* items of the state that is being made */
+    size_t nout, cap_out;
+    uint32_t start, end; /* end: the set of only I_END */
+    size_t bytes;
+    int unique; /* the schema has uniqueItems somewhere */
+    int failed, depth;
+    struct lar_err err;
+};
+
+int grammar_fail(struct grammar *g, int code, const char *what);
+int grammar_grow(struct grammar *g, void *v, size_t n, size_t *cap, size_t size);
+/* Makes room in a table for n entries; 1 when the caller must chain all again. */
+int grammar_table(struct grammar *g, struct table *t, size_t n);
+uint32_t grammar_item(struct grammar *g, struct item it);
+uint32_t grammar_set(struct grammar *g, const uint32_t *id, size_t n,
+                     uint32_t text);                     /* sorts and interns */
+uint32_t grammar_one(struct grammar *g, struct item it); /* the set of one item */
+void grammar_out(struct grammar *g, struct item it);     /* adds to what is being made */
+void grammar_pop(struct grammar *g, uint32_t parent, uint32_t text); /* a value has ended */
+uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before);
+void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
+                       uint32_t after);
+
+/* grammar_json.c */
+void json_step(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
+               uint32_t after);
+void json_resume(struct grammar *g, const struct item *it, uint32_t text);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/rx_step.c: derivatives, and what is asked of them: is anything left, what is a shortest text, which bytes differ.
+ *
+ * rx_step remembers in rows of 256 for states that were stepped from; the parts of a state share a hash table of (part, byte).
+ * Emptiness is free for expressions without intersection, difference and numbers' leaves, since the constructors drop what is empty;
+ * for the others it is a search over states that stops at the first text and is remembered along its path. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "text/rx_impl.h"
+
+static uint32_t memo_slot(const struct rx *p, uint64_t key)
+{
+    uint64_t h = key * 0x9e3779b97f4a7c15u;
+    uint32_t i = (uint32_t)(h >> 32) & (uint32_t)(p->cap_memo - 1);
+    while (p->memo[i].key && p->memo[i].key != key) i = (i + 1) & (uint32_t)(p->cap_memo - 1);
+    return i;
+}
+
+static int memo_room(struct rx *p)
+{
+    if ((p->nmemo + 1) * 2 <= p->cap_memo) return 0;
+    size_t cap = p->cap_memo ? p->cap_memo * 2 : 256, old_cap = p->cap_memo;
+    if (p->bytes + (cap - old_cap) * sizeof *p->memo > p->limit) {
+        p->failed = LAR_ELIMIT;
+        return -1;
+    }
+    struct rx_memo *old = p->memo, *v = mem_zalloc(cap * sizeof *v);
+    if (!v) {
+        p->failed = LAR_ENOMEM;
+        return -1;
+    }
+    p->bytes += (cap - old_cap) * sizeof *v;
+    p->memo = v;
+    p->cap_memo = cap;
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i].key) v[memo_slot(p, old[i].key)] = old[i];
+    mem_free(old);
+    return 0;
+}
+
+static uint32_t derive(struct rx *p, uint32_t r, unsigned b);
+
+static uint32_t derive_kids(struct rx *p, struct rx_node n, unsigned b)
+{
+    uint32_t small[64], r = n.kind == RXK_AND ? RX_ALL : RX_EMPTY;
+    if (n.kind == RXK_AND) {
+        for (uint32_t i = 0; i < n.b; i++) {
+            uint32_t d = derive(p, p->kid[n.a + i], b);
+            r = i ? rx_and(p, r, d) : d;
+            if (r == RX_EMPTY) break;
+        }
+        return r;
+    }
+    size_t k = 0;
+    for (uint32_t i = 0; i < n.b; i++) {
+        uint32_t d = derive(p, p->kid[n.a + i], b);
+        if (d == RX_EMPTY) continue;
+        if (k == sizeof small / sizeof *small) {
+            small[0] = rx_alt_n(p, small, k);
+            k = 1;
+        }
+        small[k++] = d;
+    }
+    return rx_alt_n(p, small, k);
+}
+
+static uint32_t derive_new(struct rx *p, struct rx_node n, unsigned b)
+{
+    uint32_t d;
+    switch (n.kind) {
+    case RXK_SET: return rx_set_has(&p->set[n.a], b) ? RX_EPS : RX_EMPTY;
+    case RXK_CAT:
+        d = rx_cat(p, derive(p, n.a, b), n.b);
+        return p->node[n.a].nullable ? rx_alt(p, d, derive(p, n.b, b)) : d;
+    case RXK_ALT:
+    case RXK_AND: return derive_kids(p, n, b);
+    case RXK_DIFF:
+        d = derive(p, n.a, b);
+        return d == RX_EMPTY ? d : rx_diff(p, d, derive(p, n.b, b));
+    case RXK_REP:
+        d = derive(p, n.a, b);
+        if (d == RX_EMPTY) return d;
+        return rx_cat(p, d, rx_rep(p, n.a, n.lo ? n.lo - 1 : 0, n.hi == RX_INF ? n.hi : n.hi - 1));
+    case RXK_CMP: return rx_cmp_step(p, n, b);
+    case RXK_MOD: return rx_mod_step(p, n, b);
+    default: return RX_EMPTY;
+    }
+}
+
+static uint32_t derive(struct rx *p, uint32_t r, unsigned b)
+{
+    if (r <= RX_EPS || p->failed) return RX_EMPTY;
+    struct rx_node n = p->node[r];
+    if (n.kind == RXK_SET) return derive_new(p, n, b);
+    if (p->depth > RX_DEPTH_MAX) p->failed = LAR_ELIMIT;
+    if (memo_room(p)) return RX_EMPTY;
+    uint64_t key = ((uint64_t)r << 8 | b) + 1;
+    uint32_t at = memo_slot(p, key);
+    if (p->memo[at].key) return p->memo[at].value;
+    p->depth++;
+    uint32_t d = derive_new(p, n, b);
+    p->depth--;
+    if (p->failed || memo_room(p)) return RX_EMPTY;
+    at = memo_slot(p, key);
+    p->nmemo += !p->memo[at].key;
+    p->memo[at] = (struct rx_memo){key, d};
+    return d;
+}
+
+uint32_t rx_step(struct rx *p, uint32_t r, unsigned b)
+{
+    if (r <= RX_EPS) return RX_EMPTY;
+    if (!p->node[r].row) {
+        if (rx_grow(p, &p->step, p->nstep, &p->cap_step, sizeof *p->step)) return RX_EMPTY;
+        memset(p->step[p->nstep], 0xff, sizeof *p->step);
+        p->node[r].row = (uint32_t)++p->nstep;
+    }
+    uint32_t d = p->step[p->node[r].row - 1][b];
+    if (d != UINT32_MAX) return d;
+    d = derive(p, r, b);
+    if (p->failed) return RX_EMPTY;
+    p->step[p->node[r].row - 1][b] = d;
+    return d;
+}
+
+int rx_nullable(const struct rx *p, uint32_t r) { return p->node[r].nullable; }
+
+/* ---- which bytes differ ---- */
+
+/* Bit i: byte i is treated unlike byte i - 1. */
+static void add_edges(struct rx_set *out, const struct rx_set *s)
+{
+    for (int k = 0; k < 4; k++) {
+        uint64_t below = s->w[k] << 1 | (k ? s->w[k - 1] >> 63 : 0);
+        out->w[k] |= s->w[k] ^ below;
+    }
+}
+
+static const struct rx_set *edges(struct rx *p, uint32_t r)
+{
+    static const struct rx_set none;
+    struct rx_set s = {{0}};
+    if (p->failed) return &none;
+    if (p->node[r].first) return &p->set[p->node[r].first - 1];
+    if (p->depth > RX_DEPTH_MAX) {
+        p->failed = LAR_ELIMIT;
+        return &none;
+    }
+    struct rx_node n = p->node[r];
+    p->depth++;
+    switch (n.kind) {
+    case RXK_SET: add_edges(&s, &p->set[n.a]); break;
+    case RXK_REP: s = *edges(p, n.a); break;
+    case RXK_CAT:
+    case RXK_DIFF:
+        s = *edges(p, n.a);
+        if (n.kind == RXK_DIFF || p->node[n.a].nullable) {
+            const struct rx_set *t = edges(p, n.b);
+            for (int k = 0; k < 4; k++) s.w[k] |= t->w[k];
+        }
+        break;
+    case RXK_ALT:
+    case RXK_AND:
+        for (uint32_t i = 0; i < n.b; i++) {
+            const struct rx_set *t = edges(p, p->kid[n.a + i]);
+            for (int k = 0; k < 4; k++) s.w[k] |= t->w[k];
+        }
+        break;
+    case RXK_CMP:
+    case RXK_MOD:
+        for (unsigned b = '.'; b <= '9' + 1; b++) rx_set_add(&s, b);
+        break;
+    default: break;
+    }
+    p->depth--;
+    uint32_t i = rx_set_index(p, &s);
+    if (p->failed) return &none;
+    p->node[r].first = i + 1;
+    return &p->set[i];
+}
+
+const struct rx_set *rx_first(struct rx *p, uint32_t r) { return edges(p, r); }
+
+/* ---- searching ---- */
+
+struct seen {
+    uint32_t state, from; /* index of where it came from */
+    unsigned char by;
+};
+struct search {
+    struct seen *v;
+    size_t n, cap;
+    uint32_t *slot; /* index + 1 */
+    size_t nslot;
+};
+
+static int search_add(struct rx *p, struct search *s, uint32_t state, uint32_t from, unsigned by)
+{
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 64;
+        struct seen *v = mem_resize(s->v, cap * sizeof *v);
+        if (v) s->v = v;
+        uint32_t *slot = mem_zalloc(cap * 2 * sizeof *slot);
+        if (!v || !slot) {
+            mem_free(slot);
+            p->failed = LAR_ENOMEM;
+            return -1;
+        }
+        s->cap = cap;
+        mem_free(s->slot);
+        s->slot = slot;
+        s->nslot = cap * 2;
+        for (size_t i = 0; i < s->n; i++) {
+            size_t h = s->v[i].state * 0x9e3779b1u & (s->nslot - 1);
+            while (slot[h]) h = (h + 1) & (s->nslot - 1);
+            slot[h] = (uint32_t)i + 1;
+        }
+    }
+    size_t h = state * 0x9e3779b1u & (s->nslot - 1);
+    for (; s->slot[h]; h = (h + 1) & (s->nslot - 1))
+        if (s->v[s->slot[h] - 1].state == state) return 0;
+    s->v[s->n] = (struct seen){state, from, (unsigned char)by};
+    s->slot[h] = (uint32_t)++s->n;
+    return 0;
+}
+
+/* Breadth first from r to a state that is nullable (or, when any is set, known to be alive): its index in s, -1 when there is none,
+ * -2 when the search was given up. */
+static long search(struct rx *p, struct search *s, uint32_t r, int any)
+{
+    search_add(p, s, r, 0, 0);
+    for (size_t i = 0; i < s->n && !p->failed; i++) {
+        uint32_t at = s->v[i].state;
+        if (p->node[at].nullable || (any && p->node[at].alive == 1)) return (long)i;
+        if (i >= RX_ALIVE_MAX) return -2;
+        struct rx_set e = *edges(p, at);
+        rx_set_add(&e, 0);
+        for (unsigned b = 0; b < 256; b++) {
+            if (!(b & 63) && !e.w[b >> 6]) {
+                b += 63;
+                continue;
+            }
+            if (!rx_set_has(&e, b)) continue;
+            uint32_t d = rx_step(p, at, b);
+            if (d != RX_EMPTY && p->node[d].alive != 2) search_add(p, s, d, (uint32_t)i, b);
+        }
+    }
+    return p->failed ? -2 : -1;
+}
+
+int rx_alive(struct rx *p, uint32_t r)
+{
+    if (p->node[r].alive) return p->node[r].alive == 1;
+    struct search s = {0};
+    long end = search(p, &s, r, 1);
+    if (end == -1)
+        for (size_t i = 0; i < s.n; i++) p->node[s.v[i].state].alive = 2;
+    if (end == -2 && !p->failed)
+        p->node[r].alive =
+            1; /* too many states to tell: it may be a dead end, it is never a wrong answer */
+    if (end >= 0) {
+        for (uint32_t i = (uint32_t)end; i; i = s.v[i].from) p->node[s.v[i].state].alive = 1;
+        p->node[r].alive = 1;
+    }
+    mem_free(s.v);
+    mem_free(s.slot);
+    return p->node[r].alive == 1;
+}
+
+int rx_shortest(struct rx *p, uint32_t r, char *out, int cap)
+{
+    struct search s = {0};
+    long end = search(p, &s, r, 0);
+    int n = end < 0 ? -1 : 0;
+    for (uint32_t i = n < 0 ? 0 : (uint32_t)end; i; i = s.v[i].from) n++;
+    if (n > cap) n = -1;
+    if (n > 0) {
+        int k = n;
+        for (uint32_t i = (uint32_t)end; i; i = s.v[i].from) out[--k] = (char)s.v[i].by;
+    }
+    mem_free(s.v);
+    mem_free(s.slot);
+    return n;
+}
+
+int rx_matches(struct rx *p, uint32_t r, struct str s)
+{
+    for (size_t i = 0; i < s.n && r != RX_EMPTY; i++) r = rx_step(p, r, (unsigned char)s.p[i]);
+    return rx_nullable(p, r);
+}

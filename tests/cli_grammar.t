@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_grammar.t: `lar grammar`: its lines and exit codes, which scripts rely on.
+. tests/sh.inc
+
+printf '{"type":"object","properties":{"a":{"type":"integer","minimum":3}},"required":["a"],"colour":1}' >"$TMP/s.json"
+printf '{"a": 4}\n' >"$TMP/good.json"
+printf '{"a": "x"}' >"$TMP/bad.json"
+printf '{"a": 4' >"$TMP/short.json"
+printf '{"properties":{"b":{"pattern":"(?<=x)y"}}}' >"$TMP/no.json"
+
+try "a supported schema is exit code 0" $LAR grammar check "$TMP/s.json"
+ok "what is no keyword is told" grep -q 'colour is no keyword' "$TMP/err"
+try "an instance that fails is no failure of the command" $LAR grammar check -q "$TMP/s.json" "$TMP/good.json" "$TMP/bad.json" "$TMP/short.json"
+ok "one line for each" [ "$(wc -l <"$TMP/out")" = 3 ]
+ok "accepted" grep -q 'good.json","accepted":true}' "$TMP/out"
+ok "refused at its byte" grep -q 'bad.json","accepted":false,"at":6,"why":"byte 22 cannot stand here; expected' "$TMP/out"
+ok "too short: at its end" grep -q 'short.json","accepted":false,"at":7,"why":"it ends too early' "$TMP/out"
+ok "no notes when they are not wanted" [ ! -s "$TMP/err" ]
+try_status 2 "a schema that cannot be enforced is exit code 2" $LAR grammar check "$TMP/no.json" "$TMP/good.json"
+ok "and names the keyword's path" grep -q '/properties/b: pattern' "$TMP/err"
+ok "and judges nothing" [ ! -s "$TMP/out" ]
+try_status 1 "a file that is not there is exit code 1" $LAR grammar check "$TMP/nowhere.json"
+try_status 2 "an unknown action is misuse" $LAR grammar chek "$TMP/s.json"
+printf 'a+b' >"$TMP/re"
+printf 'aab' >"$TMP/t"
+try "a regular expression for the whole text" $LAR grammar check --as regex "$TMP/re" "$TMP/t"
+ok "matches" grep -q '"accepted":true' "$TMP/out"
+printf '{"maximum":3,"exclusiveMaximum":true}' >"$TMP/d4.json"
+printf '3' >"$TMP/three"
+try "the draft can be told" $LAR grammar check --draft 4 "$TMP/d4.json" "$TMP/three"
+ok "draft 4: an exclusive maximum" grep -q '"accepted":false' "$TMP/out"
+tap_done
