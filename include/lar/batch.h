@@ -47,6 +47,35 @@ LAR_API int lar_batch_step(struct lar_batch *b, struct lar_part *part, size_t np
 /* Cuts the session's timeline to the longest beginning that it shares with tokens, but leaves at least the last of them to be evaluated.
  * Gives how many of the tokens are there: go on with tokens + that. Ends an earlier lar_session_cancel. */
 LAR_API int64_t lar_session_reuse(struct lar_session *s, const int32_t *tokens, size_t n);
+/* Makes the timeline of s (of the same model and kind of key and value memory) begin as from's does, for as many of tokens as they share
+ * (all but the last of them at most) and as s has room for, without evaluating or copying: memory is shared until one of them goes on. Gives
+ * how many are there. A model with recurrent layers shares up to a place that it can go back to. Ends an earlier lar_session_cancel of s. */
+LAR_API int64_t lar_session_fork(struct lar_session *s, const struct lar_session *from,
+                                 const int32_t *tokens, size_t n, struct lar_err *err);
+/* How many tokens lar_session_fork would give (room aside). */
+LAR_API int64_t lar_session_shared(const struct lar_session *from, const int32_t *tokens, size_t n);
+
+/* ---- one answer, token by token --------------------------------------------------------------------------------------- */
+
+/* A writer is lar_generate without the evaluating: it turns a request into the prompt's tokens, draws from logits, and gives out text, telling
+ * thinking from answer and finding stop strings. One thread at a time. */
+struct lar_writer;
+
+/* What req points to (except its prompt) must live until the writer is closed; its on_prompt is not used. */
+LAR_API int lar_writer_open(struct lar_writer **out, struct lar_model *m,
+                            const struct lar_request *req, struct lar_err *err);
+LAR_API void lar_writer_close(struct lar_writer *w);
+LAR_API const int32_t *lar_writer_prompt(const struct lar_writer *w, size_t *n);
+/* Before the first step: ctx tokens is all that prompt and answer may have together. LAR_ELIMIT, with both numbers, when the prompt leaves
+ * no room. All memory that steps need is taken here. */
+LAR_API int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err);
+/* logits: after the timeline's last token. Draws *token and gives its text to on_text. 1: evaluate *token, then come again with what follows;
+ * 0: the answer is complete. */
+LAR_API int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token,
+                            struct lar_err *err);
+/* Once, at the end or before it (then stop is LAR_STOP_CANCEL): gives out what was held back, and the result, to be freed with lar_result_free. Of the
+ * times only generate_ms is set. */
+LAR_API int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err);
 
 #ifdef __cplusplus
 }

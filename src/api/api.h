@@ -52,6 +52,9 @@ struct chat_guard {
  * 1: the template is broken, the text is in the plain form that lar_chat_format states, and err says why. */
 int api_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
                     enum lar_think think, struct chat_guard *guard, struct buf *out, struct lar_err *err);
+/* The same for the text of a JSON object with messages and whatever else the template reads. */
+int api_chat_render(const struct lar_model *m, struct str chat, enum lar_think think, struct chat_guard *guard,
+                    struct buf *out, struct lar_err *err);
 /* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */
 int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err);
 

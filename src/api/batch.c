@@ -86,3 +86,22 @@ int64_t lar_session_reuse(struct lar_session *s, const int32_t *tokens, size_t n
     atomic_store(&s->s.cancel, 0);
     return (int64_t)session_reuse(&s->s, tokens, n);
 }
+
+int64_t lar_session_shared(const struct lar_session *from, const int32_t *tokens, size_t n)
+{
+    if (!from || (!tokens && n)) return LAR_EINVAL;
+    return (int64_t)session_shared(&from->s, tokens, n);
+}
+
+int64_t lar_session_fork(struct lar_session *s, const struct lar_session *from,
+                         const int32_t *tokens, size_t n, struct lar_err *err)
+{
+    if (!s || !from || (!tokens && n) || s == from)
+        return lar_fail(err, LAR_EINVAL, "lar_session_fork: two sessions and tokens are needed");
+    if (s->s.model != from->s.model || s->s.kv.pool != from->s.kv.pool)
+        return lar_fail(err, LAR_EINVAL,
+                        "lar_session_fork: the sessions are of different models or keep keys and "
+                        "values in different forms");
+    atomic_store(&s->s.cancel, 0);
+    return (int64_t)session_fork(&s->s, &from->s, tokens, n);
+}

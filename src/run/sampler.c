@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <float.h>
+#include <math.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -159,6 +160,25 @@ int sampler_open(struct sampler **out, int32_t nvocab, const struct lar_sampling
     return LAR_OK;
 }
 
+int sampler_bias(struct sampler *s, const struct lar_bias *bias, size_t n, struct lar_err *err)
+{
+    size_t vocab = (size_t)s->nvocab, past = s->past_room < vocab ? s->past_room : vocab;
+    for (size_t i = 0; i < n; i++)
+        if (bias[i].token < 0 || bias[i].token >= s->nvocab || !isfinite(bias[i].add))
+            return lar_fail(err, LAR_EINVAL,
+                            "bias %zu is for token %d; ids of this model are 0 to %d, and the "
+                            "number must be finite",
+                            i, bias[i].token, s->nvocab - 1);
+    if (n == 0) return 0;
+    if (!s->slot) s->slot = arena_array(&s->a, vocab, sizeof *s->slot);
+    s->touched = arena_array(&s->a, past + n, sizeof *s->touched);
+    s->bias = arena_array(&s->a, n, sizeof *s->bias);
+    if (!s->slot || !s->touched || !s->bias) return lar_fail(err, LAR_ENOMEM, "bias: out of memory");
+    memcpy(s->bias, bias, n * sizeof *bias);
+    s->nbias = n;
+    return 0;
+}
+
 void sampler_close(struct sampler *s)
 {
     if (!s) return;
@@ -286,6 +306,7 @@ static void penalise_sequences(struct sampler *s, const float *logits)
 
 void sampler_penalise(struct sampler *s, const float *logits)
 {
+    for (size_t i = 0; i < s->nbias; i++) touch(s, logits, s->bias[i].token)->logit += s->bias[i].add;
     if (s->repeat_n) penalise_repeats(s, logits);
     if (s->dry_n) penalise_sequences(s, logits);
 }

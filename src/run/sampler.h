@@ -49,6 +49,8 @@ int sampler_check(const struct lar_sampling *p, struct lar_err *err);
 int sampler_open(struct sampler **out, int32_t nvocab, const struct lar_sampling *p, int ctx,
                  const int32_t *breaker, size_t nbreaker, struct lar_err *err);
 void sampler_close(struct sampler *s); /* NULL is allowed */
+/* Adds add[i] to the logit of token id[i], before everything else; copied. LAR_EINVAL for an id that is no token. Once, after opening. */
+int sampler_bias(struct sampler *s, const struct lar_bias *bias, size_t n, struct lar_err *err);
 /* As it was after opening: no history, the seed's first number next. */
 void sampler_reset(struct sampler *s);
 

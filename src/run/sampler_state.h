@@ -47,7 +47,10 @@ struct sampler {
 
     struct touched *touched;
     size_t ntouched;
-    int32_t *slot; /* [nvocab]: 1 + index in touched, or 0; NULL when no penalty is on */
+    int32_t *slot; /* [nvocab]: 1 + index in touched, or 0; NULL when no penalty and no bias is on */
+
+    struct lar_bias *bias; /* [nbias] */
+    size_t nbias;
 
     uint8_t *breaker;  /* [nvocab] */
     size_t unbroken;   /* tokens since sampler_break, or as many as ever fit */

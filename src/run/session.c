@@ -171,6 +171,46 @@ size_t session_reuse(struct session *s, const int32_t *tokens, size_t n)
     return s->n;
 }
 
+/* A recurrent state is there only at the end and where copies were kept: the nearest at or before n, and its floats. */
+static size_t state_at(const struct session *s, size_t n, const float **state)
+{
+    *state = s->state;
+    if (!s->state || n >= s->n) return n < s->n ? n : s->n;
+    size_t best = 0;
+    for (int i = 0; i < 2; i++)
+        if (s->check[i].n <= n && s->check[i].n > best) {
+            best = s->check[i].n;
+            *state = s->check[i].state;
+        }
+    return best;
+}
+
+size_t session_shared(const struct session *from, const int32_t *tokens, size_t n)
+{
+    const float *state;
+    size_t same = 0;
+    while (same + 1 < n && same < from->n && from->tokens[same] == tokens[same]) same++;
+    return state_at(from, same, &state);
+}
+
+size_t session_fork(struct session *s, const struct session *from, const int32_t *tokens, size_t n)
+{
+    const float *state;
+    size_t same = session_shared(from, tokens, n), bytes = s->model->state_floats * sizeof *state;
+    same = state_at(from, same < s->ctx ? same : s->ctx, &state);
+    back_to(s, 0, 0);
+    if (same == 0) return 0;
+    kv_fork(&s->kv, &from->kv, same);
+    memcpy(s->tokens, tokens, same * sizeof *tokens);
+    s->n = same;
+    s->has_logits = 0;
+    if (s->state) {
+        memcpy(s->state, state, bytes);
+        session_keep(s);
+    }
+    return same;
+}
+
 int session_sync(struct session *s, const int32_t *tokens, size_t n,
                  void (*progress)(void *ctx, size_t done, size_t total), void *ctx,
                  struct lar_err *err)

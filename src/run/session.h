@@ -58,6 +58,10 @@ int session_check(const struct session *s, const int32_t *tokens, size_t n, stru
 /* Cuts the timeline to what it shares with the beginning of tokens, less one when that is all of them, as the last one's logits are
  * wanted. Gives how many are kept. */
 size_t session_reuse(struct session *s, const int32_t *tokens, size_t n);
+/* How many of tokens session_fork would give if there were room. */
+size_t session_shared(const struct session *from, const int32_t *tokens, size_t n);
+/* The empty session s becomes the beginning of from (same model, pool and kind) that both share with tokens, blocks shared. */
+size_t session_fork(struct session *s, const struct session *from, const int32_t *tokens, size_t n);
 /* Keeps what a recurrent model needs to come back to this place: see session_cut. */
 void session_keep(struct session *s);
 

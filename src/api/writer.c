@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * api/writer.c: lar/batch.h's writers: a request becomes tokens, logits become a token and its text, until something ends the answer.
+ *
+ * Who evaluates is the caller's business: lar_generate with a session of its own, a server with steps of many. The pieces live elsewhere: the
+ * draw in run/sampler, what is thinking and where to stop in run/answer.
+ */
+#include <lar/batch.h>
+
+#include "api/api.h"
+#include "base/time.h"
+#include "run/breaker.h"
+#include "run/sampler.h"
+
+struct lar_writer {
+    struct lar_model *m; /* a reference of its own */
+    struct lar_request req;
+    struct ids prompt, out;
+    struct buf prompt_text, piece;
+    const char **stop; /* the request's and one more; NULL: just the request's */
+    struct lar_err warning;
+    struct sampler *sampler;
+    struct breaker breaker;
+    struct answer answer;
+    struct vocab_decoder decoder;
+    size_t ctx;
+    int done;
+    enum lar_stop ending;
+    int64_t first; /* when the first token was drawn */
+};
+
+static int on_text(void *ctx, enum answer_kind kind, const char *text, size_t n)
+{
+    const struct lar_request *req = ctx;
+    return req->on_text(req->ctx, kind == ANSWER_THINKING ? LAR_TEXT_THINKING : LAR_TEXT_ANSWER,
+                        text, n);
+}
+
+static int check(const struct lar_request *q, struct lar_err *err)
+{
+    if ((q->messages != NULL) + (q->chat != NULL) + (q->text != NULL) + (q->tokens != NULL) != 1)
+        return lar_fail(err, LAR_EINVAL, "a request needs one of messages, chat, text and tokens");
+    if (q->max_tokens < 0)
+        return lar_fail(err, LAR_EINVAL, "max_tokens %d is negative", q->max_tokens);
+    for (size_t i = 0; i < q->nmessage; i++)
+        if (!q->messages[i].role || !q->messages[i].content)
+            return lar_fail(err, LAR_EINVAL, "message %zu lacks role or content", i);
+    for (size_t i = 0; i < q->nstop; i++)
+        if (!q->stop[i] || !*q->stop[i])
+            return lar_fail(err, LAR_EINVAL, "stop string %zu is empty", i);
+    for (size_t i = 0; i < q->ndry_breaker; i++)
+        if (!q->dry_breaker || !q->dry_breaker[i] || !*q->dry_breaker[i])
+            return lar_fail(err, LAR_EINVAL, "DRY's breaker %zu is empty", i);
+    return 0;
+}
+
+/* The chat went out in the plain form: the model may go on with the user's next line, which ends the answer. */
+static int plain(struct lar_writer *w, struct lar_err *err)
+{
+    const struct lar_request *q = &w->req;
+    w->stop = mem_alloc((q->nstop + 1) * sizeof *w->stop);
+    if (!w->stop) return lar_fail(err, LAR_ENOMEM, "stop strings: out of memory");
+    for (size_t i = 0; i < q->nstop; i++) w->stop[i] = q->stop[i];
+    w->stop[q->nstop] = "\nUser:";
+    return 0;
+}
+
+static int make_prompt(struct lar_writer *w, struct lar_err *err)
+{
+    const struct lar_request *q = &w->req;
+    const struct lar_model *m = w->m;
+    unsigned flags = VOCAB_PARSE_SPECIAL | (q->text ? VOCAB_ADD_SPECIAL : 0u);
+    struct chat_guard guard = {""}, *g = q->parse_special ? NULL : &guard;
+    struct lar_err why = {0};
+    int rc = 0;
+    for (size_t i = 0; i < q->ntoken && rc == 0; i++) rc = ids_add(&w->prompt, q->tokens[i]);
+    if (rc < 0) return lar_fail(err, LAR_ENOMEM, "%zu tokens: out of memory", q->ntoken);
+    if (q->messages)
+        rc = api_chat_format(m, q->messages, q->nmessage, q->think, g, &w->prompt_text, &why);
+    else if (q->chat)
+        rc = api_chat_render(m, str_of(q->chat), q->think, g, &w->prompt_text, &why);
+    else if (q->text)
+        buf_puts(&w->prompt_text, q->text);
+    if (rc < 0) return lar_fail(err, rc, "%s", why.msg);
+    w->warning = why;
+    if (rc > 0 && (rc = plain(w, err)) < 0) return rc;
+    if (w->prompt_text.failed) return lar_fail(err, LAR_ENOMEM, "prompt: out of memory");
+    if (!q->tokens)
+        rc = vocab_encode_guarded(m->vocab, buf_view(&w->prompt_text), str_of(guard.text), flags,
+                                  &w->prompt, err);
+    if (rc < 0) return rc;
+    if (w->prompt.n == 0)
+        return lar_fail(err, LAR_EINVAL, "the prompt is empty: there is nothing to continue");
+    return 0;
+}
+
+int lar_writer_open(struct lar_writer **out, struct lar_model *m, const struct lar_request *req,
+                    struct lar_err *err)
+{
+    if (!out || !m || !req)
+        return lar_fail(err, LAR_EINVAL, "lar_writer_open: out, model and request are needed");
+    *out = NULL;
+    int rc = check(req, err);
+    if (rc < 0) return rc;
+    struct lar_writer *w = mem_zalloc(sizeof *w);
+    if (!w) return lar_fail(err, LAR_ENOMEM, "writer: out of memory");
+    w->req = *req;
+    w->m = m;
+    w->ending = LAR_STOP_CANCEL;
+    atomic_fetch_add(&m->refs, 1);
+    if ((rc = make_prompt(w, err)) < 0) {
+        lar_writer_close(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+void lar_writer_close(struct lar_writer *w)
+{
+    if (!w) return;
+    ids_done(&w->prompt);
+    ids_done(&w->out);
+    buf_done(&w->prompt_text);
+    buf_done(&w->piece);
+    mem_free(w->stop);
+    answer_done(&w->answer);
+    sampler_close(w->sampler);
+    breaker_done(&w->breaker);
+    api_model_unref(w->m);
+    mem_free(w);
+}
+
+const int32_t *lar_writer_prompt(const struct lar_writer *w, size_t *n)
+{
+    if (n) *n = w->prompt.n;
+    return w->prompt.id;
+}
+
+static void accept(struct lar_writer *w, int32_t id)
+{
+    sampler_accept(w->sampler, id);
+    if (breaker_feed(&w->breaker, vocab_bytes(w->m->vocab, id))) sampler_break(w->sampler);
+}
+
+static int make_sampler(struct lar_writer *w, struct lar_err *err)
+{
+    const struct lar_request *q = &w->req;
+    struct lar_sampling p;
+    if (q->sampling)
+        p = *q->sampling;
+    else
+        lar_sampling_default(&p, w->m);
+    struct ids ids = {0};
+    int rc = 0;
+    if (p.dry_multiplier > 0) {
+        breaker_init(&w->breaker, q->dry_breaker, q->ndry_breaker);
+        if (breaker_tokens(&w->breaker, w->m->vocab, &ids) < 0)
+            rc = lar_fail(err, LAR_ENOMEM, "DRY's breakers: out of memory");
+    }
+    if (rc == 0)
+        rc = sampler_open(&w->sampler, (int32_t)w->m->model->h.vocab, &p, (int)w->ctx, ids.id,
+                          ids.n, err);
+    ids_done(&ids);
+    if (rc == 0) rc = sampler_bias(w->sampler, q->bias, q->nbias, err);
+    for (size_t i = 0; rc == 0 && i < w->prompt.n; i++) accept(w, w->prompt.id[i]);
+    return rc;
+}
+
+int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
+{
+    const struct lar_request *q = &w->req;
+    if (w->sampler) return lar_fail(err, LAR_EINVAL, "lar_writer_begin: it has begun already");
+    if (ctx < 1 || w->prompt.n >= (size_t)ctx)
+        return lar_fail(
+            err, LAR_ELIMIT,
+            "the prompt has %zu tokens and the context room for %d: shorten it or ask for a larger context",
+            w->prompt.n, ctx);
+    w->ctx = (size_t)ctx;
+    int rc = make_sampler(w, err);
+    if (rc < 0) return rc;
+    /* Room for the whole answer now, so that decoding need not ask for memory. */
+    size_t most = w->ctx - w->prompt.n + 1;
+    if (q->max_tokens && (size_t)q->max_tokens < most) most = (size_t)q->max_tokens;
+    w->out.id = mem_alloc(most * sizeof *w->out.id);
+    w->out.cap = w->out.id ? most : 0;
+    buf_room(&w->answer.text[ANSWER_TEXT], most * 8);
+    buf_room(&w->answer.text[ANSWER_THINKING], w->m->marks.open.n ? most * 8 : 1);
+    buf_room(&w->answer.hold, 4096);
+    buf_room(&w->piece, 4096);
+
+    /* Plain text goes on: the space between is part of the answer. */
+    w->decoder.started = q->messages == NULL && q->chat == NULL;
+    w->answer.marks = w->m->marks;
+    w->answer.stop = w->stop ? w->stop : q->stop;
+    w->answer.nstop = q->nstop + (w->stop != NULL);
+    if (q->on_text) w->answer.on_text = on_text;
+    w->answer.ctx = &w->req;
+    answer_begin(&w->answer, buf_view(&w->prompt_text));
+    return 0;
+}
+
+static void give_text(struct lar_writer *w, int32_t id, int last)
+{
+    const struct vocab *v = w->m->vocab;
+    const struct answer_marks *k = &w->answer.marks;
+    struct str piece = vocab_piece(v, id);
+    /* Marks of thinking may be control tokens, which are not text. */
+    int mark = k->open.n && (str_eq(piece, k->open) || str_eq(piece, k->close));
+    buf_clear(&w->piece);
+    if (!last || !vocab_is_end(v, id)) vocab_decode(v, &w->decoder, id, mark, &w->piece);
+    if (last) vocab_decode_end(&w->decoder, &w->piece);
+    answer_add(&w->answer, buf_view(&w->piece));
+}
+
+static int complete(struct lar_writer *w, enum lar_stop why)
+{
+    w->ending = why;
+    w->done = 1;
+    return 0;
+}
+
+int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, struct lar_err *err)
+{
+    if (!w || !w->sampler || w->done || !logits || !token)
+        return lar_fail(err, LAR_EINVAL,
+                        "lar_writer_step: an answer that has begun and not ended, logits and a "
+                        "place for the token are needed");
+    size_t at = w->prompt.n + w->out.n; /* what is evaluated by now */
+    int32_t id = sampler_pick(w->sampler, logits);
+    if (id < 0)
+        return lar_fail(
+            err, LAR_EFORMAT,
+            "the model gave no usable number for any token (all NaN): is the file damaged?");
+    if (!w->first) w->first = time_ns();
+    accept(w, id);
+    if (ids_add(&w->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
+    *token = id;
+    int ends = vocab_is_end(w->m->vocab, id), full = at == w->ctx;
+    int length = w->req.max_tokens && w->out.n >= (size_t)w->req.max_tokens;
+    give_text(w, id, ends || full || length);
+    if (ends) return complete(w, LAR_STOP_END);
+    if (w->answer.stopped) return complete(w, LAR_STOP_STRING);
+    if (w->answer.refused) return complete(w, LAR_STOP_CANCEL);
+    if (length) return complete(w, LAR_STOP_LENGTH);
+    if (full) return complete(w, LAR_STOP_FULL);
+    return 1;
+}
+
+int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err)
+{
+    if (!w || !out) return lar_fail(err, LAR_EINVAL, "lar_writer_end: writer and out are needed");
+    *out = (struct lar_result){0};
+    w->done = 1;
+    answer_end(&w->answer);
+    if (w->answer.stopped) w->ending = LAR_STOP_STRING;
+    if (w->first) out->generate_ms = time_ms_since(w->first);
+    out->stop = w->ending;
+    memcpy(out->warning, w->warning.msg, sizeof out->warning);
+    out->prompt_tokens = w->prompt.n;
+    int rc = api_give(&w->answer.text[ANSWER_TEXT], &out->text, &out->text_n, err);
+    if (rc == 0)
+        rc = api_give(&w->answer.text[ANSWER_THINKING], &out->thinking, &out->thinking_n, err);
+    out->tokens = w->out.id;
+    out->ntoken = w->out.n;
+    w->out = (struct ids){0};
+    if (rc < 0) lar_result_free(out);
+    return rc;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tests/test_writer.c: what a server needs of the library: answers written token by token while many sessions step together, timelines that
+ * begin as another's, biased draws, chats as JSON. On the demonstration model.
+ */
+#include <lar/batch.h>
+
+#include "tap.h"
+
+#define DEMO "models/lar-demo-q8_0.gguf"
+enum { N = 4, CTX = 256 };
+
+static struct lar_model *model;
+static struct lar_err err;
+static const char *const asks[N] = {
+    "Hi, where is my order A-48213?", "The blue kettle leaks. I want a refund!",
+    "Please cancel order B-77120, it is too late now.", "Thanks, all is well."};
+
+static void ask(struct lar_request *q, struct lar_message *msg, struct lar_sampling *p, int i)
+{
+    lar_sampling_default(p, model);
+    p->temp = 0;
+    *msg = (struct lar_message){"user", asks[i]};
+    *q = (struct lar_request){.messages = msg, .nmessage = 1, .sampling = p};
+}
+
+static void writers_in_one_batch_write_what_generate_writes(void)
+{
+    struct lar_result alone[N], got;
+    struct lar_message msg[N];
+    struct lar_sampling p;
+    struct lar_request q[N];
+    struct lar_writer *w[N];
+    struct lar_session *s[N];
+    struct lar_batch *b;
+    struct lar_part part[N];
+    int32_t next[N];
+    size_t n;
+    int open = 0;
+    for (int i = 0; i < N; i++) {
+        ask(&q[i], &msg[i], &p, i);
+        CHECK_EQ(lar_session_open(&s[0], model, NULL, &err), 0);
+        CHECK_EQ(lar_generate(s[0], &q[i], &alone[i], &err), 0);
+        lar_session_close(s[0]);
+    }
+    CHECK_EQ(lar_batch_open(&b, model, NULL, &err), 0);
+    for (int i = 0; i < N; i++) {
+        CHECK_EQ(lar_session_open(&s[i], model,
+                                  &(struct lar_session_options){.ctx = CTX, .batch = 1}, &err),
+                 0);
+        CHECK_EQ(lar_writer_open(&w[i], model, &q[i], &err), 0);
+        CHECK_EQ(lar_writer_begin(w[i], CTX, &err), 0);
+        part[i] =
+            (struct lar_part){.session = s[i], .tokens = lar_writer_prompt(w[i], &n), .logits = 1};
+        part[i].n = n;
+    }
+    for (int steps = 0; (steps == 0 || open) && steps < CTX; steps++) {
+        struct lar_part go[N];
+        int who[N], k = 0;
+        for (int i = 0; i < N; i++)
+            if (part[i].session) who[k] = i, go[k++] = part[i];
+        CHECK_EQ(lar_batch_step(b, go, (size_t)k, &err), k);
+        open = 0;
+        for (int j = 0; j < k; j++) {
+            int i = who[j], rc = lar_writer_step(w[i], go[j].out, &next[i], &err);
+            CHECK(rc >= 0);
+            part[i] = (struct lar_part){
+                .session = rc > 0 ? s[i] : NULL, .tokens = &next[i], .n = 1, .logits = 1};
+            open += rc > 0;
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        CHECK_EQ(lar_writer_end(w[i], &got, &err), 0);
+        CHECK_STR(got.text, alone[i].text);
+        CHECK_EQ(got.ntoken, alone[i].ntoken);
+        CHECK_EQ(got.stop, LAR_STOP_END);
+        CHECK_EQ(got.prompt_tokens, alone[i].prompt_tokens);
+        lar_result_free(&got);
+        lar_result_free(&alone[i]);
+        lar_writer_close(w[i]);
+        lar_session_close(s[i]);
+    }
+    lar_batch_close(b);
+}
+
+/* The most probable token after these, evaluated whole. */
+static int32_t top_after(const int32_t *t, size_t n)
+{
+    struct lar_session *s;
+    struct lar_model_info info;
+    int32_t best = 0;
+    lar_model_info(model, &info);
+    if (lar_session_open(&s, model, NULL, &err) < 0 || lar_session_sync(s, t, n, &err) < 0)
+        return -1;
+    const float *l = lar_session_logits(s);
+    for (int i = 1; i < info.vocab; i++)
+        if (l[i] > l[best]) best = i;
+    lar_session_close(s);
+    return best;
+}
+
+static void a_forked_timeline_goes_on_as_if_it_had_been_evaluated(void)
+{
+    struct lar_session *a, *b, *c;
+    struct lar_session_options o = {.ctx = CTX};
+    struct lar_model_info info;
+    int32_t t[100], u[100];
+    lar_model_info(model, &info);
+    for (int i = 0; i < 100; i++) t[i] = 5 + i * 7 % 500;
+    memcpy(u, t, sizeof u);
+    for (int i = 75; i < 100; i++) u[i] = 9 + i;
+    CHECK_EQ(lar_session_open(&a, model, &o, &err), 0);
+    CHECK_EQ(lar_session_open(&b, model, &o, &err), 0);
+    CHECK_EQ(lar_session_open(&c, model,
+                              &(struct lar_session_options){.ctx = CTX, .kv = LAR_KV_F32}, &err),
+             0);
+    CHECK_EQ(lar_session_sync(a, t, 100, &err), 100);
+    CHECK_EQ(lar_session_shared(a, u, 100), 75);
+    CHECK_EQ(lar_session_shared(a, t, 100), 99);
+    CHECK_EQ(lar_session_fork(c, a, u, 100, &err), LAR_EINVAL);
+    CHECK_EQ(lar_session_fork(b, a, u, 100, &err), 75);
+    CHECK_EQ(lar_session_sync(b, u, 100, &err), 25);
+    int32_t best = 0;
+    for (int i = 1; i < info.vocab; i++)
+        if (lar_session_logits(b)[i] > lar_session_logits(b)[best]) best = i;
+    CHECK_EQ(best, top_after(u, 100));
+    /* The first one's memory was not written to: it goes on as before. */
+    CHECK_EQ(lar_session_sync(a, t, 90, &err), 1);
+    best = 0;
+    for (int i = 1; i < info.vocab; i++)
+        if (lar_session_logits(a)[i] > lar_session_logits(a)[best]) best = i;
+    CHECK_EQ(best, top_after(t, 90));
+    lar_session_close(a);
+    CHECK_EQ(lar_session_sync(b, u, 95, &err), 1);
+    lar_session_close(b);
+    lar_session_close(c);
+}
+
+static void a_bias_forces_and_forbids_tokens(void)
+{
+    struct lar_session *s;
+    struct lar_message msg;
+    struct lar_sampling p;
+    struct lar_request q;
+    struct lar_result r;
+    int32_t free_choice;
+    ask(&q, &msg, &p, 0);
+    q.max_tokens = 3;
+    CHECK_EQ(lar_session_open(&s, model, NULL, &err), 0);
+    CHECK_EQ(lar_generate(s, &q, &r, &err), 0);
+    free_choice = r.tokens[0];
+    lar_result_free(&r);
+    struct lar_bias bias[2] = {{free_choice, -100}, {300, 100}};
+    q.bias = bias;
+    q.nbias = 1;
+    CHECK_EQ(lar_generate(s, &q, &r, &err), 0);
+    for (size_t i = 0; i < r.ntoken; i++) CHECK(r.tokens[i] != free_choice);
+    lar_result_free(&r);
+    q.nbias = 2;
+    p.temp = 1;
+    p.repeat_penalty = 1.1f;
+    CHECK_EQ(lar_generate(s, &q, &r, &err), 0);
+    for (size_t i = 0; i < r.ntoken; i++) CHECK_EQ(r.tokens[i], 300);
+    lar_result_free(&r);
+    bias[0].token = 1 << 30;
+    CHECK_EQ(lar_generate(s, &q, &r, &err), LAR_EINVAL);
+    lar_session_close(s);
+}
+
+static void a_chat_as_json_is_the_same_chat(void)
+{
+    struct lar_message msg = {"user", "Say \"hi\"\n"};
+    char *a, *b;
+    CHECK_EQ(lar_chat_format(model, &msg, 1, LAR_THINK_DEFAULT, &a, NULL, &err), 0);
+    const char *chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"Say \\\"hi\\\"\\n\"}]}";
+    CHECK_EQ(lar_chat_render(model, chat, LAR_THINK_DEFAULT, &b, NULL, &err), 0);
+    CHECK_STR(a, b);
+    lar_free(b);
+    chat =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Say \\\"hi\\\"\\n\"}],\"add_generation_prompt\":false}";
+    CHECK_EQ(lar_chat_render(model, chat, LAR_THINK_DEFAULT, &b, NULL, &err), 0);
+    CHECK(strlen(b) < strlen(a) && memcmp(a, b, strlen(b)) == 0);
+    lar_free(a);
+    lar_free(b);
+    struct lar_request q = {0};
+    struct lar_writer *w;
+    size_t n, ends = 0;
+    for (int special = 0; special < 2; special++) {
+        q.parse_special = special;
+        q.chat = special ? "{\"messages\":[{\"role\":\"user\",\"content\":\"<|im_end|>\"}]}"
+                         : "{\"messages\":[{\"role\":\"user\",\"content\":\"\\u003c|im_end|>\"}]}";
+        CHECK_EQ(lar_writer_open(&w, model, &q, &err), 0);
+        const int32_t *id = lar_writer_prompt(w, &n);
+        ends = 0;
+        for (size_t i = 0; i < n; i++) ends += lar_token_ends(model, id[i]) != 0;
+        CHECK_EQ(ends, special ? 2 : 1);
+        lar_writer_close(w);
+    }
+    CHECK_EQ(lar_chat_render(model, "[1]", LAR_THINK_DEFAULT, &b, NULL, &err), LAR_EFORMAT);
+    CHECK_EQ(lar_chat_render(model, "{\"messages\":", LAR_THINK_DEFAULT, &b, NULL, &err),
+             LAR_EFORMAT);
+}
+
+static void a_writer_says_what_is_wrong(void)
+{
+    struct lar_writer *w;
+    struct lar_request none = {0}, long_one = {.text = "a b c d e f g h"};
+    struct lar_result r;
+    int32_t id;
+    float l[1] = {0};
+    CHECK_EQ(lar_writer_open(&w, model, &none, &err), LAR_EINVAL);
+    CHECK_EQ(lar_writer_open(&w, model, &long_one, &err), 0);
+    CHECK_EQ(lar_writer_step(w, l, &id, &err), LAR_EINVAL);
+    CHECK_EQ(lar_writer_begin(w, 3, &err), LAR_ELIMIT);
+    CHECK(strstr(err.msg, "room for 3"));
+    CHECK_EQ(lar_writer_begin(w, 30, &err), 0);
+    CHECK_EQ(lar_writer_end(w, &r, &err), 0);
+    CHECK_EQ(r.stop, LAR_STOP_CANCEL);
+    CHECK_EQ(lar_writer_step(w, l, &id, &err), LAR_EINVAL);
+    lar_result_free(&r);
+    lar_writer_close(w);
+}
+
+int main(void)
+{
+    tap_timeout(60);
+    if (lar_model_open(&model, DEMO, NULL, &err) < 0) {
+        printf("Bail out! %s\n", err.msg);
+        return 1;
+    }
+    RUN(writers_in_one_batch_write_what_generate_writes);
+    RUN(a_forked_timeline_goes_on_as_if_it_had_been_evaluated);
+    RUN(a_bias_forces_and_forbids_tokens);
+    RUN(a_chat_as_json_is_the_same_chat);
+    RUN(a_writer_says_what_is_wrong);
+    lar_model_close(model);
+    return tap_done();
+}
