@@ -23,6 +23,7 @@ struct dev_matrix {
     size_t k, rows;
     size_t stride; /* bytes from row to row */
     const float *scale; /* one number that products are multiplied by; NULL: 1 */
+    int exact; /* activations stay F32 whatever the type: where small differences of the results count */
 };
 
 struct dev_rows {
@@ -143,6 +144,7 @@ struct dev_need {
     size_t batch;             /* rows at once */
     size_t k_max;             /* longest row of a matrix */
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
+    size_t exact;             /* 1: some matrices are */
 };
 
 /* The CPU device. LAR_CPU is honoured. */

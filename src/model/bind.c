@@ -50,7 +50,8 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
                                .type = t->type,
                                .k = k,
                                .rows = (size_t)t->dim[1],
-                               .stride = (size_t)(t->bytes / (uint64_t)t->dim[1])};
+                               .stride = (size_t)(t->bytes / (uint64_t)t->dim[1]),
+                               .exact = b->m->both};
     t = gguf_tensor(&b->m->gguf, bind_name(b, part, "scale", name));
     if (t && t->ndim == 1 && t->dim[0] == 1) /* longer ones are of another meaning */
         return bind_vector(b, part, "scale", 1, &out->scale);
@@ -114,7 +115,8 @@ int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t
                                .type = t->type,
                                .k = k,
                                .rows = rows * n,
-                               .stride = (size_t)(t->bytes / (rows * n))};
+                               .stride = (size_t)(t->bytes / (rows * n)),
+                               .exact = b->m->both};
     return bind_vector(b, part, "scale", n, &out->scale) < 0 ? LAR_EFORMAT : 1;
 }
 

@@ -16,6 +16,7 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need)
     if (need->group_max == 0) need->group_max = 1;
     need->k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
     if (m->att_max > need->k_max) need->k_max = m->att_max;
+    need->exact = (size_t)m->both;
 }
 
 int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type,

@@ -265,6 +265,9 @@ static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
     for (int t = 0; t < DTYPE_COUNT; t++)
         if (c->kern.type[t].panel_bytes)
             bytes = max_size(bytes, c->kern.type[t].panel_bytes(need->k_max));
+    size_t rows = c->kern.type[DT_F32].panel_rows; /* of exact matrices, behind a panel of F32 */
+    if (rows < CPU_ROWS_UNIT) rows = CPU_ROWS_UNIT;
+    if (need->exact) bytes = kern_up64(bytes) + rows * kern_up64(4 * need->k_max);
     return kern_up64(bytes) + 64;
 }
 
@@ -287,7 +290,8 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
     struct cpu_dev *c = cpu_of(d);
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max),
-                         max_size(need->group_max, c->need.group_max)};
+                         max_size(need->group_max, c->need.group_max),
+                         max_size(need->exact, c->need.exact)};
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
     if (c->scratch && !memcmp(&n, &c->need, sizeof n)) return 0;
     size_t bytes = scratch_for(c, &n);

@@ -6,6 +6,8 @@
 #include "base/pool.h"
 #include "dev/dev.h"
 
+enum { CPU_ROWS_UNIT = 16 }; /* rows of a matrix that a thread takes at once */
+
 struct cpu_dev {
     struct dev dev; /* first: a struct dev * is a struct cpu_dev * */
     struct kern kern;

@@ -5,11 +5,11 @@
  * The matrices of one call share their input, so it is quantised once a kind. The output rows of all matrices are laid end to end and cut into
  * units; pool_for gives each thread a contiguous run of them, so each thread reads one contiguous stretch of weights. Small
  * batches multiply straight from the blocks; from the measured batch size on a unit is a panel, unpacked once and used for
- * every row of the batch.
+ * every row of the batch. Rows of a matrix that is exact become F32 first, at the end of the thread's scratch, and go on as such.
  */
 #include "dev/cpu/cpu.h"
 
-enum { MATMUL_MAX = 8, ROWS_UNIT = 16 };
+enum { MATMUL_MAX = 8 };
 
 struct job {
     struct cpu_dev *c;
@@ -19,34 +19,57 @@ struct job {
     size_t unit_end[MATMUL_MAX]; /* running number of units up to and including matrix i */
     size_t unit_rows[MATMUL_MAX];
     int packed[MATMUL_MAX];
+    const struct kern_type *type[MATMUL_MAX]; /* that multiplies */
     const uint8_t *act[MATMUL_MAX];
     size_t act_stride[MATMUL_MAX];
     size_t n;
 };
 
+/* Rows r .. r + nr - 1 of matrix i as type[i] wants them; nr <= unit_rows where they are converted. */
+static const void *rows_at(const struct job *j, int i, size_t r, size_t nr, int thread,
+                           size_t *stride)
+{
+    const struct dev_matrix *w = j->w[i];
+    const uint8_t *at = (const uint8_t *)w->data + r * w->stride;
+    *stride = w->stride;
+    if (j->type[i] == &j->c->kern.type[w->type]) return at;
+    uint8_t *end = j->c->scratch + (size_t)(thread + 1) * j->c->scratch_bytes;
+    float *to = (float *)(void *)(end - j->unit_rows[i] * kern_up64(4 * w->k));
+    *stride = kern_up64(4 * w->k);
+    for (size_t k = 0; k < nr; k++)
+        j->c->kern.type[w->type].dequant(w->k, at + k * w->stride, to + k * (*stride / 4));
+    return to;
+}
+
 static void panels(const struct job *j, int i, size_t r0, size_t r1, int thread)
 {
     const struct dev_matrix *w = j->w[i];
-    const struct kern_type *t = &j->c->kern.type[w->type];
+    const struct kern_type *t = j->type[i];
     uint8_t *panel = j->c->scratch + (size_t)thread * j->c->scratch_bytes;
     for (size_t r = r0; r < r1; r += t->panel_rows) {
         size_t nr = r1 - r < t->panel_rows ? r1 - r : t->panel_rows;
-        t->pack(w->k, (const uint8_t *)w->data + r * w->stride, w->stride, nr, panel);
+        size_t stride;
+        const void *rows = rows_at(j, i, r, nr, thread, &stride);
+        t->pack(w->k, rows, stride, nr, panel);
         t->gemm(w->k, panel, nr, j->act[i], j->act_stride[i], j->n, j->out[i].p + r,
                 j->out[i].stride);
     }
 }
 
-/* The steady way: every row of activations by itself, a few rows of weights at a time while they are in the cache. */
-static void one_by_one(const struct job *j, int i, size_t r0, size_t r1)
+/* Straight from the blocks. Steady: every row of activations by itself, a few rows of weights at a time while they are in the cache. */
+static void straight(const struct job *j, int i, size_t r0, size_t r1, int thread)
 {
     const struct dev_matrix *w = j->w[i];
-    for (size_t r = r0; r < r1; r += ROWS_UNIT)
-        for (size_t a = 0; a < j->n; a++)
-            j->c->kern.type[w->type].mul(w->k, (const uint8_t *)w->data + r * w->stride, w->stride,
-                                         r1 - r < ROWS_UNIT ? r1 - r : ROWS_UNIT,
-                                         j->act[i] + a * j->act_stride[i], j->act_stride[i], 1,
-                                         j->out[i].p + a * j->out[i].stride + r, j->out[i].stride);
+    int steady = j->c->dev.steady, converted = j->type[i] != &j->c->kern.type[w->type];
+    size_t stride, most = steady || converted ? j->unit_rows[i] : r1 - r0;
+    for (size_t r = r0; r < r1; r += most) {
+        size_t nr = r1 - r < most ? r1 - r : most, at_once = steady ? 1 : j->n;
+        const void *rows = rows_at(j, i, r, nr, thread, &stride);
+        for (size_t a = 0; a < j->n; a += at_once)
+            j->type[i]->mul(w->k, rows, stride, nr, j->act[i] + a * j->act_stride[i],
+                            j->act_stride[i], at_once, j->out[i].p + a * j->out[i].stride + r,
+                            j->out[i].stride);
+    }
 }
 
 static void units(void *ctx, size_t begin, size_t end, int thread)
@@ -62,12 +85,8 @@ static void units(void *ctx, size_t begin, size_t end, int thread)
         if (r1 > w->rows) r1 = w->rows;
         if (j->packed[i])
             panels(j, i, r0, r1, thread);
-        else if (j->c->dev.steady)
-            one_by_one(j, i, r0, r1);
         else
-            j->c->kern.type[w->type].mul(w->k, (const uint8_t *)w->data + r0 * w->stride, w->stride,
-                                         r1 - r0, j->act[i], j->act_stride[i], j->n,
-                                         j->out[i].p + r0, j->out[i].stride);
+            straight(j, i, r0, r1, thread);
         if (w->scale)
             for (size_t a = 0; a < j->n; a++)
                 for (size_t r = r0; r < r1; r++) j->out[i].p[a * j->out[i].stride + r] *= *w->scale;
@@ -100,6 +119,8 @@ void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, str
     if (n == 0) return;
     for (int i = 0; i < count; i++) {
         const struct kern_type *t = &c->kern.type[w[i]->type];
+        if (w[i]->exact && t->act != ACT_F32) t = &c->kern.type[DT_F32];
+        j.type[i] = t;
         if (t->act == ACT_F32) {
             j.act[i] = (const uint8_t *)x.p;
             j.act_stride[i] = x.stride * sizeof(float);
@@ -113,7 +134,7 @@ void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, str
             }
         }
         j.packed[i] = t->pack && n >= t->gemm_from && !d->steady;
-        j.unit_rows[i] = j.packed[i] ? t->panel_rows : ROWS_UNIT;
+        j.unit_rows[i] = j.packed[i] ? t->panel_rows : CPU_ROWS_UNIT;
         units_all += (w[i]->rows + j.unit_rows[i] - 1) / j.unit_rows[i];
         j.unit_end[i] = units_all;
     }
