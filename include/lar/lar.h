@@ -285,6 +285,7 @@ struct lar_embedder_info {
     int max_tokens;      /* of a text, with what is put round it */
     const char *pooling; /* "mean", "cls", "last", "rank", "none", or "" when neither the file nor the caller says */
     int nlabel;          /* of a classifier, 0: the model is none */
+    int labels_tokens;   /* 1: it labels each token, else the whole text */
 };
 LAR_API void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *out);
 /* A classifier's label i, terminated; NULL when there is none. */

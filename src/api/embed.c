@@ -106,7 +106,8 @@ void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *o
                                           e->o.dimensions ? e->o.dimensions : (int)embed_width(m),
                                       .max_tokens = (int)m->h.ctx_train,
                                       .pooling = name[embedder_pooling(e) - POOL_UNKNOWN],
-                                      .nlabel = (int)m->head.nlabel};
+                                      .nlabel = (int)m->head.nlabel,
+        .labels_tokens = m->head.nlabel && m->head.pooling == POOL_NONE};
 }
 
 const char *lar_embedder_label(const struct lar_embedder *e, int i)
