@@ -110,7 +110,8 @@ static int run(const void *values, char **arg, int narg)
 /* clang-format off */
 static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
-     .help = "An array a text, of {\"entity_group\",\"score\",\"word\",\"start\",\"end\"}; start and end count characters."},
+     .help = "An array a text, of {\"entity_group\",\"score\",\"word\",\"start\",\"end\"}; start and end count "
+             "characters."},
     {.kind = OPT_FLAG, .name = "tokens", .at = AT(tokens), .value = 1,
      .help = "Every token with its own label, not neighbours of one kind together; \"O\" is shown too."},
     {.kind = OPT_GROUP, .at = AT(texts), .group = texts_opts},
@@ -121,9 +122,9 @@ const struct verb verb_classify = {
     .name = "classify",
     .synopsis = "MODEL [TEXT...]",
     .summary = "labels for parts of a text, or for all of it",
-    .about = "Prints what a token classifier finds in each TEXT, or without any in each line of standard input: score, place "
-             "(from character, up to character), label, words. Of a classifier of whole texts all labels, the most probable "
-             "first.",
+    .about = "Prints what a token classifier finds in each TEXT, or without any in each line of standard input: score, "
+             "place (from character, up to character), label, words. Of a classifier of whole texts all labels, the "
+             "most probable first.",
     .opts = options,
     .size = sizeof(struct classify_options),
     .min_args = 1,
