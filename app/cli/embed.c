@@ -87,8 +87,8 @@ const struct verb verb_embed = {
     .summary = "texts to vectors",
     .about = "Prints one vector a line for each TEXT or, without any, for each line of standard input. Vectors are "
              "of unit length, so that the product of two is their cosine. MODEL is an embedder (BERT and its kin, "
-             "nomic-bert, ModernBERT, EmbeddingGemma, Qwen3-Embedding); of any other model the vectors come when --pooling is "
-             "named.",
+             "nomic-bert, ModernBERT, EmbeddingGemma, Qwen3-Embedding); of any other model the vectors come when "
+             "--pooling is named.",
     .opts = options,
     .size = sizeof(struct embed_options),
     .min_args = 1,

@@ -124,8 +124,8 @@ const struct verb verb_rerank = {
     .synopsis = "MODEL QUERY [DOCUMENT...]",
     .summary = "documents by how well they answer a query",
     .about = "Prints each DOCUMENT, or without any each line of standard input, with its score, the best first. "
-             "MODEL is a reranker: a cross encoder of BERT's kin (bge-reranker and others) or Qwen3-Reranker. A file that lacks "
-             "a part without which scores would be wrong is refused.",
+             "MODEL is a reranker: a cross encoder of BERT's kin (bge-reranker and others) or Qwen3-Reranker. A file "
+             "that lacks a part without which scores would be wrong is refused.",
     .opts = options,
     .size = sizeof(struct rerank_options),
     .min_args = 2,
