@@ -84,8 +84,8 @@ static int classify_texts(void *ctx, const struct texts *t, struct lar_err *err)
     int rc = 0;
     for (size_t i = 0; i < t->n && rc == 0; i++)
         rc = lar_classify(c->r.e, &t->t[i], group, &s[i], &n[i], err);
-    for (size_t i = 0; i < t->n && rc == 0;
-         i++) { /* nothing is written when one fails: it is tried again alone */
+    /* nothing is written when one fails: it is tried again alone */
+    for (size_t i = 0; i < t->n && rc == 0; i++) {
         if (c->o->json || c->o->texts.batch)
             write_json(c, &t->t[i], s[i], n[i], whole);
         else

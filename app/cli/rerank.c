@@ -89,7 +89,8 @@ static int run(const void *values, char **arg, int narg)
     struct lar_err err;
     int code = texts_open(&r.r, arg[0], &r.o->texts, more);
     if (code) return code;
-    if (lar_rank(r.r.e, &r.query, NULL, 0, NULL, &err) < 0) { /* what it cannot do is no document's fault */
+    /* what the model cannot do is no document's fault */
+    if (lar_rank(r.r.e, &r.query, NULL, 0, NULL, &err) < 0) {
         texts_close(&r.r);
         return say_err(&err);
     }

@@ -102,11 +102,11 @@ void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *o
 {
     static const char *const name[] = {"", "none", "mean", "cls", "last", "rank"};
     const struct model *m = e->m->model;
-    *out = (struct lar_embedder_info){.dimensions =
-                                          e->o.dimensions ? e->o.dimensions : (int)embed_width(m),
-                                      .max_tokens = (int)m->h.ctx_train,
-                                      .pooling = name[embedder_pooling(e) - POOL_UNKNOWN],
-                                      .nlabel = (int)m->head.nlabel,
+    *out = (struct lar_embedder_info){
+        .dimensions = e->o.dimensions ? e->o.dimensions : (int)embed_width(m),
+        .max_tokens = (int)m->h.ctx_train,
+        .pooling = name[embedder_pooling(e) - POOL_UNKNOWN],
+        .nlabel = (int)m->head.nlabel,
         .labels_tokens = m->head.nlabel && m->head.pooling == POOL_NONE};
 }
 
