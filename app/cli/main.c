@@ -14,9 +14,9 @@
 #include "cli/verbs.h"
 
 const struct verb *const verbs[] = {
-    &verb_run,     &verb_show,     &verb_tokenize, &verb_template, &verb_logits,     &verb_embed,
-    &verb_rerank,  &verb_classify, &verb_bench,    &verb_quantize, &verb_perplexity, &verb_imatrix,
-    &verb_grammar, &verb_help,     &verb_version,  NULL,
+    &verb_run,     &verb_show,     &verb_tokenize, &verb_template, &verb_logits,   &verb_embed,
+    &verb_rerank,  &verb_classify, &verb_bench,    &verb_convert,  &verb_quantize, &verb_perplexity,
+    &verb_imatrix, &verb_grammar,  &verb_help,     &verb_version,  NULL,
 };
 
 /* A program started without one of its three standard descriptors would get it for the next file it opens.

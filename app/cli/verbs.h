@@ -6,7 +6,7 @@
 #include "cli/options.h"
 
 extern const struct verb verb_run, verb_show, verb_tokenize, verb_template, verb_logits, verb_embed,
-    verb_rerank, verb_classify, verb_bench, verb_quantize, verb_perplexity, verb_imatrix,
-    verb_grammar, verb_help, verb_version;
+    verb_rerank, verb_classify, verb_bench, verb_convert, verb_quantize, verb_perplexity,
+    verb_imatrix, verb_grammar, verb_help, verb_version;
 
 #endif

@@ -183,7 +183,7 @@ void convert_values(const struct output *o, int64_t at, int64_t n, enum dtype t,
 
 struct writer {
     struct gguf_writer *w;
-    const struct convert_job *job;
+    struct convert_job *job;
     struct lar_err *err;
     float *scratch;
     uint8_t *bytes;
@@ -281,7 +281,7 @@ static int write_all(struct writer *w, struct convert *c, const char *to, struct
     return rc;
 }
 
-int convert_file(struct convert *c, const char *to, const struct convert_job *job, struct lar_err *err)
+int convert_file(struct convert *c, const char *to, struct convert_job *job, struct lar_err *err)
 {
     enum convert_type type = job->type == CONVERT_AUTO ? convert_auto(c) : job->type;
     struct writer w = {.job = job, .err = err};
@@ -291,6 +291,7 @@ int convert_file(struct convert *c, const char *to, const struct convert_job *jo
     w.bytes = mem_alloc(PIECE_MAX);
     if (rc == 0 && (!w.scratch || !w.bytes)) rc = lar_fail(err, LAR_ENOMEM, "converting: out of memory");
     if (rc == 0) rc = write_all(&w, c, to, &k, type);
+    job->bytes = w.total;
     gguf_keys_done(&k);
     mem_free(w.scratch);
     mem_free(w.bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * convert/convert.h: a model as its maker published it (a Hugging Face folder, a .safetensors, a PyTorch or llama2.c file), turned
+ * convert/convert.h: a model as its maker published it (a Hugging Face folder, a .safetensors or a PyTorch file in one), turned
  * into a GGUF file or opened as one.
  */
 #ifndef CONVERT_CONVERT_H
@@ -42,9 +42,10 @@ struct convert_job {
     /* Called now and then; a non-zero answer stops with LAR_ECANCEL. May be NULL. */
     int (*progress)(void *ctx, const char *tensor, size_t n, uint64_t done, uint64_t total);
     void *ctx;
+    uint64_t bytes; /* given back: of all tensors */
 };
 /* Writes the file, tensor by tensor, in memory that does not grow with the model; nothing stands at `to` before it is whole. */
-int convert_file(struct convert *c, const char *to, const struct convert_job *job, struct lar_err *err);
+int convert_file(struct convert *c, const char *to, struct convert_job *job, struct lar_err *err);
 
 /* The same as a GGUF that is in no file (convert_memory.c): tensors that stay as they are lie in the mapped source, those that are rearranged are made
  * in memory, in the type they have. Refuses when these need more memory than there is. Close with gguf_close. */

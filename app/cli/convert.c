@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/convert.c: `lar convert`: from a Hugging Face folder to a GGUF file. Ctrl-C stops it and leaves nothing behind. */
+#include <lar/convert.h>
+
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "cli/interrupt.h"
+#include "cli/out.h"
+#include "cli/verbs.h"
+
+struct convert_options {
+    const char *output;
+    int type, quiet;
+};
+
+struct work {
+    int terminal;
+    int64_t began, told;
+};
+
+static const char *const types[] = {"auto", "f32", "f16", "bf16", "q8_0"};
+
+static int progress(void *ctx, const char *tensor, size_t n, uint64_t done, uint64_t total)
+{
+    struct work *w = ctx;
+    int64_t now = time_ns();
+    if (w->terminal && now - w->told > 50000000) {
+        double s = time_ms_since(w->began) * 1e-3, share = total ? (double)done / (double)total : 1;
+        struct buf b = {0};
+        buf_printf(&b, "\r\033[K%3.0f %%  ", 100 * share);
+        out_text_to(&b, 1, tensor, n > 50 ? 50 : n);
+        if (share > 0.02) buf_printf(&b, "  %.0f s left", s / share - s);
+        (void)!write(STDERR_FILENO, buf_z(&b), b.n);
+        buf_done(&b);
+        w->told = now;
+    }
+    return interrupt_seen();
+}
+
+static int run(const void *values, char **arg, int narg)
+{
+    const struct convert_options *o = values;
+    struct work w = {.terminal = isatty(STDERR_FILENO) && !o->quiet, .began = time_ns()};
+    struct lar_convert_options c = {.type = types[o->type], .on_progress = progress, .ctx = &w};
+    struct lar_convert_result r;
+    struct lar_err err;
+    (void)narg;
+    if (!o->output) {
+        say("convert: -o OUT.gguf says where the model goes");
+        return EXIT_MISUSE;
+    }
+    interrupt_begin(NULL, 1);
+    int rc = lar_convert(arg[0], o->output, &c, &r, &err);
+    interrupt_end();
+    if (w.terminal && w.told) (void)!write(STDERR_FILENO, "\r\033[K", 4);
+    if (rc < 0) return say_err(&err);
+    struct buf *b = out();
+    buf_printf(b, "%s: %s, %zu tensors, ", o->output, r.architecture, r.tensors);
+    buf_bytes(b, r.bytes);
+    buf_printf(b, ", %.1f s\n", time_ms_since(w.began) * 1e-3);
+    if (r.left_out) say("%zu tensors of other parts (vision, audio, further tokens) were left out", r.left_out);
+    return out_done(EXIT_DONE);
+}
+
+#define AT(field) offsetof(struct convert_options, field)
+/* clang-format off */
+static const struct opt options[] = {
+    {.kind = OPT_TEXT, .name = "output", .letter = 'o', .at = AT(output), .arg = "OUT.gguf",
+     .help = "The new file; it appears when it is whole."},
+    {.kind = OPT_WORD, .name = "type", .at = AT(type), .arg = "TYPE", .words = "auto f32 f16 bf16 q8_0",
+     .help = "Type of the matrices: f32, f16, bf16, q8_0, or auto (the default), which is what the weights have. Vectors are F32. "
+             "lar quantize makes smaller ones."},
+    {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
+     .help = "No progress on the terminal."},
+    {.kind = OPT_END},
+};
+
+const struct verb verb_convert = {
+    .name = "convert",
+    .synopsis = "DIR|FILE -o OUT.gguf",
+    .summary = "from safetensors to GGUF",
+    .about = "Turns a Hugging Face folder (config.json, safetensors or PyTorch weights in one file or many, the tokenizer, "
+             "the chat template, generation_config.json) into a GGUF file. FILE is one weights file with the rest beside it. "
+             "Nothing of the folder is executed. What is not understood is refused by name.\n\n"
+             "lar run DIR and lar logits DIR open a folder without converting it first.",
+    .opts = options,
+    .size = sizeof(struct convert_options),
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
+/* clang-format on */

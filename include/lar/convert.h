@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lar/convert.h: models between the forms in which they are published and GGUF.
+ *
+ * Weights of others are only ever read as data: safetensors, PyTorch checkpoints without executing them, configuration as JSON. What is not
+ * understood is refused by name, because a model without it would answer wrongly.
+ */
+#ifndef LAR_CONVERT_H
+#define LAR_CONVERT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lar/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lar_convert_options {
+    const char *type; /* "f32", "f16", "bf16", "q8_0", or "auto" (also NULL): the float type that the weights have */
+    /* Called now and then while tensors are written; done and total are bytes of the new file. A non-zero answer stops with LAR_ECANCEL. */
+    int (*on_progress)(void *ctx, const char *tensor, size_t tensor_n, uint64_t done, uint64_t total);
+    void *ctx;
+};
+
+struct lar_convert_result {
+    char architecture[32]; /* general.architecture of the new file */
+    size_t tensors;        /* in it */
+    size_t left_out;       /* of the source, because they belong to a vision or audio tower or to heads for further tokens */
+    uint64_t bytes;        /* of tensors in the new file */
+};
+
+/* Writes the GGUF file `to` from a Hugging Face folder, or from a weights file (.safetensors, .bin, .pt, .pth) with config.json beside
+ * it. Nothing stands under the name before the file is whole. Memory does not grow with the model. out may be NULL. */
+LAR_API int lar_convert(const char *from, const char *to, const struct lar_convert_options *opt,
+                        struct lar_convert_result *out, struct lar_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api/convert.c: lar/convert.h: argument checks, then one call down. */
+#include <lar/convert.h>
+
+#include <stdio.h>
+
+#include "convert/convert.h"
+
+static int type_of(const char *name, enum convert_type *t, struct lar_err *err)
+{
+    static const char *const names[] = {[CONVERT_AUTO] = "auto",
+                                        [CONVERT_F32] = "f32",
+                                        [CONVERT_F16] = "f16",
+                                        [CONVERT_BF16] = "bf16",
+                                        [CONVERT_Q8_0] = "q8_0"};
+    *t = CONVERT_AUTO;
+    if (!name) return 0;
+    for (int i = 0; i < 5; i++)
+        if (!strcmp(name, names[i])) return *t = (enum convert_type)i, 0;
+    return lar_fail(err, LAR_EINVAL,
+                    "type %s: use f32, f16, bf16, q8_0 or auto (lar quantize makes the smaller ones)", name);
+}
+
+int lar_convert(const char *from, const char *to, const struct lar_convert_options *opt,
+                struct lar_convert_result *out, struct lar_err *err)
+{
+    struct lar_convert_options o = opt ? *opt : (struct lar_convert_options){0};
+    struct convert_job job = {.progress = o.on_progress, .ctx = o.ctx};
+    struct convert c;
+    if (!from || !to) return lar_fail(err, LAR_EINVAL, "lar_convert: from and to are needed");
+    int rc = type_of(o.type, &job.type, err);
+    if (rc < 0 || (rc = convert_open(&c, from, err)) < 0) return rc;
+    rc = convert_file(&c, to, &job, err);
+    if (rc == 0 && out) {
+        *out = (struct lar_convert_result){.tensors = c.p.n, .left_out = c.p.other, .bytes = job.bytes};
+        snprintf(out->architecture, sizeof out->architecture, "%s", c.f->arch);
+    }
+    convert_close(&c);
+    return rc;
+}
