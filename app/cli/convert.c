@@ -61,7 +61,8 @@ static int run(const void *values, char **arg, int narg)
     buf_printf(b, "%s: %s, %zu tensors, ", o->output, r.architecture, r.tensors);
     buf_bytes(b, r.bytes);
     buf_printf(b, ", %.1f s\n", time_ms_since(w.began) * 1e-3);
-    if (r.left_out) say("%zu tensors of other parts (vision, audio, further tokens) were left out", r.left_out);
+    if (r.left_out)
+        say("%zu tensors of other parts (vision, audio, further tokens) were left out", r.left_out);
     return out_done(EXIT_DONE);
 }
 
@@ -71,8 +72,8 @@ static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "output", .letter = 'o', .at = AT(output), .arg = "OUT.gguf",
      .help = "The new file; it appears when it is whole."},
     {.kind = OPT_WORD, .name = "type", .at = AT(type), .arg = "TYPE", .words = "auto f32 f16 bf16 q8_0",
-     .help = "Type of the matrices: f32, f16, bf16, q8_0, or auto (the default), which is what the weights have. Vectors are F32. "
-             "lar quantize makes smaller ones."},
+     .help = "Type of the matrices: f32, f16, bf16, q8_0, or auto (the default), which is what the weights "
+             "have. Vectors are F32. lar quantize makes smaller ones."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No progress on the terminal."},
     {.kind = OPT_END},
@@ -82,9 +83,9 @@ const struct verb verb_convert = {
     .name = "convert",
     .synopsis = "DIR|FILE -o OUT.gguf",
     .summary = "from safetensors to GGUF",
-    .about = "Turns a Hugging Face folder (config.json, safetensors or PyTorch weights in one file or many, the tokenizer, "
-             "the chat template, generation_config.json) into a GGUF file. FILE is one weights file with the rest beside it. "
-             "Nothing of the folder is executed. What is not understood is refused by name.\n\n"
+    .about = "Turns a Hugging Face folder (config.json, safetensors or PyTorch weights in one file or many, the "
+             "tokenizer, the chat template, generation_config.json) into a GGUF file. FILE is one weights file with "
+             "the rest beside it. Nothing of the folder is executed. What is not understood is refused by name.\n\n"
              "lar run DIR and lar logits DIR open a folder without converting it first.",
     .opts = options,
     .size = sizeof(struct convert_options),

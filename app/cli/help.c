@@ -14,7 +14,8 @@
 enum { COLUMNS = 80, OPTION_INDENT = 4, HELP_INDENT = 26 };
 
 static const char intro[] =
-    "Lar runs language models on this machine. MODEL is a .gguf file (of a split one, its first part) or a Hugging Face folder.";
+    "Lar runs language models on this machine. MODEL is a .gguf file (of a split one, its first part) or a "
+    "Hugging Face folder.";
 
 /* Words of text in lines of at most COLUMNS, every line but the first indented; at is the column so far. */
 static void wrap(struct buf *b, const char *text, size_t n, int indent, int at)
