@@ -150,6 +150,28 @@ static const struct name_rule deepseek2_names[] = {
     END,
 };
 
+/* Experts chosen with a bias that the choice alone sees */
+static const struct name_rule biased_choice_names[] = {
+    {"layers.#.mlp.gate.e_score_correction_bias", "exp_probs_b.bias", HOW_SAME},
+    {"layers.#.mlp.moe_statics.e_score_correction_bias", "exp_probs_b.bias", HOW_SAME},
+    END,
+};
+static const struct name_rule glm4_moe_names[] = {
+    POST_NORM,
+    {"layers.#.mlp.gate.e_score_correction_bias", "exp_probs_b.bias", HOW_SAME},
+    END,
+};
+
+static const struct name_rule minicpm3_names[] = {
+    {"layers.#.self_attn.q_a_proj", "attn_q_a", HOW_SAME},
+    {"layers.#.self_attn.q_a_layernorm", "attn_q_a_norm", HOW_SAME},
+    {"layers.#.self_attn.q_b_proj", "attn_q_b", HOW_SAME},
+    {"layers.#.self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa", HOW_SAME},
+    {"layers.#.self_attn.kv_a_layernorm", "attn_kv_a_norm", HOW_SAME},
+    {"layers.#.self_attn.kv_b_proj", "attn_kv_b", HOW_SAME},
+    END,
+};
+
 static const struct name_rule granite_hybrid_names[] = {
     SHARED_MLP("ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp"),
     END,
@@ -373,6 +395,29 @@ static const struct key_rule deepseek2_keys[] = {
     {"expert_weights_scale", "routed_scaling_factor", KEY_F32},
     KEY_END,
 };
+static const struct key_rule cohere_keys[] = {{"logit_scale", "logit_scale", KEY_F32}, KEY_END};
+static const struct key_rule minicpm3_keys[] = {
+    {"attention.q_lora_rank", "q_lora_rank", KEY_U32},
+    {"attention.kv_lora_rank", "kv_lora_rank", KEY_U32},
+    KEY_END,
+};
+static const struct key_rule shared_moe_keys[] = {
+    {"expert_feed_forward_length", "moe_intermediate_size", KEY_U32},
+    {"expert_shared_count", "n_shared_experts", KEY_U32},
+    {"leading_dense_block_count", "first_k_dense_replace", KEY_U32},
+    {"expert_weights_scale", "routed_scaling_factor", KEY_F32},
+    {"expert_weights_norm", "norm_topk_prob", KEY_TRUE_IF_MISSING},
+    KEY_END,
+};
+static const struct key_rule ernie_moe_keys[] = {
+    {"expert_count", "moe_num_experts", KEY_U32},
+    {"expert_used_count", "moe_k", KEY_U32},
+    {"expert_feed_forward_length", "moe_intermediate_size", KEY_U32},
+    {"expert_shared_count", "moe_num_shared_experts", KEY_U32},
+    {"interleave_moe_layer_step", "moe_layer_interval", KEY_U32},
+    {"leading_dense_block_count", "moe_layer_start_index", KEY_U32},
+    KEY_END,
+};
 
 #define LLAMA_FLAGS (FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM | FAMILY_ROTARY_PAIRS)
 
@@ -454,6 +499,20 @@ const struct family family_table[] = {
     {.hf = "DeepseekV2ForCausalLM|DeepseekV3ForCausalLM", .arch = "deepseek2",
      .flags = FAMILY_VOCAB_SIZE | FAMILY_NO_HEAD_DIM,
      .names = deepseek2_names, .keys = deepseek2_keys, .more = meta_deepseek2},
+    {.hf = "CohereForCausalLM", .arch = "command-r", .keys = cohere_keys, .more = meta_cohere},
+    {.hf = "Cohere2ForCausalLM", .arch = "cohere2", .flags = FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM, .window_period = 4,
+     .keys = cohere_keys, .more = meta_cohere},
+    {.hf = "NemotronForCausalLM", .arch = "nemotron",
+     .flags = FAMILY_VOCAB_SIZE | FAMILY_ROPE_DIM | FAMILY_NORM_PLUS_ONE,
+     .more = meta_nemotron},
+    {.hf = "MiniCPM3ForCausalLM", .arch = "minicpm3", .flags = FAMILY_VOCAB_SIZE | FAMILY_NO_HEAD_DIM,
+     .names = minicpm3_names, .keys = minicpm3_keys, .more = meta_minicpm3},
+    {.hf = "OlmoeForCausalLM", .arch = "olmoe", .more = meta_olmoe},
+    {.hf = "Dots1ForCausalLM", .arch = "dots1", .names = biased_choice_names, .keys = shared_moe_keys},
+    {.hf = "Glm4MoeForCausalLM", .arch = "glm4moe", .flags = FAMILY_ROPE_DIM, .names = glm4_moe_names,
+     .keys = shared_moe_keys, .more = meta_glm4_moe},
+    {.hf = "Ernie4_5_MoeForCausalLM", .arch = "ernie4_5-moe", .names = biased_choice_names, .keys = ernie_moe_keys,
+     .more = meta_ernie_moe},
     {.hf = NULL, .arch = NULL},
 };
 

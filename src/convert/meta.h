@@ -40,6 +40,12 @@ int meta_lfm2(struct meta *m);
 int meta_mamba2(struct meta *m);
 int meta_gpt2(struct meta *m);
 int meta_deepseek2(struct meta *m);
+int meta_cohere(struct meta *m);
+int meta_nemotron(struct meta *m);
+int meta_minicpm3(struct meta *m);
+int meta_olmoe(struct meta *m);
+int meta_glm4_moe(struct meta *m);
+int meta_ernie_moe(struct meta *m);
 
 /* Shared by meta.c and meta_family.c: "<architecture>.<tail>". */
 const char *meta_key(const struct meta *m, const char *tail, char out[128]);

@@ -444,3 +444,83 @@ int meta_deepseek2(struct meta *m)
         meta_f32(m, "rope.scaling.yarn_log_multiplier", 0.1 * all);
     return 0;
 }
+
+/* The rotation is never stretched, which their files say. */
+static void no_scaling(struct meta *m)
+{
+    char key[128];
+    gguf_keys_str(m->k, meta_key(m, "rope.scaling.type", key), STR("none"));
+}
+
+/* Command R's config.json states a shorter context than the model was made for, and the longer one beside it. */
+int meta_cohere(struct meta *m)
+{
+    uint32_t n = 0;
+    int rc = config_u32(m->c, "model_max_length", &n, m->err);
+    if (rc < 0) return rc;
+    if (rc == 1) meta_u32(m, "context_length", n);
+    no_scaling(m);
+    return 0;
+}
+
+int meta_nemotron(struct meta *m)
+{
+    double eps = 1e-5;
+    int rc = config_num(m->c, "norm_eps|layer_norm_eps", &eps, m->err);
+    if (rc < 0) return rc;
+    meta_f32(m, "attention.layer_norm_epsilon", eps);
+    no_scaling(m);
+    return 0;
+}
+
+/* Latent attention, and three numbers that readers have in their code: GGUF has no key for them. */
+int meta_minicpm3(struct meta *m)
+{
+    static const struct {
+        const char *name;
+        double fixed;
+    } all[] = {{"scale_emb", 12}, {"scale_depth", 1.4}, {"dim_model_base", 256}};
+    uint32_t turn = 0, nope = 0;
+    int rc;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        double v = all[i].fixed;
+        if ((rc = config_num(m->c, all[i].name, &v, m->err)) < 0) return rc;
+        if (fabs(v - all[i].fixed) > 1e-6)
+            return lar_fail(m->err, LAR_EUNSUPPORTED,
+                            "%s/config.json: %s is %g, but readers of minicpm3 files take %g for granted",
+                            buf_z(&m->c->folder), all[i].name, v, all[i].fixed);
+    }
+    if ((rc = meta_need_u32(m, "qk_rope_head_dim", &turn)) < 0) return rc;
+    if ((rc = meta_need_u32(m, "qk_nope_head_dim", &nope)) < 0) return rc;
+    if (turn > 1 << 12 || nope > 1 << 12) return wrong(m, "qk_rope_head_dim or qk_nope_head_dim is absurd");
+    meta_u32(m, "attention.key_length", nope + turn);
+    meta_u32(m, "rope.dimension_count", turn);
+    if (!config_in(m->c->rope, "long_factor")) return 0;
+    m->rope_dim = turn;
+    rc = factors(m, "long_factor", "rope_factors_long.weight");
+    return rc < 0 ? rc : factors(m, "short_factor", "rope_factors_short.weight");
+}
+
+int meta_olmoe(struct meta *m)
+{
+    if (json_num(config_find(m->c, "clip_qkv"), 0) > 0) return wrong(m, "clip_qkv is not known");
+    if (json_bool(config_find(m->c, "norm_topk_prob"), 0)) return wrong(m, "norm_topk_prob is not known in OLMoE");
+    return 0;
+}
+
+int meta_glm4_moe(struct meta *m)
+{
+    meta_u32(m, "expert_gating_func", 2); /* a sigmoid */
+    return 0;
+}
+
+int meta_ernie_moe(struct meta *m)
+{
+    uint32_t each = 0, shared = 0;
+    int rc;
+    if ((rc = config_u32(m->c, "moe_intermediate_size", &each, m->err)) < 0) return rc;
+    if ((rc = config_u32(m->c, "moe_num_shared_experts", &shared, m->err)) < 0) return rc;
+    if ((uint64_t)each * shared > INT32_MAX) return wrong(m, "moe_num_shared_experts is absurd");
+    if (each && shared) meta_u32(m, "expert_shared_feed_forward_length", each * shared);
+    return 0;
+}
