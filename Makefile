@@ -50,6 +50,7 @@ SRC   += $(if $(filter dev *,$(FLOORS)),$(sort $(wildcard src/dev/cpu/*.c)))
 APP   := $(sort $(wildcard app/*/*.c))
 OBJ   := $(SRC:%.c=$B/%.o)
 APPO  := $(APP:%.c=$B/%.o)
+PARTO := $(filter-out $B/app/cli/%,$(APPO))
 BASEO := $(filter $B/src/base/%,$(OBJ))
 KCHECK := $(sort $(wildcard tests/kcheck.c tests/kcheck/*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -94,7 +95,7 @@ $B/src/kern/arm/%_dot.o:        private ISA = $(KOPT) -march=armv8.2-a+dotprod+f
 $B/src/kern/arm/%_i8mm.o:       private ISA = $(KOPT) -march=armv8.2-a+dotprod+i8mm+fp16
 $B/src/api/%:                   private ISA = -DLAR_VERSION='"$(VERSION)"'
 $B/app/%:                       private ISA = -Iapp -DLAR_EDIT=$(EDIT)
-$B/tests/%:                     private ISA = -Itests
+$B/tests/%:                     private ISA = -Itests -Iapp
 
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
@@ -126,10 +127,10 @@ $B/lar: $(APPO) $(BASEO) $B/liblar.a
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 # Tests see the inside: they link the plain objects, each taking from this archive what it uses.
-$B/plain.a: $(OBJ) $B/files
+$B/plain.a: $(OBJ) $(PARTO) $B/files
 	@rm -f $@
 	$(SAY) AR $@
-	$(Q)$(AR) rcs $@ $(OBJ)
+	$(Q)$(AR) rcs $@ $(OBJ) $(PARTO)
 $B/tests/test_%: $B/tests/test_%.o $B/plain.a
 	$(SAY) LINK $@
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@

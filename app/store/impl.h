@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * store/impl.h: what the files of this folder share and nobody else sees. */
+#ifndef STORE_IMPL_H
+#define STORE_IMPL_H
+
+#include "store/store.h"
+
+struct store {
+    struct arena a;
+    char *root;   /* Lar's */
+    char *ollama; /* "" when there is none; so for the next */
+    char *hf, *lmstudio;
+    int lock, nlock; /* descriptor of root/lock while held, and how many times it is held; -1 */
+};
+
+/* ---- files (disk.c) -------------------------------------------------------------------------------------------------- */
+
+/* Makes a folder and those above it. */
+int disk_folders(const char *path, struct lar_err *err);
+/* The whole of a file of at most max bytes. LAR_EIO with errno kept when it cannot be opened. */
+int disk_read(const char *path, size_t max, struct buf *b, struct lar_err *err);
+void disk_sync_folder(const char *folder);
+/* Opens a new file in root/tmp; path gets its name. */
+int disk_temp(struct store *s, struct buf *path, struct lar_err *err);
+int disk_write(int fd, const void *p, size_t n, const char *path, struct lar_err *err);
+/* Forces fd to the disk, closes it and renames temp to path, whose folder is made. */
+int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err);
+/* Walks a folder: calls f for each name that does not begin with a dot; a non-zero answer ends it and is given. A folder that is not there is
+ * empty. is_folder follows links. */
+typedef int disk_walk_fn(void *ctx, const char *path, const char *name, int is_folder);
+int disk_walk(const char *folder, disk_walk_fn *f, void *ctx);
+
+/* Holds the lock, shared or alone; nests while shared. LAR_EIO at once when somebody else's hold forbids it and wait is 0. */
+int store_lock(struct store *s, int alone, int wait, struct lar_err *err);
+void store_unlock(struct store *s);
+
+/* ---- blobs (blob.c) ---------------------------------------------------------------------------------------------------- */
+
+void blob_path(const char *root, const char *hex, struct buf *b);
+/* Takes a file in: a clone where the file system can, else a copy; own 1: another store's blob, which nobody changes, so a second name for it
+ * is enough. The digest is computed on the way. */
+struct blob_source {
+    const char *path;
+    int own;
+    const struct store_create *opt; /* for progress; may be NULL */
+};
+int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1], uint64_t *size, struct lar_err *err);
+int blob_bytes(struct store *s, struct str text, char hex[SHA256_HEX + 1], struct lar_err *err);
+/* The digest of a file. on_piece may be NULL; non-zero stops with LAR_ECANCEL. */
+int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size, int (*on_piece)(void *ctx, uint64_t done),
+                void *ctx, struct lar_err *err);
+
+/* ---- manifests ---------------------------------------------------------------------------------------------------------- */
+
+void manifest_path(const char *root, const struct name *n, struct buf *b);
+/* Puts a manifest under its name; its blobs are there and the lock is held shared. */
+int manifest_put(struct store *s, const struct name *n, struct str text, struct lar_err *err);
+/* Calls f for each manifest of the store in root. */
+typedef int manifest_walk_fn(void *ctx, const struct name *n, const char *path);
+int manifest_walk(const char *root, manifest_walk_fn *f, void *ctx);
+
+/* ---- other places (places.c) --------------------------------------------------------------------------------------------- */
+
+void places_find(struct store *s);
+/* Fills name, path, bytes, modified, place of a model in Hugging Face's cache or LM Studio's folder: 1 when there is one. */
+int places_lookup(struct store *s, const struct name *n, struct store_model *out, struct lar_err *err);
+int places_list(struct store *s, struct store_list *l, struct lar_err *err);
+int list_add(struct store_list *l, const struct store_entry *e, struct lar_err *err);
+
+#endif
