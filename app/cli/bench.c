@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "cli/idlist.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -132,7 +133,7 @@ static int with_threads(struct bench *b, const char *path, int threads, struct l
     int n = b->o->prompt > b->o->generate ? b->o->prompt : b->o->generate, e;
     struct lar_model_options mo = {.threads = threads};
     struct lar_session_options so = {.ctx = n, .kv = (enum lar_kv)b->o->kv};
-    if ((e = lar_model_open(&b->m, path, &mo, err)) == 0) {
+    if ((e = named_model(&b->m, path, &mo, err)) == 0) {
         lar_model_info(b->m, &b->info);
         if ((e = fill(b, n, err)) == 0 && (e = lar_session_open(&b->s, b->m, &so, err)) == 0 &&
             (e = lar_machine_limits(b->info.threads, &b->limits, err)) == 0 &&

@@ -176,7 +176,7 @@ int chat(struct runner *r)
     if (!c.line) {
         say("out of memory for the line editor");
         code = EXIT_FAILED;
-    } else if ((r->o.system && talk_set_system(&c.talk, r->o.system, &err) < 0) ||
+    } else if (settings_talk(r, &c.talk, &err) < 0 ||
                (getenv("LAR_HISTORY") && *getenv("LAR_HISTORY") && chat_history(&c, 1, &err) < 0)) {
         code = say_err(&err);
     } else {

@@ -33,27 +33,14 @@ static void show(const struct buf *b)
 
 /* ---- /set ---------------------------------------------------------------------------------------------------------- */
 
-/* The names that other programs' users bring along. */
-static const char *const other_names[][2] = {{"temperature", "temp"},
-                                             {"typical_p", "typical"},
-                                             {"num_ctx", "ctx"},
-                                             {"num_predict", "max-tokens"},
-                                             {"mirostat_mode", "mirostat"}};
-enum { NOTHER = sizeof other_names / sizeof *other_names, NAMES_MAX = 64 };
-
-static const char *our_name(const char *name)
-{
-    for (int i = 0; i < NOTHER; i++)
-        if (strcmp(name, other_names[i][0]) == 0) return other_names[i][1];
-    return name;
-}
+enum { NAMES_MAX = 64 };
 
 static int unknown_parameter(const char *name, struct lar_err *err)
 {
     const struct opt *const table[] = {generation_options, sampling_options};
     const char *all[NAMES_MAX];
     size_t n = 0;
-    for (int i = 0; i < NOTHER; i++) all[n++] = other_names[i][0];
+    for (int i = 0; settings_names[i][0]; i++) all[n++] = settings_names[i][0];
     for (int t = 0; t < 2; t++)
         for (const struct opt *o = table[t]; o->kind != OPT_END && n < NAMES_MAX - 1; o++)
             all[n++] = o->name;
@@ -74,7 +61,7 @@ static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)
     if (!given || !value) return lar_fail(err, LAR_ENOMEM, "out of memory");
     if (!w.n)
         return lar_fail(err, LAR_EINVAL, "/set parameter NAME VALUE (/show parameters lists them)");
-    const char *name = our_name(given);
+    const char *name = settings_name(given);
     void *base = o, *sampling = &o->sampling;
     const struct opt *opt = options_find(generation_options, name, &base);
     if (!opt && (opt = options_find(sampling_options, name, &sampling))) base = sampling;

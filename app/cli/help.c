@@ -14,8 +14,8 @@
 enum { COLUMNS = 80, OPTION_INDENT = 4, HELP_INDENT = 26 };
 
 static const char intro[] =
-    "Lar runs language models on this machine. MODEL is a .gguf file (of a split one, its first part) or a "
-    "Hugging Face folder.";
+    "Lar runs language models on this machine. MODEL is a .gguf file (of a split one, its first part), "
+    "a Hugging Face folder, or a name: [host/][namespace/]model[:tag].";
 
 /* Words of text in lines of at most COLUMNS, every line but the first indented; at is the column so far. */
 static void wrap(struct buf *b, const char *text, size_t n, int indent, int at)
@@ -190,6 +190,8 @@ static const char man_rest[] =
     "never raises it.\n"
     ".TP\n\\fBLAR_HISTORY\\fR\nA file that the chat keeps its history of lines in. Without it (and without /set "
     "history on) nothing that is typed is written to disk.\n"
+    ".TP\n\\fBLAR_MODELS\\fR\nThe folder of the models that have names, in Ollama's layout; without it ~/.lar/models. "
+    "Models in $OLLAMA_MODELS or ~/.ollama/models, Hugging Face's cache and LM Studio's folder can be run in place.\n"
     ".TP\n\\fBNO_COLOR\\fR\nSet and not empty: no colours.\n"
     ".SH FILES\n"
     ".TP\n\\fI~/.lar/history\\fR\nThe history of lines after /set history on.\n";

@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -55,7 +56,7 @@ static int run(const void *values, char **arg, int narg)
                                      .on_chunk = on_chunk,
                                      .ctx_on_chunk = &g};
     int e = in_all(o->file, &text, &err);
-    if (e == 0) e = lar_model_open(&m, arg[0], &mo, &err);
+    if (e == 0) e = named_model(&m, arg[0], &mo, &err);
     g.began = time_ns();
     interrupt_begin(NULL, 1);
     if (e == 0) e = lar_imatrix(m, buf_z(&text), text.n, o->output_file, &io, &err);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/idlist.h"
 #include "cli/in.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -153,7 +154,7 @@ static int run(const void *values, char **arg, int narg)
     (void)narg;
     if (check_options(l.o, &err) < 0) return say_err(&err);
     struct lar_model_options mo = {.threads = l.o->threads, .deterministic = l.o->deterministic};
-    if ((e = lar_model_open(&l.m, arg[0], &mo, &err)) == 0) {
+    if ((e = named_model(&l.m, arg[0], &mo, &err)) == 0) {
         lar_model_info(l.m, &l.info);
         e = read_prompt(&l, &err);
     }

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -111,8 +112,8 @@ static int run(const void *values, char **arg, int narg)
     }
     int saved = o->base && is_saved_base(o->base), e = in_all(o->file, &text, &err);
     struct lar_model_options mo = {.threads = o->threads};
-    if (e == 0) e = lar_model_open(&m, arg[0], &mo, &err);
-    if (e == 0 && o->base && !saved) e = lar_model_open(&base, o->base, &mo, &err);
+    if (e == 0) e = named_model(&m, arg[0], &mo, &err);
+    if (e == 0 && o->base && !saved) e = named_model(&base, o->base, &mo, &err);
     struct lar_perplexity_options po = {.ctx = o->ctx,
                                         .chunks = o->chunks,
                                         .base = base,

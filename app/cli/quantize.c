@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "cli/interrupt.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -122,9 +123,8 @@ static void tell(const struct work *w, const char *verb)
     buf_putc(b, '\n');
 }
 
-static int run(const void *values, char **arg, int narg)
+static int quantize(const struct quantize_options *o, const char *from, char **arg, int narg)
 {
-    const struct quantize_options *o = values;
     struct work w = {.o = o, .dry = o->dry_run, .terminal = isatty(STDERR_FILENO) && !o->quiet};
     struct lar_err err;
     const char *type = arg[narg - 1];
@@ -143,7 +143,7 @@ static int run(const void *values, char **arg, int narg)
                                      .ctx = &w};
     if (o->part_size && parse_size("--part-size", o->part_size, &q.part_bytes, &err) < 0)
         return say_err(&err);
-    if (lar_quantize(arg[0], NULL, &q, &err) < 0) return say_err(&err);
+    if (lar_quantize(from, NULL, &q, &err) < 0) return say_err(&err);
     if (w.twice)
         say("%zu tensors are quantised already and lose a second time; the unquantised file gives a better one",
             w.twice);
@@ -155,7 +155,7 @@ static int run(const void *values, char **arg, int narg)
     q.dry_run = 0;
     q.on_tensor = progress;
     interrupt_begin(NULL, 1);
-    int e = lar_quantize(arg[0], arg[1], &q, &err);
+    int e = lar_quantize(from, arg[1], &q, &err);
     interrupt_end();
     if (w.terminal) (void)!write(STDERR_FILENO, "\r\033[K", 4);
     if (e < 0) return say_err(&err);
@@ -166,6 +166,15 @@ static int run(const void *values, char **arg, int narg)
                    w.fell_back);
     buf_printf(out(), "%.1f s\n", time_ms_since(w.began) * 1e-3);
     return out_done(EXIT_DONE);
+}
+
+static int run(const void *values, char **arg, int narg)
+{
+    struct named from;
+    struct lar_err err;
+    int code = named_open(&from, arg[0], &err) < 0 ? say_err(&err) : quantize(values, from.path, arg, narg);
+    named_close(&from);
+    return code;
 }
 
 static void more(struct buf *b)

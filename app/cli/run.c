@@ -80,11 +80,12 @@ static int read_prompt(struct buf *b, char **arg, int narg, int raw, struct lar_
 static int open_model(struct runner *r, struct lar_err *err)
 {
     struct lar_model_options mo = {.threads = r->o.threads, .deterministic = r->o.deterministic};
-    int e = lar_model_open(&r->m, r->path, &mo, err);
+    int e = named_load(&r->m, &r->named, &mo, err);
     if (e < 0) return e;
     lar_model_info(r->m, &r->info);
     r->raw = r->o.raw || !r->info.has_template;
     const char *why = r->o.raw ? "--raw" : "a model without a chat template";
+    if (r->raw) settings_drop(r);
     if (r->raw && r->o.system)
         return lar_fail(err, LAR_EINVAL, "--system: %s has no place for it", why);
     if (r->raw && r->o.think)
@@ -190,24 +191,25 @@ static void write_json(const struct runner *r, const struct lar_result *res)
 
 static int answer(struct runner *r, const char *prompt, int *interrupted, struct lar_err *err)
 {
-    struct lar_message msg[2];
+    struct talk talk = {0};
     struct lar_sampling sampling;
     struct lar_request req;
     struct lar_result res;
     struct stream stream;
-    size_t n = 0;
+    int e = settings_talk(r, &talk, err);
+    if (e == 0) e = talk_add(&talk, "user", str_of(prompt), (struct str){0}, err);
+    if (e < 0) return talk_done(&talk), e;
     runner_request(r, &sampling, &req);
     stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
-    if (r->o.system) msg[n++] = (struct lar_message){"system", r->o.system};
-    msg[n++] = (struct lar_message){"user", prompt};
     if (r->raw)
         req.text = prompt;
     else
-        req.messages = msg, req.nmessage = n;
+        req.messages = talk.msg, req.nmessage = talk.n;
     if (!r->o.json) req.on_text = stream_text, req.on_prompt = stream_prompt, req.ctx = &stream;
     interrupt_begin(r->s, 1);
-    int e = lar_generate(r->s, &req, &res, err);
+    e = lar_generate(r->s, &req, &res, err);
     *interrupted = interrupt_end();
+    talk_done(&talk);
     if (!r->o.json && (e == 0 || stream.now != STREAM_NOTHING || stream.progress))
         stream_end(&stream);
     if (e < 0) return e;
@@ -227,7 +229,9 @@ static int run(const void *values, char **arg, int narg)
     if (e == 0 && r.o.json)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
     int64_t start = time_ns();
-    if (e >= 0 && (e = open_model(&r, &err)) == 0) e = runner_session(&r, &err);
+    if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 && (e = settings_apply(&r, &err)) == 0 &&
+        (e = open_model(&r, &err)) == 0)
+        e = runner_session(&r, &err);
     r.load_ms = time_ms_since(start);
     if (e == 0 && has_prompt)
         e = answer(&r, buf_z(&prompt), &interrupted, &err);
@@ -237,6 +241,7 @@ static int run(const void *values, char **arg, int narg)
     buf_done(&prompt);
     lar_session_close(r.s);
     lar_model_close(r.m);
+    named_close(&r.named);
     code = out_done(code);
     if (interrupted) { /* whoever started us shall see that it was the signal */
         signal(SIGINT, SIG_DFL);

@@ -5,7 +5,9 @@
 
 #include <lar/lar.h>
 
+#include "cli/named.h"
 #include "cli/sampling.h"
+#include "cli/talk.h"
 
 struct run_options {
     const char *system;
@@ -19,7 +21,9 @@ extern const struct opt generation_options[];
 
 struct runner {
     struct run_options o; /* the chat changes them */
+    struct named named;
     const char *path;
+    const struct json *said; /* the Modelfile's MESSAGEs, an array, or NULL */
     struct lar_model *m;
     struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
     struct lar_model_info info;
@@ -28,6 +32,12 @@ struct runner {
     double load_ms;
 };
 
+/* What the Modelfile of a name says, where the command line says nothing: into o and said. */
+int settings_apply(struct runner *r, struct lar_err *err);
+/* Takes SYSTEM and MESSAGEs back, for a model without a template; says so. */
+void settings_drop(struct runner *r);
+/* The conversation's beginning: the system message, and what was said. */
+int settings_talk(const struct runner *r, struct talk *t, struct lar_err *err);
 /* Opens the session unless it is open. */
 int runner_session(struct runner *r, struct lar_err *err);
 /* The part of a request that comes from the options; sampling must live as long as the request. */

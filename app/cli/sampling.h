@@ -17,6 +17,10 @@ extern const struct opt sampling_options[];
 /* The model's defaults with what was given in their place. */
 void sampling_merge(const struct sampling_given *g, const struct lar_model *m,
                     struct lar_sampling *out);
+/* What other programs' users, and Modelfiles, call an option of ours: pairs, ended by NULL. */
+extern const char *const settings_names[][2];
+/* Ours for theirs, or name itself. */
+const char *settings_name(const char *name);
 /* "name value" a line, for /show parameters. */
 void sampling_list(const struct lar_sampling *p, struct buf *b);
 

@@ -10,11 +10,12 @@
 #include "base/err.h"
 #include "base/utf8.h"
 #include "cli/look.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
 struct show_options {
-    int json, all, template, ctx, kv;
+    int json, all, part, ctx, kv;
 };
 
 enum { STRING_SHOWN = 60, ELEMENTS_SHOWN = 4 };
@@ -196,13 +197,38 @@ static void json_memory(struct buf *b, const struct memory *m, const struct show
     }
 }
 
-static void show_json(const struct lar_file *f, const struct memory *m,
+static void json_text(struct buf *b, const char *key, const char *text)
+{
+    if (!text) return;
+    buf_printf(b, "\"%s\":", key);
+    buf_json_str(b, str_of(text));
+    buf_putc(b, ',');
+}
+
+/* What only a model with a name has. */
+static void json_named(struct buf *b, const struct named *n)
+{
+    struct buf text = {0};
+    json_text(b, "name", n->m.name);
+    json_text(b, "place", store_place_name(n->m.place));
+    json_text(b, "path", n->path);
+    if (n->m.digest[0]) json_text(b, "digest", n->m.digest);
+    json_text(b, "template", n->m.template_text);
+    json_text(b, "system", n->m.system);
+    store_modelfile(&n->m, &text);
+    json_text(b, "modelfile", buf_z(&text));
+    buf_done(&text);
+}
+
+static void show_json(const struct named *n, const struct lar_file *f, const struct memory *m,
                       const struct show_options *o)
 {
     struct buf *b = out();
     struct lar_file_info info;
     lar_file_info(f, &info);
-    buf_printf(b, "{\"version\":%u,\"bytes\":%llu,\"parts\":%d,\"alignment\":%llu,\"metadata\":{",
+    buf_putc(b, '{');
+    if (n->store) json_named(b, n);
+    buf_printf(b, "\"version\":%u,\"bytes\":%llu,\"parts\":%d,\"alignment\":%llu,\"metadata\":{",
                info.version, (unsigned long long)info.bytes, info.parts,
                (unsigned long long)info.alignment);
     json_metadata(b, f, info.nmeta);
@@ -283,6 +309,36 @@ static void text_memory(struct buf *b, const struct memory *m, const struct show
     amount(b, "together", m->weights + m->kv + m->work);
 }
 
+static void text_field(struct buf *b, const char *what, const char *text)
+{
+    if (!text || !*text) return;
+    buf_printf(b, "  %-20s", what);
+    visible(b, str_of(text), STRING_SHOWN);
+    buf_putc(b, '\n');
+}
+
+static void text_named(const struct named *n)
+{
+    struct buf *b = out(), params = {0};
+    out_text_to(b, 1, n->m.name, strlen(n->m.name));
+    buf_printf(b, " in %s", store_place_name(n->m.place));
+    if (n->m.digest[0]) buf_printf(b, ", sha256:%s", n->m.digest);
+    buf_puts(b, "\n");
+    text_field(b, "template", n->m.template_text);
+    text_field(b, "system", n->m.system);
+    text_field(b, "license", n->m.nlicense ? n->m.license[0].p : NULL);
+    store_parameters(&n->m, &params);
+    for (size_t at = 0; at < params.n;) {
+        size_t k = strcspn(params.p + at, "\n");
+        buf_puts(b, "  ");
+        out_text_to(b, 1, params.p + at, k);
+        buf_putc(b, '\n');
+        at += k + 1;
+    }
+    buf_putc(b, '\n');
+    buf_done(&params);
+}
+
 static void show_text(const char *path, const struct lar_file *f, const struct memory *m,
                       const struct show_options *o)
 {
@@ -301,10 +357,12 @@ static void show_text(const char *path, const struct lar_file *f, const struct m
 
 /* ---- the verb ---------------------------------------------------------------------------------------------------- */
 
-static int show_template(const struct lar_file *f, const char *path)
+enum { PART_TEMPLATE = 1, PART_MODELFILE, PART_SYSTEM, PART_PARAMETERS, PART_LICENSE };
+
+static int show_template(const struct lar_file *f, const struct named *n, const char *path)
 {
-    struct str text;
-    if (!look_str(f, "tokenizer.chat_template", &text)) {
+    struct str text = str_of(n->m.template_text);
+    if (!n->m.template_text && !look_str(f, "tokenizer.chat_template", &text)) {
         say("%s holds no chat template (tokenizer.chat_template)", path);
         return EXIT_FAILED;
     }
@@ -312,26 +370,71 @@ static int show_template(const struct lar_file *f, const char *path)
     return out_done(EXIT_DONE);
 }
 
-static int run(const void *values, char **arg, int narg)
+/* A part of the Modelfile alone: lines of one kind are what show_part prints of them. */
+static int show_part(const struct named *n, int part, const char *arg)
 {
-    const struct show_options *o = values;
+    struct buf *b = out();
+    const struct store_model *m = &n->m;
+    if (!n->store) {
+        say("%s is a file; only a model with a name has a Modelfile (lar create gives it one)", arg);
+        return EXIT_MISUSE;
+    }
+    if (part == PART_MODELFILE) {
+        buf_printf(b, "# %s, by lar show --modelfile; lar create NAME -f FILE makes it again\n", m->name);
+        store_modelfile(m, b);
+    } else if (part == PART_SYSTEM && m->system) {
+        out_text(m->system, strlen(m->system));
+        buf_putc(b, '\n');
+    } else if (part == PART_PARAMETERS && m->params) {
+        struct buf line = {0};
+        store_parameters(m, &line);
+        out_text(buf_z(&line), line.n);
+        buf_done(&line);
+    } else if (part == PART_LICENSE) {
+        for (size_t i = 0; i < m->nlicense; i++) {
+            out_text(m->license[i].p, m->license[i].n);
+            buf_putc(b, '\n');
+        }
+    }
+    return out_done(EXIT_DONE);
+}
+
+static int show_all(const struct named *n, const struct show_options *o, const char *arg, struct lar_err *err)
+{
     struct lar_file *f;
-    struct lar_err err;
-    int code;
-    (void)narg;
-    if (lar_file_open(&f, arg[0], &err) < 0) return say_err(&err);
-    if (o->template) {
-        code = show_template(f, arg[0]);
+    int code, e = lar_file_open(&f, n->path, err);
+    if (e < 0) return say_err(err);
+    if (o->part == PART_TEMPLATE) {
+        code = show_template(f, n, arg);
     } else {
         struct memory m;
-        find_memory(&m, o, arg[0]);
-        if (o->json)
-            show_json(f, &m, o);
-        else
-            show_text(arg[0], f, &m, o);
+        find_memory(&m, o, n->path);
+        if (o->json) {
+            show_json(n, f, &m, o);
+        } else {
+            if (n->store) text_named(n);
+            show_text(n->path, f, &m, o);
+        }
         code = out_done(EXIT_DONE);
     }
     lar_file_close(f);
+    return code;
+}
+
+static int run(const void *values, char **arg, int narg)
+{
+    const struct show_options *o = values;
+    struct named n;
+    struct lar_err err;
+    (void)narg;
+    int e = named_open(&n, arg[0], &err), code;
+    if (e < 0)
+        code = say_err(&err);
+    else if (o->part > PART_TEMPLATE)
+        code = show_part(&n, o->part, arg[0]);
+    else
+        code = show_all(&n, o, arg[0], &err);
+    named_close(&n);
     return code;
 }
 
@@ -343,8 +446,13 @@ static const struct opt options[] = {
              "and memory (null, with memory_unknown saying why, for what Lar cannot run)."},
     {.kind = OPT_FLAG, .name = "all", .at = AT(all), .value = 1,
      .help = "Long strings and arrays whole; without it the first elements. JSON is always whole."},
-    {.kind = OPT_FLAG, .name = "template", .at = AT(template), .value = 1,
+    {.kind = OPT_FLAG, .name = "template", .at = AT(part), .value = PART_TEMPLATE,
      .help = "Only the chat template, to the byte."},
+    {.kind = OPT_FLAG, .name = "modelfile", .at = AT(part), .value = PART_MODELFILE,
+     .help = "Only the Modelfile that makes the model again."},
+    {.kind = OPT_FLAG, .name = "system", .at = AT(part), .value = PART_SYSTEM, .help = "Only the system message."},
+    {.kind = OPT_FLAG, .name = "parameters", .at = AT(part), .value = PART_PARAMETERS, .help = "Only the parameters."},
+    {.kind = OPT_FLAG, .name = "license", .at = AT(part), .value = PART_LICENSE, .help = "Only the licence."},
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
      .help = "Memory at a context of N tokens; without it what lar run takes."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
@@ -354,11 +462,11 @@ static const struct opt options[] = {
 
 const struct verb verb_show = {
     .name = "show",
-    .synopsis = "FILE",
-    .summary = "what is in a GGUF file, and the memory it takes",
+    .synopsis = "MODEL",
+    .summary = "what is in a model, and the memory it takes",
     .about = "Prints the metadata of a GGUF file, its tensors with types, shapes and offsets, and the memory that "
              "running it will take. Any well-formed GGUF can be looked into; memory is known for the architectures "
-             "that Lar can run.",
+             "that Lar can run. Of a model with a name, what its Modelfile says comes first.",
     .opts = options,
     .size = sizeof(struct show_options),
     .min_args = 1,

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/in.h"
 #include "cli/look.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -18,13 +19,19 @@ struct source {
     struct lar_file *f; /* NULL: the template is in b */
     struct buf b;
     struct str text;
+    struct named named;
+    int go;
 };
 
 /* A GGUF by its first bytes, the model that a folder holds, else text. */
-static int source_open(struct source *s, const char *path, struct lar_err *err)
+static int source_open(struct source *s, const char *arg, struct lar_err *err)
 {
     char magic[4] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC), e;
+    int e = named_open(&s->named, arg, err);
+    if (e < 0) return e;
+    const char *path = s->named.path;
+    s->go = str_ends(str_of(path), STR(".gotmpl"));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return lar_fail_errno(err, "cannot open %s", path);
     ssize_t k = read(fd, magic, sizeof magic);
     int why = errno;
@@ -37,6 +44,11 @@ static int source_open(struct source *s, const char *path, struct lar_err *err)
         return 0;
     }
     if ((e = lar_file_open(&s->f, path, err)) < 0) return e;
+    if (s->named.m.template_text && *s->named.m.template_text) {
+        s->text = str_of(s->named.m.template_text);
+        s->go = strstr(s->text.p, "{%") == NULL;
+        return 0;
+    }
     if (!look_str(s->f, "tokenizer.chat_template", &s->text))
         return lar_fail(err, LAR_EUNSUPPORTED,
                         "%s holds no chat template (tokenizer.chat_template)", path);
@@ -45,6 +57,7 @@ static int source_open(struct source *s, const char *path, struct lar_err *err)
 
 static void source_done(struct source *s)
 {
+    named_close(&s->named);
     lar_file_close(s->f);
     buf_done(&s->b);
 }
@@ -83,12 +96,15 @@ static int complete(struct buf *b, const struct source *s, struct str text, stru
     return e;
 }
 
+static int render(const struct source *s, struct str input, char **out, size_t *n, struct lar_err *err)
+{
+    return s->go ? lar_template_render_go(s->text.p, s->text.n, input.p, input.n, out, n, err)
+                 : lar_template_render(s->text.p, s->text.n, input.p, input.n, out, n, err);
+}
+
 static int run(const void *values, char **arg, int narg)
 {
     struct source s = {0};
-    size_t len = strlen(arg[0]);
-    int (*render)(const char *, size_t, const char *, size_t, char **, size_t *, struct lar_err *) =
-        len > 7 && !strcmp(arg[0] + len - 7, ".gotmpl") ? lar_template_render_go : lar_template_render;
     struct buf file = {0}, input = {0};
     struct lar_err err;
     char *text = NULL;
@@ -97,7 +113,7 @@ static int run(const void *values, char **arg, int narg)
     (void)values, (void)narg;
     if ((e = source_open(&s, arg[0], &err)) == 0 && (e = in_all(arg[1], &file, &err)) == 0 &&
         (e = complete(&input, &s, buf_view(&file), &err)) == 0 &&
-        (e = render(s.text.p, s.text.n, buf_z(&input), input.n, &text, &n, &err)) == 0)
+        (e = render(&s, buf_view(&input), &text, &n, &err)) == 0)
         out_text(text, n);
     else
         say_err(&err);

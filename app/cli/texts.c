@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cli/texts.c: see texts.h. When several texts fail together each is tried alone, so that the one at fault is named and, in a batch, fails
  * alone. */
+#include "cli/named.h"
 #include "cli/texts.h"
 
 #include "base/err.h"
@@ -32,7 +33,7 @@ int texts_open(struct texts_reader *r, const char *path, const struct texts_opti
     *r = (struct texts_reader){0};
     more.pooling = (enum lar_pooling)o->pooling;
     more.truncate = o->truncate;
-    if (lar_model_open(&r->m, path, &mo, &err) >= 0 &&
+    if (named_model(&r->m, path, &mo, &err) >= 0 &&
         lar_embedder_open(&r->e, r->m, &more, &err) >= 0)
         return EXIT_DONE;
     texts_close(r);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/idlist.h"
 #include "cli/in.h"
+#include "cli/named.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -152,7 +153,7 @@ static int run(const void *values, char **arg, int narg)
         return EXIT_MISUSE;
     }
     struct lar_model_options mo = {.vocab_only = 1};
-    if (lar_model_open(&t.m, arg[0], &mo, &err) < 0) return say_err(&err);
+    if (named_model(&t.m, arg[0], &mo, &err) < 0) return say_err(&err);
     code = t.o->batch ? batch(&t) : one(&t, narg > 1 ? arg[1] : NULL);
     idlist_done(&t.ids);
     lar_model_close(t.m);

@@ -14,7 +14,10 @@
 
 enum { PIECE = 1 << 20 };
 
-void blob_path(const char *root, const char *hex, struct buf *b) { buf_printf(b, "%s/blobs/sha256-%s", root, hex); }
+void blob_path(const char *root, const char *hex, struct buf *b)
+{
+    buf_printf(b, "%s/blobs/sha256-%s", root, hex);
+}
 
 static int file_size(const char *path, uint64_t *size)
 {
@@ -88,11 +91,13 @@ static int put(struct store *s, int fd, const char *temp, const char *hex, struc
     return e;
 }
 
-int store_blob_end(struct store_blob_writer *w, const char *want, char hex[SHA256_HEX + 1], struct lar_err *err)
+int store_blob_end(struct store_blob_writer *w, const char *want, char hex[SHA256_HEX + 1],
+                   struct lar_err *err)
 {
     sha256_end(&w->sha, hex);
     if (want && strcmp(want, hex) != 0)
-        return lar_fail(err, LAR_EFORMAT, "the digest of what came is %.12s..., not %.12s...", hex, want);
+        return lar_fail(err, LAR_EFORMAT, "the digest of what came is %.12s..., not %.12s...", hex,
+                        want);
     int e = put(w->s, w->fd, buf_z(&w->temp), hex, err);
     w->fd = -1;
     if (e == 0) buf_clear(&w->temp);
@@ -147,7 +152,8 @@ static int pour(const struct pipe *p, char hex[SHA256_HEX + 1], uint64_t *size, 
         sha256_add(&sha, piece, (size_t)k);
         *size += (uint64_t)k;
         if (p->to >= 0) e = disk_write(p->to, piece, (size_t)k, p->to_path, err);
-        if (e == 0 && p->on_piece && p->on_piece(p->ctx, *size)) e = lar_fail(err, LAR_ECANCEL, "stopped");
+        if (e == 0 && p->on_piece && p->on_piece(p->ctx, *size))
+            e = lar_fail(err, LAR_ECANCEL, "stopped");
     }
     sha256_end(&sha, hex);
     mem_free(piece);
@@ -164,8 +170,8 @@ static int open_file(const char *path, struct lar_err *err)
     return lar_fail(err, LAR_EINVAL, "%s: is no regular file", path);
 }
 
-int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size, int (*on_piece)(void *, uint64_t), void *ctx,
-                struct lar_err *err)
+int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
+                int (*on_piece)(void *, uint64_t), void *ctx, struct lar_err *err)
 {
     struct pipe p = {path, NULL, open_file(path, err), -1, on_piece, ctx};
     if (p.in < 0) return p.in;
@@ -203,7 +209,8 @@ static int second_name(const char *path, const char *temp)
     return unlink(temp) == 0 && linkat(AT_FDCWD, path, AT_FDCWD, temp, AT_SYMLINK_FOLLOW) == 0;
 }
 
-int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1], uint64_t *size, struct lar_err *err)
+int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1],
+              uint64_t *size, struct lar_err *err)
 {
     struct buf temp = {0};
     struct told t = {from, 0};
@@ -226,7 +233,8 @@ int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_H
             to = open(buf_z(&temp), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         }
         struct pipe p = {from->path, buf_z(&temp), in, shared ? -1 : to, tell, &t};
-        e = to < 0 ? lar_fail_errno(err, "%s: cannot be made", buf_z(&temp)) : pour(&p, hex, size, err);
+        e = to < 0 ? lar_fail_errno(err, "%s: cannot be made", buf_z(&temp))
+                   : pour(&p, hex, size, err);
     }
     if (e == 0)
         e = put(s, to, buf_z(&temp), hex, err);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lar/convert.h>
 #include <lar/quant.h>
 
 #include "base/err.h"
@@ -16,19 +17,24 @@ struct work {
     struct store *s;
     const struct store_create *opt;
     struct arena a;
-    struct manifest m;          /* layers so far; room for MANIFEST_LAYERS_MAX */
-    struct describe about;      /* of the config */
-    struct json *params; /* of the model that FROM names */
+    struct manifest m;     /* layers so far; room for MANIFEST_LAYERS_MAX */
+    struct describe about; /* of the config */
+    struct json *params;   /* of the model that FROM names */
     struct lar_err *err;
     int weights; /* a FROM gave some */
 };
 
-static int no_memory(struct work *w) { return lar_fail(w->err, LAR_ENOMEM, "create: out of memory"); }
+static int no_memory(struct work *w)
+{
+    return lar_fail(w->err, LAR_ENOMEM, "create: out of memory");
+}
 
-static int add_layer(struct work *w, const char *kind, const char *hex, uint64_t size, struct str from)
+static int add_layer(struct work *w, const char *kind, const char *hex, uint64_t size,
+                     struct str from)
 {
     struct buf type = {0};
-    if (w->m.n == MANIFEST_LAYERS_MAX) return lar_fail(w->err, LAR_ELIMIT, "create: more than %d layers", MANIFEST_LAYERS_MAX);
+    if (w->m.n == MANIFEST_LAYERS_MAX)
+        return lar_fail(w->err, LAR_ELIMIT, "create: more than %d layers", MANIFEST_LAYERS_MAX);
     struct layer *l = &w->m.layer[w->m.n];
     buf_printf(&type, "%s%s", strchr(kind, '/') ? "" : MANIFEST_LAYER, kind);
     char *t = arena_copy(&w->a, buf_z(&type), type.n), *f = arena_copy(&w->a, from.p, from.n);
@@ -79,10 +85,12 @@ static int add_file(struct work *w, const char *path, const char *kind)
     int weights = strcmp(kind, "model") == 0;
     int e = describe_file(&d, path, w->err);
     if (e == 0 && weights && d.parts > 1)
-        e = lar_fail(w->err, LAR_EUNSUPPORTED, "%s: a split model; put its parts together first", path);
+        e = lar_fail(w->err, LAR_EUNSUPPORTED, "%s: a split model; put its parts together first",
+                     path);
     if (e == 0 && weights && d.projector) kind = "projector", weights = 0;
     if (e == 0 && weights && d.adapter)
-        e = lar_fail(w->err, LAR_EINVAL, "%s: is an adapter, no model: it goes behind ADAPTER", path);
+        e = lar_fail(w->err, LAR_EINVAL, "%s: is an adapter, no model: it goes behind ADAPTER",
+                     path);
     if (e == 0 && !weights && strcmp(kind, "adapter") == 0 && !d.adapter)
         e = lar_fail(w->err, LAR_EINVAL, "%s: is no adapter (general.type says so of one)", path);
     if (e == 0 && weights && w->opt->quantize && (e = quantized(w, path, &small)) == 0)
@@ -109,13 +117,27 @@ static int folder_file(void *ctx, const char *path, const char *name, int is_fol
     return add_file(g->w, path, "model");
 }
 
-/* A folder of GGUF files (a model and its projector), or of safetensors with a config.json, which lar_quantize turns into one. */
+/* A folder of safetensors with a config.json: as a GGUF in the store's tmp. */
+static int add_converted(struct work *w, const char *path)
+{
+    struct buf temp = {0};
+    int fd = disk_temp(w->s, &temp, w->err), e = fd < 0 ? fd : 0;
+    if (e == 0) close(fd);
+    if (e == 0 && w->opt->on_progress && w->opt->on_progress(w->opt->ctx, "converting", 0, 0))
+        e = lar_fail(w->err, LAR_ECANCEL, "stopped");
+    if (e == 0) e = lar_convert(path, buf_z(&temp), NULL, NULL, w->err);
+    if (e == 0) e = add_file(w, buf_z(&temp), "model");
+    if (temp.n) unlink(buf_z(&temp));
+    buf_done(&temp);
+    return e;
+}
+
+/* A folder of GGUF files (a model and its projector), or one of Hugging Face's. */
 static int add_folder(struct work *w, const char *path)
 {
     struct ggufs g = {w, 0};
     int e = disk_walk(path, folder_file, &g);
-    if (e < 0 || g.n) return e;
-    return lar_fail(w->err, LAR_EUNSUPPORTED, "%s: holds no .gguf file; lar convert %s makes one", path, path);
+    return e < 0 || g.n ? e : add_converted(w, path);
 }
 
 static int take_layer(struct work *w, const struct store_model *m, const struct layer *l)
@@ -137,12 +159,14 @@ static int take_layer(struct work *w, const struct store_model *m, const struct 
         char *type = arena_copy(&w->a, l->type.p, l->type.n);
         if (!type) return no_memory(w);
         w->m.layer[w->m.n - 1].type = (struct str){type, l->type.n};
-        if (layer_is(l, "model")) w->m.layer[w->m.n - 1].from = str_of(arena_copy(&w->a, m->name, strlen(m->name)));
+        if (layer_is(l, "model"))
+            w->m.layer[w->m.n - 1].from = str_of(arena_copy(&w->a, m->name, strlen(m->name)));
     }
     return e;
 }
 
-static int keep_json(struct work *w, const struct store_model *m, const char *kind, struct json **out)
+static int keep_json(struct work *w, const struct store_model *m, const char *kind,
+                     struct json **out)
 {
     for (size_t i = 0; i < m->manifest.n; i++) {
         struct buf path = {0}, text = {0};
@@ -164,11 +188,14 @@ static int add_model(struct work *w, const char *name)
     int e = store_find(w->s, name, &m, w->err);
     if (e == 0 && (!m.digest[0] || w->opt->quantize)) {
         struct stat st;
-        e = stat(m.path, &st) == 0 && S_ISDIR(st.st_mode) ? add_folder(w, m.path) : add_file(w, m.path, "model");
+        e = stat(m.path, &st) == 0 && S_ISDIR(st.st_mode) ? add_folder(w, m.path)
+                                                          : add_file(w, m.path, "model");
         for (size_t i = 0; e == 0 && i < m.manifest.n; i++)
-            if (!layer_is(&m.manifest.layer[i], "model")) e = take_layer(w, &m, &m.manifest.layer[i]);
+            if (!layer_is(&m.manifest.layer[i], "model"))
+                e = take_layer(w, &m, &m.manifest.layer[i]);
     } else if (e == 0) {
-        for (size_t i = 0; e == 0 && i < m.manifest.n; i++) e = take_layer(w, &m, &m.manifest.layer[i]);
+        for (size_t i = 0; e == 0 && i < m.manifest.n; i++)
+            e = take_layer(w, &m, &m.manifest.layer[i]);
         if (e == 0) e = describe_file(&w->about, m.path, w->err);
         w->weights = 1;
     }
@@ -192,7 +219,8 @@ static int resolve(struct work *w, struct str value, struct buf *path)
 
 static int looks_like_path(struct str v)
 {
-    return v.p[0] == '/' || v.p[0] == '.' || v.p[0] == '~' || str_ends(v, STR(".gguf")) || str_ends(v, STR("/"));
+    return v.p[0] == '/' || v.p[0] == '.' || v.p[0] == '~' || str_ends(v, STR(".gguf")) ||
+           str_ends(v, STR("/"));
 }
 
 static int from(struct work *w, const struct modelfile_command *c)
@@ -200,7 +228,8 @@ static int from(struct work *w, const struct modelfile_command *c)
     struct buf path = {0};
     struct stat st;
     int e = resolve(w, c->value, &path);
-    if (e == 0 && stat(buf_z(&path), &st) == 0 && (S_ISREG(st.st_mode) || looks_like_path(c->value) || !store_has(w->s, c->value.p)))
+    if (e == 0 && stat(buf_z(&path), &st) == 0 &&
+        (S_ISREG(st.st_mode) || looks_like_path(c->value) || !store_has(w->s, c->value.p)))
         e = S_ISDIR(st.st_mode) ? add_folder(w, buf_z(&path)) : add_file(w, buf_z(&path), "model");
     else if (e == 0 && looks_like_path(c->value))
         e = lar_fail_errno(w->err, "FROM %s", buf_z(&path));
@@ -247,7 +276,8 @@ static int write_param(struct work *w, const struct modelfile *f, size_t at, str
     const struct param *p = param_find(c->name);
     int e = 0, n = 0;
     for (size_t i = 0; i < at; i++)
-        if (f->command[i].what == MODELFILE_PARAMETER && str_eq(f->command[i].name, c->name)) return 0;
+        if (f->command[i].what == MODELFILE_PARAMETER && str_eq(f->command[i].name, c->name))
+            return 0;
     if (!p) return lar_fail(w->err, LAR_EINVAL, "no PARAMETER is called '%.*s'", STR_ARG(c->name));
     if (b->n > 1) buf_putc(b, ',');
     buf_json_str(b, c->name);
@@ -363,7 +393,8 @@ static int make(struct work *w, const struct name *n, const struct modelfile *f)
     for (size_t i = 0; e == 0 && i < f->n; i++)
         if (f->command[i].what == MODELFILE_FROM) e = from(w, &f->command[i]);
     if (e == 0 && !w->weights)
-        e = lar_fail(w->err, LAR_EINVAL, "the Modelfile names no weights: FROM FILE.gguf, or FROM NAME of a model");
+        e = lar_fail(w->err, LAR_EINVAL,
+                     "the Modelfile names no weights: FROM FILE.gguf, or FROM NAME of a model");
     for (size_t i = 0; e == 0 && i < f->n; i++) e = command(w, &f->command[i]);
     if (e == 0) e = add_params(w, f);
     if (e == 0) e = add_messages(w, f);
@@ -376,14 +407,15 @@ static int make(struct work *w, const struct name *n, const struct modelfile *f)
     return e;
 }
 
-int store_create(struct store *s, const char *name, const struct modelfile *f, const struct store_create *opt,
-                 struct lar_err *err)
+int store_create(struct store *s, const char *name, const struct modelfile *f,
+                 const struct store_create *opt, struct lar_err *err)
 {
     static const struct store_create none;
     struct work w = {.s = s, .opt = opt ? opt : &none, .err = err};
     struct name n;
     int e = name_parse(&n, str_of(name), err);
-    if (e == 0 && (!n.model[0] || n.digest[0])) e = lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", name);
+    if (e == 0 && (!n.model[0] || n.digest[0]))
+        e = lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", name);
     if (e < 0) return e;
     arena_init(&w.a, (size_t)256 << 20);
     w.m.layer = arena_array(&w.a, MANIFEST_LAYERS_MAX, sizeof *w.m.layer);

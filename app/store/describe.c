@@ -9,11 +9,12 @@
 /* general.file_type to the names that people know (ggml-org/llama.cpp, include/llama.h, enum llama_ftype). */
 /* clang-format off */
 static const char *const file_types[] = {
-    [0] = "F32", [1] = "F16", [2] = "Q4_0", [3] = "Q4_1", [7] = "Q8_0", [8] = "Q5_0", [9] = "Q5_1", [10] = "Q2_K",
-    [11] = "Q3_K_S", [12] = "Q3_K_M", [13] = "Q3_K_L", [14] = "Q4_K_S", [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",
-    [18] = "Q6_K", [19] = "IQ2_XXS", [20] = "IQ2_XS", [21] = "Q2_K_S", [22] = "IQ3_XS", [23] = "IQ3_XXS", [24] = "IQ1_S",
-    [25] = "IQ4_NL", [26] = "IQ3_S", [27] = "IQ3_M", [28] = "IQ2_S", [29] = "IQ2_M", [30] = "IQ4_XS", [31] = "IQ1_M",
-    [32] = "BF16", [36] = "TQ1_0", [37] = "TQ2_0", [38] = "MXFP4"};
+    [0] = "F32",     [1] = "F16",     [2] = "Q4_0",     [3] = "Q4_1",    [7] = "Q8_0",     [8] = "Q5_0",
+    [9] = "Q5_1",    [10] = "Q2_K",   [11] = "Q3_K_S",  [12] = "Q3_K_M", [13] = "Q3_K_L",  [14] = "Q4_K_S",
+    [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",  [18] = "Q6_K",   [19] = "IQ2_XXS", [20] = "IQ2_XS",
+    [21] = "Q2_K_S", [22] = "IQ3_XS", [23] = "IQ3_XXS", [24] = "IQ1_S",  [25] = "IQ4_NL",  [26] = "IQ3_S",
+    [27] = "IQ3_M",  [28] = "IQ2_S",  [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",   [32] = "BF16",
+    [36] = "TQ1_0",  [37] = "TQ2_0",  [38] = "MXFP4"};
 /* clang-format on */
 enum { NFILE_TYPE = sizeof file_types / sizeof *file_types };
 
@@ -60,11 +61,14 @@ static int64_t number(const struct lar_file *f, size_t n, struct str key, int64_
 {
     struct lar_meta m;
     int i = find(f, n, key, &m);
-    return i >= 0 && m.type != LAR_META_STRING && m.type != LAR_META_ARRAY ? lar_file_meta_int(f, (size_t)i, 0) : otherwise;
+    return i >= 0 && m.type != LAR_META_STRING && m.type != LAR_META_ARRAY
+               ? lar_file_meta_int(f, (size_t)i, 0)
+               : otherwise;
 }
 
 /* "llama.context_length" and its like. */
-static int64_t of_family(const struct lar_file *f, size_t n, const struct describe *d, const char *key)
+static int64_t of_family(const struct lar_file *f, size_t n, const struct describe *d,
+                         const char *key)
 {
     char name[DESCRIBE_WORD + 40];
     snprintf(name, sizeof name, "%s.%s", d->family, key);
@@ -115,7 +119,8 @@ int describe_file(struct describe *d, const char *path, struct lar_err *err)
     d->width = of_family(f, n, d, "embedding_length");
     d->parts = info.parts;
     d->adapter = str_is(kind, "adapter");
-    d->projector = str_is(kind, "mmproj") || str_is(kind, "projector") || strcmp(d->family, "clip") == 0;
+    d->projector =
+        str_is(kind, "mmproj") || str_is(kind, "projector") || strcmp(d->family, "clip") == 0;
     lar_file_close(f);
     return 0;
 }
@@ -129,8 +134,12 @@ void describe_keep(struct describe *d, const struct json *config)
 
 int describe_set(struct describe *d, const char *what, struct str value, struct lar_err *err)
 {
-    if (value.n >= DESCRIBE_WORD) return lar_fail(err, LAR_ELIMIT, "Modelfile: %s of %zu bytes", what, value.n);
-    word(strcmp(what, "renderer") == 0 ? d->renderer : strcmp(what, "parser") == 0 ? d->parser : d->requires, value);
+    if (value.n >= DESCRIBE_WORD)
+        return lar_fail(err, LAR_ELIMIT, "Modelfile: %s of %zu bytes", what, value.n);
+    word(strcmp(what, "renderer") == 0 ? d->renderer
+         : strcmp(what, "parser") == 0 ? d->parser
+                                       : d->requires,
+         value);
     return 0;
 }
 
@@ -155,7 +164,10 @@ void describe_write(const struct describe *d, const struct manifest *m, struct b
     field(b, "requires", d->requires);
     if (d->ctx > 0) buf_printf(b, ",\"context_length\":%lld", (long long)d->ctx);
     if (d->width > 0) buf_printf(b, ",\"embedding_length\":%lld", (long long)d->width);
-    buf_puts(b, ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
-    for (size_t i = 0; i < m->n; i++) buf_printf(b, "%s\"sha256:%s\"", i ? "," : "", m->layer[i].digest);
+    buf_puts(
+        b,
+        ",\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[");
+    for (size_t i = 0; i < m->n; i++)
+        buf_printf(b, "%s\"sha256:%s\"", i ? "," : "", m->layer[i].digest);
     buf_puts(b, "]}}");
 }

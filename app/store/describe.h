@@ -10,8 +10,10 @@
 
 enum { DESCRIBE_WORD = 96 };
 struct describe {
-    char family[DESCRIBE_WORD], type[DESCRIBE_WORD], file_type[DESCRIBE_WORD];     /* "qwen3", "751.63M", "Q8_0" */
-    char renderer[DESCRIBE_WORD], parser[DESCRIBE_WORD], requires[DESCRIBE_WORD]; /* Ollama's own; kept, not used */
+    char family[DESCRIBE_WORD], type[DESCRIBE_WORD],
+        file_type[DESCRIBE_WORD]; /* "qwen3", "751.63M", "Q8_0" */
+    char renderer[DESCRIBE_WORD], parser[DESCRIBE_WORD],
+        requires[DESCRIBE_WORD]; /* Ollama's own; kept, not used */
     int64_t ctx, width;
     int parts, projector, adapter; /* of a file */
 };

@@ -70,10 +70,12 @@ int disk_temp(struct store *s, struct buf *path, struct lar_err *err)
     struct buf folder = {0};
     int fd = -1, e;
     buf_printf(&folder, "%s/tmp", s->root);
-    e = folder.failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", s->root) : disk_folders(buf_z(&folder), err);
+    e = folder.failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", s->root)
+                      : disk_folders(buf_z(&folder), err);
     for (int i = 0; e == 0 && fd < 0 && i < 1000; i++) {
         buf_clear(path);
-        buf_printf(path, "%s/%ld-%u", buf_z(&folder), (long)getpid(), __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED));
+        buf_printf(path, "%s/%ld-%u", buf_z(&folder), (long)getpid(),
+                   __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED));
         fd = path->failed ? -1 : open(buf_z(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0 && errno != EEXIST) break;
     }
@@ -116,7 +118,8 @@ int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err)
     for (int i = 0; e == 0; i++) {
         if ((e = disk_folders(buf_z(&folder), err)) < 0 || rename(temp, path) == 0) break;
         /* A neighbour that removes a name also removes folders that it emptied: perhaps this one, just now. */
-        if (errno != ENOENT || i == 100) e = lar_fail_errno(err, "%s: cannot be put in place", path);
+        if (errno != ENOENT || i == 100)
+            e = lar_fail_errno(err, "%s: cannot be put in place", path);
     }
     if (e == 0) disk_sync_folder(buf_z(&folder));
     buf_done(&folder);
@@ -136,7 +139,8 @@ int disk_walk(const char *folder, disk_walk_fn *f, void *ctx)
         buf_clear(&path);
         buf_printf(&path, "%s/%s", folder, d->d_name);
         if (path.failed) e = LAR_ENOMEM;
-        if (e == 0 && stat(buf_z(&path), &st) == 0) e = f(ctx, buf_z(&path), d->d_name, S_ISDIR(st.st_mode));
+        if (e == 0 && stat(buf_z(&path), &st) == 0)
+            e = f(ctx, buf_z(&path), d->d_name, S_ISDIR(st.st_mode));
     }
     closedir(dir);
     buf_done(&path);
@@ -150,16 +154,22 @@ int store_lock(struct store *s, int alone, int wait, struct lar_err *err)
     struct buf path = {0};
     int e = 0, k;
     if (s->nlock && !alone) return s->nlock++, 0;
-    if (s->nlock) return lar_fail(err, LAR_EINVAL, "%s: this process is writing there itself", s->root);
+    if (s->nlock)
+        return lar_fail(err, LAR_EINVAL, "%s: this process is writing there itself", s->root);
     buf_printf(&path, "%s/lock", s->root);
-    e = path.failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", s->root) : disk_folders(s->root, err);
+    e = path.failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", s->root)
+                    : disk_folders(s->root, err);
     if (e == 0 && (s->lock = open(buf_z(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) < 0)
         e = lar_fail_errno(err, "%s: cannot be opened", buf_z(&path));
     if (e == 0) {
-        while ((k = flock(s->lock, (alone ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB))) < 0 && errno == EINTR) {}
+        while ((k = flock(s->lock, (alone ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB))) < 0 &&
+               errno == EINTR) {
+        }
         if (k < 0) {
             e = errno == EWOULDBLOCK
-                    ? lar_fail(err, LAR_EIO, "%s: another process is writing there; try again when it is done", s->root)
+                    ? lar_fail(err, LAR_EIO,
+                               "%s: another process is writing there; try again when it is done",
+                               s->root)
                     : lar_fail_errno(err, "%s: cannot be locked", buf_z(&path));
             close(s->lock);
         }

@@ -44,11 +44,12 @@ struct blob_source {
     int own;
     const struct store_create *opt; /* for progress; may be NULL */
 };
-int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1], uint64_t *size, struct lar_err *err);
+int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1],
+              uint64_t *size, struct lar_err *err);
 int blob_bytes(struct store *s, struct str text, char hex[SHA256_HEX + 1], struct lar_err *err);
 /* The digest of a file. on_piece may be NULL; non-zero stops with LAR_ECANCEL. */
-int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size, int (*on_piece)(void *ctx, uint64_t done),
-                void *ctx, struct lar_err *err);
+int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
+                int (*on_piece)(void *ctx, uint64_t done), void *ctx, struct lar_err *err);
 
 /* ---- manifests ---------------------------------------------------------------------------------------------------------- */
 
@@ -63,7 +64,8 @@ int manifest_walk(const char *root, manifest_walk_fn *f, void *ctx);
 
 void places_find(struct store *s);
 /* Fills name, path, bytes, modified, place of a model in Hugging Face's cache or LM Studio's folder: 1 when there is one. */
-int places_lookup(struct store *s, const struct name *n, struct store_model *out, struct lar_err *err);
+int places_lookup(struct store *s, const struct name *n, struct store_model *out,
+                  struct lar_err *err);
 int places_list(struct store *s, struct store_list *l, struct lar_err *err);
 int list_add(struct store_list *l, const struct store_entry *e, struct lar_err *err);
 

@@ -17,7 +17,8 @@ int manifest_put(struct store *s, const struct name *n, struct str text, struct 
 {
     struct buf path = {0}, temp = {0};
     manifest_path(s->root, n, &path);
-    int fd = path.failed ? lar_fail(err, LAR_ENOMEM, "manifest: out of memory") : disk_temp(s, &temp, err);
+    int fd = path.failed ? lar_fail(err, LAR_ENOMEM, "manifest: out of memory")
+                         : disk_temp(s, &temp, err);
     int e = fd < 0 ? fd : disk_write(fd, text.p, text.n, buf_z(&temp), err);
     if (e == 0)
         e = disk_commit(fd, buf_z(&temp), buf_z(&path), err);
@@ -79,7 +80,8 @@ static int read_manifest(const char *path, struct manifest *m, struct arena *a, 
     struct lar_err why;
     arena_init(a, 64 << 20);
     int e = disk_read(path, MANIFEST_BYTES_MAX, &text, err);
-    if (e == 0 && (e = manifest_parse(m, a, buf_view(&text), &why)) < 0) lar_fail(err, e, "%s: %s", path, why.msg);
+    if (e == 0 && (e = manifest_parse(m, a, buf_view(&text), &why)) < 0)
+        lar_fail(err, e, "%s: %s", path, why.msg);
     buf_done(&text);
     return e;
 }
@@ -117,16 +119,19 @@ static void needs_done(struct needed *d)
 
 /* ---- names ------------------------------------------------------------------------------------------------------------------- */
 
-static int own_name(struct store *s, const char *text, struct name *n, struct buf *path, struct lar_err *err)
+static int own_name(struct store *s, const char *text, struct name *n, struct buf *path,
+                    struct lar_err *err)
 {
     struct stat st;
     int e = name_parse(n, str_of(text), err);
     if (e < 0) return e;
-    if (!n->model[0] || n->digest[0]) return lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", text);
+    if (!n->model[0] || n->digest[0])
+        return lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", text);
     manifest_path(s->root, n, path);
     if (path->failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", text);
     if (stat(buf_z(path), &st))
-        return lar_fail(err, LAR_EIO, "no model in %s is called %s:%s (lar list tells which are)", s->root, n->model, n->tag);
+        return lar_fail(err, LAR_EIO, "no model in %s is called %s:%s (lar list tells which are)",
+                        s->root, n->model, n->tag);
     return 0;
 }
 
@@ -166,7 +171,8 @@ int store_delete(struct store *s, const char *name, struct lar_err *err)
     struct name n;
     int known = 0, left = 0, e = own_name(s, name, &n, &path, err);
     if (e == 0) known = read_manifest(buf_z(&path), &m, &a, NULL) == 0;
-    if (e == 0 && unlink(buf_z(&path))) e = lar_fail_errno(err, "%s: cannot be removed", buf_z(&path));
+    if (e == 0 && unlink(buf_z(&path)))
+        e = lar_fail_errno(err, "%s: cannot be removed", buf_z(&path));
     if (e == 0) {
         char *slash = strrchr(path.p, '/');
         *slash = 0;
@@ -188,7 +194,8 @@ int store_delete(struct store *s, const char *name, struct lar_err *err)
     return e < 0 ? e : left;
 }
 
-static int take_over(struct store *s, const char *from_root, const struct layer *l, struct lar_err *err)
+static int take_over(struct store *s, const char *from_root, const struct layer *l,
+                     struct lar_err *err)
 {
     struct buf path = {0};
     char hex[SHA256_HEX + 1];
@@ -196,9 +203,11 @@ static int take_over(struct store *s, const char *from_root, const struct layer 
     if (store_blob(s, l->digest, NULL, &have) && have == l->size) return 0;
     blob_path(from_root, l->digest, &path);
     struct blob_source from = {buf_z(&path), 1, NULL};
-    int e = path.failed ? lar_fail(err, LAR_ENOMEM, "copy: out of memory") : blob_take(s, &from, hex, &size, err);
+    int e = path.failed ? lar_fail(err, LAR_ENOMEM, "copy: out of memory")
+                        : blob_take(s, &from, hex, &size, err);
     if (e == 0 && strcmp(hex, l->digest) != 0)
-        e = lar_fail(err, LAR_EFORMAT, "%s: is not what its name says (its digest is %.12s...)", buf_z(&path), hex);
+        e = lar_fail(err, LAR_EFORMAT, "%s: is not what its name says (its digest is %.12s...)",
+                     buf_z(&path), hex);
     buf_done(&path);
     return e;
 }
@@ -209,13 +218,16 @@ int store_copy(struct store *s, const char *from, const char *to, struct lar_err
     struct name n;
     int e = store_find(s, from, &m, err);
     if (e == 0 && !m.digest[0])
-        e = lar_fail(err, LAR_EUNSUPPORTED, "%s lies in no store: lar create %s takes it in (FROM %s)", from, to, m.path);
+        e = lar_fail(err, LAR_EUNSUPPORTED,
+                     "%s lies in no store: lar create %s takes it in (FROM %s)", from, to, m.path);
     if (e == 0) e = name_parse(&n, str_of(to), err);
-    if (e == 0 && (!n.model[0] || n.digest[0])) e = lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", to);
+    if (e == 0 && (!n.model[0] || n.digest[0]))
+        e = lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", to);
     if (e == 0 && (e = store_lock(s, 0, 1, err)) == 0) {
         const char *root = m.place == STORE_OLLAMA ? s->ollama : s->root;
         if (m.manifest.config.digest[0]) e = take_over(s, root, &m.manifest.config, err);
-        for (size_t i = 0; e == 0 && i < m.manifest.n; i++) e = take_over(s, root, &m.manifest.layer[i], err);
+        for (size_t i = 0; e == 0 && i < m.manifest.n; i++)
+            e = take_over(s, root, &m.manifest.layer[i], err);
         if (e == 0) e = manifest_put(s, &n, m.manifest_text, err);
         store_unlock(s);
     }
@@ -239,7 +251,8 @@ static int sweep_file(void *ctx, const char *path, const char *name, int is_fold
     char hex[SHA256_HEX + 1];
     if (is_folder || lstat(path, &st)) return 0;
     int blob = name_digest(str_of(name), hex) == 0;
-    int rest = str_starts(str_of(name), STR("sha256-")) && strlen(name) > 7 + SHA256_HEX; /* -partial and the like */
+    int rest = str_starts(str_of(name), STR("sha256-")) &&
+               strlen(name) > 7 + SHA256_HEX; /* -partial and the like */
     if (!w->everything && !(blob && !is_needed(&w->d, hex)) && !(rest && !blob)) return 0;
     if (!w->everything && st.st_mtime > w->older) return 0;
     if (unlink(path) == 0) {
@@ -310,11 +323,12 @@ static int verify_blob(struct verify *w, const char *name, const struct layer *l
         } else if (blob_digest(buf_z(&path), hex, &size, NULL, NULL, &why) < 0) {
             fault(w, name, why.msg);
         } else if (size != l->size) {
-            snprintf(text, sizeof text, "sha256-%.12s... has %llu bytes, not %llu", l->digest, (unsigned long long)size,
-                     (unsigned long long)l->size);
+            snprintf(text, sizeof text, "sha256-%.12s... has %llu bytes, not %llu", l->digest,
+                     (unsigned long long)size, (unsigned long long)l->size);
             fault(w, name, text);
         } else if (strcmp(hex, l->digest) != 0) {
-            snprintf(text, sizeof text, "sha256-%.12s... was changed: its digest is now %.12s...", l->digest, hex);
+            snprintf(text, sizeof text, "sha256-%.12s... was changed: its digest is now %.12s...",
+                     l->digest, hex);
             fault(w, name, text);
         }
         w->v->blobs++;

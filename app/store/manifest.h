@@ -12,10 +12,10 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 
-#define MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
+#define MANIFEST_TYPE     "application/vnd.docker.distribution.manifest.v2+json"
 #define MANIFEST_TYPE_OCI "application/vnd.oci.image.manifest.v1+json"
-#define MANIFEST_CONFIG "application/vnd.docker.container.image.v1+json"
-#define MANIFEST_LAYER "application/vnd.ollama.image."
+#define MANIFEST_CONFIG   "application/vnd.docker.container.image.v1+json"
+#define MANIFEST_LAYER    "application/vnd.ollama.image."
 enum { MANIFEST_BYTES_MAX = 4 << 20, MANIFEST_LAYERS_MAX = 4096 };
 
 struct layer {

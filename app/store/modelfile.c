@@ -9,11 +9,15 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-static const char *const words[] = {"FROM",    "PARAMETER", "TEMPLATE", "SYSTEM", "ADAPTER", "LICENSE",
-                                    "MESSAGE", "REQUIRES",  "RENDERER", "PARSER", "DRAFT"};
+static const char *const words[] = {"FROM",     "PARAMETER", "TEMPLATE", "SYSTEM",
+                                    "ADAPTER",  "LICENSE",   "MESSAGE",  "REQUIRES",
+                                    "RENDERER", "PARSER",    "DRAFT"};
 enum { NWORD = sizeof words / sizeof *words };
 
-static int is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f'; }
+static int is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\v' || c == '\f';
+}
 
 static char small(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
@@ -69,21 +73,25 @@ const struct param *param_find(struct str name)
     return NULL;
 }
 
-static int bad_value(const struct param *p, struct str value, const char *wanted, struct lar_err *err)
+static int bad_value(const struct param *p, struct str value, const char *wanted,
+                     struct lar_err *err)
 {
-    return lar_fail(err, LAR_EINVAL, "PARAMETER %s needs %s, not '%.*s'", p->name, wanted, STR_ARG(value));
+    return lar_fail(err, LAR_EINVAL, "PARAMETER %s needs %s, not '%.*s'", p->name, wanted,
+                    STR_ARG(value));
 }
 
 static int number_json(const struct param *p, struct str value, struct buf *b, struct lar_err *err)
 {
     char t[64], *end;
-    if (!value.n || value.n >= sizeof t || memchr(value.p, 0, value.n)) return bad_value(p, value, "a number", err);
+    if (!value.n || value.n >= sizeof t || memchr(value.p, 0, value.n))
+        return bad_value(p, value, "a number", err);
     memcpy(t, value.p, value.n);
     t[value.n] = 0;
     double x = strtod(t, &end);
     if (*end || is_space(t[0]) || !isfinite(x)) return bad_value(p, value, "a number", err);
     if (p->kind == PARAM_INT) {
-        if (x != floor(x) || fabs(x) > 9007199254740992.0) return bad_value(p, value, "a whole number", err);
+        if (x != floor(x) || fabs(x) > 9007199254740992.0)
+            return bad_value(p, value, "a whole number", err);
         buf_printf(b, "%lld", (long long)x);
     } else {
         buf_json_num(b, x);
@@ -95,7 +103,8 @@ int param_json(const struct param *p, struct str value, struct buf *b, struct la
 {
     if (p->kind == PARAM_TEXTS) return buf_json_str(b, value), 0;
     if (p->kind != PARAM_BOOL) return number_json(p, value, b, err);
-    if (!same_word(value, "true") && !same_word(value, "false")) return bad_value(p, value, "true or false", err);
+    if (!same_word(value, "true") && !same_word(value, "false"))
+        return bad_value(p, value, "true or false", err);
     buf_puts(b, same_word(value, "true") ? "true" : "false");
     return 0;
 }
@@ -123,10 +132,12 @@ static int grow(struct modelfile *m)
     return 0;
 }
 
-int modelfile_add(struct modelfile *m, enum modelfile_what what, struct str name, struct str value, struct lar_err *err)
+int modelfile_add(struct modelfile *m, enum modelfile_what what, struct str name, struct str value,
+                  struct lar_err *err)
 {
     if (m->n == MODELFILE_COMMANDS_MAX)
-        return lar_fail(err, LAR_ELIMIT, "Modelfile: more than %d commands", MODELFILE_COMMANDS_MAX);
+        return lar_fail(err, LAR_ELIMIT, "Modelfile: more than %d commands",
+                        MODELFILE_COMMANDS_MAX);
     if (!m->cap) arena_init(&m->a, (size_t)256 << 20);
     char *n = NULL, *v = NULL;
     if ((m->n < m->cap || grow(m) == 0) && (n = arena_copy(&m->a, name.p, name.n)))
@@ -175,7 +186,8 @@ static int read_value(struct reader *r, struct str first, struct str *value, str
     int begun = r->line;
     while (!unquote(trim(whole), value)) {
         if (!next_line(r, &line))
-            return lar_fail(err, LAR_EFORMAT, "line %d: the quotes of this value are never closed", begun);
+            return lar_fail(err, LAR_EFORMAT, "line %d: the quotes of this value are never closed",
+                            begun);
         whole.n = (size_t)(line.p + line.n - whole.p);
     }
     return 0;
@@ -187,23 +199,27 @@ static int read_command(struct modelfile *m, struct reader *r, struct str line, 
     int at = r->line, what = 0, e;
     while (what < NWORD && !same_word(word, words[what])) what++;
     if (what == NWORD)
-        return lar_fail(err, LAR_EFORMAT,
-                        "line %d: '%.*s' is no command: FROM, PARAMETER, TEMPLATE, SYSTEM, ADAPTER, LICENSE, MESSAGE, "
-                        "REQUIRES, RENDERER, PARSER, DRAFT are",
-                        at, STR_ARG(word));
+        return lar_fail(
+            err, LAR_EFORMAT,
+            "line %d: '%.*s' is no command: FROM, PARAMETER, TEMPLATE, SYSTEM, ADAPTER, LICENSE, MESSAGE, "
+            "REQUIRES, RENDERER, PARSER, DRAFT are",
+            at, STR_ARG(word));
     if (what == MODELFILE_PARAMETER || what == MODELFILE_MESSAGE) name = cut_word(&line);
     if ((e = read_value(r, line, &value, err)) < 0) return e;
-    if (!value.n && what != MODELFILE_TEMPLATE && what != MODELFILE_SYSTEM && what != MODELFILE_MESSAGE)
+    if (!value.n && what != MODELFILE_TEMPLATE && what != MODELFILE_SYSTEM &&
+        what != MODELFILE_MESSAGE)
         return lar_fail(err, LAR_EFORMAT, "line %d: %s is given no value", at, words[what]);
     if (what == MODELFILE_MESSAGE && !same_word(name, "system") && !same_word(name, "user") &&
         !same_word(name, "assistant"))
-        return lar_fail(err, LAR_EFORMAT, "line %d: a MESSAGE is of system, user or assistant, not '%.*s'", at,
+        return lar_fail(err, LAR_EFORMAT,
+                        "line %d: a MESSAGE is of system, user or assistant, not '%.*s'", at,
                         STR_ARG(name));
     if (what == MODELFILE_PARAMETER && (e = check_param(name, value, err)) < 0) {
         struct lar_err why = err ? *err : (struct lar_err){0};
         return lar_fail(err, e, "line %d: %s", at, why.msg);
     }
-    if ((e = modelfile_add(m, (enum modelfile_what)what, name, value, err)) == 0) m->command[m->n - 1].line = at;
+    if ((e = modelfile_add(m, (enum modelfile_what)what, name, value, err)) == 0)
+        m->command[m->n - 1].line = at;
     return e;
 }
 
@@ -213,7 +229,8 @@ int modelfile_parse(struct modelfile *m, struct str text, struct lar_err *err)
     struct str line;
     int e = 0;
     if (text.n > MODELFILE_BYTES_MAX)
-        return lar_fail(err, LAR_ELIMIT, "Modelfile: %zu bytes; %d is the most", text.n, MODELFILE_BYTES_MAX);
+        return lar_fail(err, LAR_ELIMIT, "Modelfile: %zu bytes; %d is the most", text.n,
+                        MODELFILE_BYTES_MAX);
     if (!utf8_valid(text.p, text.n) || (text.n && memchr(text.p, 0, text.n)))
         return lar_fail(err, LAR_EFORMAT, "Modelfile: is no UTF-8 text");
     if (str_starts(r.left, STR("\xef\xbb\xbf"))) r.left = str_from(r.left, 3);
@@ -234,7 +251,9 @@ void modelfile_write(struct buf *b, enum modelfile_what what, struct str name, s
     if (name.n) buf_putc(b, ' '), buf_str(b, name);
     buf_putc(b, ' ');
     int edge = value.n && (is_space(value.p[0]) || is_space(value.p[value.n - 1]));
-    const char *quote = has(value, '\n') || (value.n && value.p[0] == '"') ? "\"\"\"" : edge || !value.n ? "\"" : "";
+    const char *quote = has(value, '\n') || (value.n && value.p[0] == '"') ? "\"\"\""
+                        : edge || !value.n                                 ? "\""
+                                                                           : "";
     buf_puts(b, quote);
     buf_str(b, value);
     buf_puts(b, quote);

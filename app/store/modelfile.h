@@ -40,7 +40,8 @@ struct modelfile {
 };
 
 /* A zeroed struct is an empty one; strings are copied. */
-int modelfile_add(struct modelfile *m, enum modelfile_what what, struct str name, struct str value, struct lar_err *err);
+int modelfile_add(struct modelfile *m, enum modelfile_what what, struct str name, struct str value,
+                  struct lar_err *err);
 /* Adds what text says. Errors name the line. PARAMETERs are checked: name, kind, range of their number. */
 int modelfile_parse(struct modelfile *m, struct str text, struct lar_err *err);
 void modelfile_done(struct modelfile *m);

@@ -11,10 +11,13 @@ static int plain_letter(char c)
 
 static int good(struct str s, enum part part)
 {
-    if (!s.n || s.n > (part == HOST ? NAME_HOST_MAX : NAME_PART_MAX) || !plain_letter(s.p[0])) return 0;
+    if (!s.n || s.n > (part == HOST ? NAME_HOST_MAX : NAME_PART_MAX) || !plain_letter(s.p[0]))
+        return 0;
     for (size_t i = 1; i < s.n; i++) {
         char c = s.p[i];
-        if (!plain_letter(c) && c != '-' && !(c == '.' && part != SPACE) && !(c == ':' && part == HOST)) return 0;
+        if (!plain_letter(c) && c != '-' && !(c == '.' && part != SPACE) &&
+            !(c == ':' && part == HOST))
+            return 0;
     }
     return 1;
 }
@@ -23,11 +26,12 @@ static int take(char *to, struct str s, enum part part, struct str whole, struct
 {
     static const char *const what[] = {"host", "namespace", "model", "tag"};
     if (!good(s, part))
-        return lar_fail(err, LAR_EINVAL,
-                        "'%.*s' is no model's name: its %s '%.*s' must begin with a letter or digit and go on with "
-                        "these, '_'%s and '-' (%d at most)",
-                        STR_ARG(whole), what[part], STR_ARG(s), part == SPACE ? "" : ", '.'",
-                        part == HOST ? NAME_HOST_MAX : NAME_PART_MAX);
+        return lar_fail(
+            err, LAR_EINVAL,
+            "'%.*s' is no model's name: its %s '%.*s' must begin with a letter or digit and go on with "
+            "these, '_'%s and '-' (%d at most)",
+            STR_ARG(whole), what[part], STR_ARG(s), part == SPACE ? "" : ", '.'",
+            part == HOST ? NAME_HOST_MAX : NAME_PART_MAX);
     memcpy(to, s.p, s.n);
     to[s.n] = 0;
     return 0;
@@ -37,14 +41,17 @@ int name_is_digest(struct str hex)
 {
     if (hex.n != SHA256_HEX) return 0;
     for (size_t i = 0; i < hex.n; i++)
-        if (!(hex.p[i] >= '0' && hex.p[i] <= '9') && !(hex.p[i] >= 'a' && hex.p[i] <= 'f')) return 0;
+        if (!(hex.p[i] >= '0' && hex.p[i] <= '9') && !(hex.p[i] >= 'a' && hex.p[i] <= 'f'))
+            return 0;
     return 1;
 }
 
 int name_digest(struct str text, char hex[SHA256_HEX + 1])
 {
     struct str rest = str_from(text, 7);
-    if ((!str_starts(text, STR("sha256:")) && !str_starts(text, STR("sha256-"))) || !name_is_digest(rest)) return -1;
+    if ((!str_starts(text, STR("sha256:")) && !str_starts(text, STR("sha256-"))) ||
+        !name_is_digest(rest))
+        return -1;
     memcpy(hex, rest.p, rest.n);
     hex[rest.n] = 0;
     return 0;
@@ -85,8 +92,10 @@ int name_parse(struct name *n, struct str text, struct lar_err *err)
     *n = (struct name){.host = NAME_HOST, .space = NAME_SPACE, .tag = NAME_TAG};
     cut_scheme(n, &s);
     if (cut_last(&s, '@', &at) && name_digest(at, n->digest) < 0)
-        return lar_fail(err, LAR_EINVAL, "'%.*s' is no model's name: behind @ stands sha256: and 64 hexadecimal digits",
-                        STR_ARG(text));
+        return lar_fail(
+            err, LAR_EINVAL,
+            "'%.*s' is no model's name: behind @ stands sha256: and 64 hexadecimal digits",
+            STR_ARG(text));
     if (n->digest[0] && !s.n) return 0;
     n->tagged = cut_tag(&s, &tag);
     int has_space = cut_last(&s, '/', &model), has_host = 0;
@@ -124,7 +133,9 @@ int name_of_path(struct name *n, struct str path)
 {
     struct str tag, model, space;
     *n = (struct name){.tagged = 1};
-    if (!cut_last(&path, '/', &tag) || !cut_last(&path, '/', &model) || !cut_last(&path, '/', &space)) return -1;
+    if (!cut_last(&path, '/', &tag) || !cut_last(&path, '/', &model) ||
+        !cut_last(&path, '/', &space))
+        return -1;
     return take(n->host, path, HOST, path, NULL) || take(n->space, space, SPACE, path, NULL) ||
                    take(n->model, model, MODEL, path, NULL) || take(n->tag, tag, TAG, path, NULL)
                ? -1

@@ -12,13 +12,14 @@
 #include "base/err.h"
 #include "base/sha256.h"
 
-#define NAME_HOST "registry.ollama.ai"
+#define NAME_HOST  "registry.ollama.ai"
 #define NAME_SPACE "library"
-#define NAME_TAG "latest"
+#define NAME_TAG   "latest"
 enum { NAME_HOST_MAX = 350, NAME_PART_MAX = 80 };
 
 struct name {
-    char host[NAME_HOST_MAX + 1], space[NAME_PART_MAX + 1], model[NAME_PART_MAX + 1], tag[NAME_PART_MAX + 1];
+    char host[NAME_HOST_MAX + 1], space[NAME_PART_MAX + 1], model[NAME_PART_MAX + 1],
+        tag[NAME_PART_MAX + 1];
     char digest[SHA256_HEX + 1]; /* of the manifest, pinned by @sha256:; "" when not */
     int plain;                   /* was written http://: for a registry on one's own machine */
     int tagged;                  /* a tag was written */

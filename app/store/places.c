@@ -27,7 +27,8 @@ static char *first_of(struct arena *a, const char *const (*list)[2], size_t n, c
         const char *v = *list[i][0] ? getenv(list[i][0]) : "";
         if (v && (*v || !*list[i][0])) {
             buf_printf(&b, "%s%s", v, list[i][1]);
-            if (!b.failed && is_folder(buf_z(&b)) && strcmp(buf_z(&b), but) != 0) found = arena_copy(a, b.p, b.n);
+            if (!b.failed && is_folder(buf_z(&b)) && strcmp(buf_z(&b), but) != 0)
+                found = arena_copy(a, b.p, b.n);
         }
         buf_done(&b);
     }
@@ -36,14 +37,16 @@ static char *first_of(struct arena *a, const char *const (*list)[2], size_t n, c
 
 void places_find(struct store *s)
 {
-    static const char *const ollama[][2] = {
-        {"OLLAMA_MODELS", ""}, {"HOME", "/.ollama/models"}, {"", "/usr/share/ollama/.ollama/models"}};
+    static const char *const ollama[][2] = {{"OLLAMA_MODELS", ""},
+                                            {"HOME", "/.ollama/models"},
+                                            {"", "/usr/share/ollama/.ollama/models"}};
     static const char *const hf[][2] = {{"HF_HUB_CACHE", ""},
                                         {"HUGGINGFACE_HUB_CACHE", ""},
                                         {"HF_HOME", "/hub"},
                                         {"XDG_CACHE_HOME", "/huggingface/hub"},
                                         {"HOME", "/.cache/huggingface/hub"}};
-    static const char *const lmstudio[][2] = {{"HOME", "/.lmstudio/models"}, {"HOME", "/.cache/lm-studio/models"}};
+    static const char *const lmstudio[][2] = {{"HOME", "/.lmstudio/models"},
+                                              {"HOME", "/.cache/lm-studio/models"}};
     s->ollama = first_of(&s->a, ollama, 3, s->root);
     s->hf = first_of(&s->a, hf, 5, "");
     s->lmstudio = first_of(&s->a, lmstudio, 2, "");
@@ -73,8 +76,8 @@ static int cut_part(struct str *stem)
 {
     enum { TAIL = 15 };
     struct str t = str_from(*stem, stem->n - TAIL);
-    if (stem->n <= TAIL || t.p[0] != '-' || memcmp(t.p + 6, "-of-", 4) != 0 || !digits((struct str){t.p + 1, 5}) ||
-        !digits((struct str){t.p + 10, 5}))
+    if (stem->n <= TAIL || t.p[0] != '-' || memcmp(t.p + 6, "-of-", 4) != 0 ||
+        !digits((struct str){t.p + 1, 5}) || !digits((struct str){t.p + 10, 5}))
         return 1;
     int part = 0;
     for (int i = 1; i <= 5; i++) part = part * 10 + (t.p[i] - '0');
@@ -131,8 +134,8 @@ static int is_hf_model(const char *folder)
     buf_printf(&b, "%s/config.json", folder);
     int is = !b.failed && access(buf_z(&b), R_OK) == 0;
     if (is) {
-        static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                              "pytorch_model.bin.index.json"};
+        static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json",
+                                              "pytorch_model.bin", "pytorch_model.bin.index.json"};
         is = 0;
         for (size_t i = 0; i < 4 && !is; i++) {
             buf_clear(&b);
@@ -164,7 +167,8 @@ static int snapshot(const char *repo, struct buf *out)
 /* Without a tag: what most people would take, then what comes. */
 static int rank(struct str quant)
 {
-    static const char *const best[] = {"Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0", "Q6_K", "Q8_0", "MXFP4", "BF16", "F16"};
+    static const char *const best[] = {"Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0", "Q6_K",
+                                       "Q8_0",   "MXFP4",  "BF16",   "F16"};
     for (int i = 0; i < 9; i++)
         if (same(quant, str_of(best[i]))) return i;
     return 9;
@@ -179,7 +183,9 @@ struct choice {
 static int choose(void *ctx, const char *path, struct str quant)
 {
     struct choice *c = ctx;
-    int r = c->n->tagged && strcmp(c->n->tag, NAME_TAG) != 0 ? (same(quant, str_of(c->n->tag)) ? 0 : 99) : rank(quant);
+    int r = c->n->tagged && strcmp(c->n->tag, NAME_TAG) != 0
+                ? (same(quant, str_of(c->n->tag)) ? 0 : 99)
+                : rank(quant);
     if (r >= c->rank && !(r == c->rank && r < 99 && strcmp(path, buf_z(&c->path)) < 0)) return 0;
     c->rank = r;
     buf_clear(&c->path);
@@ -211,8 +217,8 @@ static uint64_t bytes_of(const char *path)
     return sum;
 }
 
-static int give(struct store_model *out, enum store_place place, const struct name *n, const char *path, struct str quant,
-                struct lar_err *err)
+static int give(struct store_model *out, enum store_place place, const struct name *n,
+                const char *path, struct str quant, struct lar_err *err)
 {
     struct name shown = *n;
     struct buf b = {0};
@@ -231,7 +237,8 @@ static int give(struct store_model *out, enum store_place place, const struct na
     return out->path && out->name ? 1 : lar_fail(err, LAR_ENOMEM, "%s: out of memory", path);
 }
 
-int places_lookup(struct store *s, const struct name *n, struct store_model *out, struct lar_err *err)
+int places_lookup(struct store *s, const struct name *n, struct store_model *out,
+                  struct lar_err *err)
 {
     struct choice c = {.n = n, .rank = 99};
     struct buf folder = {0};
@@ -249,8 +256,10 @@ int places_lookup(struct store *s, const struct name *n, struct store_model *out
     if (there) {
         e = gguf_files(buf_z(&folder), choose, &c);
         if (e == 0 && c.rank < 99)
-            e = give(out, hf ? STORE_HF : STORE_LMSTUDIO, n, buf_z(&c.path), buf_view(&c.quant), err);
-        else if (e == 0 && (!n->tagged || strcmp(n->tag, NAME_TAG) == 0) && is_hf_model(buf_z(&folder)))
+            e = give(out, hf ? STORE_HF : STORE_LMSTUDIO, n, buf_z(&c.path), buf_view(&c.quant),
+                     err);
+        else if (e == 0 && (!n->tagged || strcmp(n->tag, NAME_TAG) == 0) &&
+                 is_hf_model(buf_z(&folder)))
             e = give(out, hf ? STORE_HF : STORE_LMSTUDIO, n, buf_z(&folder), STR(""), err);
     }
     buf_done(&folder);
@@ -296,7 +305,8 @@ static int hf_repo(void *ctx, const char *path, const char *name, int folder)
 {
     struct listing *g = ctx;
     struct buf at = {0};
-    const char *user = name + 8, *sep = strncmp(name, "models--", 8) == 0 ? strstr(user, "--") : NULL;
+    const char *user = name + 8,
+               *sep = strncmp(name, "models--", 8) == 0 ? strstr(user, "--") : NULL;
     if (!folder || !sep) return 0;
     g->space = (struct str){user, (size_t)(sep - user)};
     g->model = str_of(sep + 2);

@@ -27,7 +27,7 @@ static const char *env(const char *name)
     return v && *v ? v : NULL;
 }
 
-static char *root_of(struct arena *a, const char *asked)
+static int root_of(struct store *s, const char *asked, struct lar_err *err)
 {
     struct buf b = {0};
     const char *v = asked ? asked : env("LAR_MODELS"), *home = env("HOME");
@@ -36,9 +36,12 @@ static char *root_of(struct arena *a, const char *asked)
     else if (home)
         buf_printf(&b, "%s/.lar/models", home);
     while (b.n > 1 && b.p[b.n - 1] == '/') b.n--;
-    char *p = b.n && !b.failed ? arena_copy(a, b.p, b.n) : NULL;
+    int none = !v && !home;
+    s->root = b.n && !b.failed ? arena_copy(&s->a, b.p, b.n) : NULL;
     buf_done(&b);
-    return p;
+    if (none)
+        return lar_fail(err, LAR_EINVAL, "no place for models: neither LAR_MODELS nor HOME is set");
+    return s->root ? 0 : lar_fail(err, LAR_ENOMEM, "store: out of memory");
 }
 
 int store_open(struct store **out, const char *root, struct lar_err *err)
@@ -47,14 +50,14 @@ int store_open(struct store **out, const char *root, struct lar_err *err)
     if (!s) return lar_fail(err, LAR_ENOMEM, "store: out of memory");
     s->lock = -1;
     arena_init(&s->a, 1 << 20);
-    s->root = root_of(&s->a, root);
-    if (!s->root) {
+    int e = root_of(s, root, err);
+    if (e == 0) {
+        places_find(s);
+    } else {
         store_close(s);
         *out = NULL;
-        return lar_fail(err, LAR_EINVAL, "no place for models: neither LAR_MODELS nor HOME is set");
     }
-    places_find(s);
-    return 0;
+    return e;
 }
 
 void store_close(struct store *s)
@@ -111,7 +114,10 @@ int manifest_walk(const char *root, manifest_walk_fn *f, void *ctx)
 
 /* ---- one model ----------------------------------------------------------------------------------------------------------- */
 
-static int no_memory(const char *name, struct lar_err *err) { return lar_fail(err, LAR_ENOMEM, "%s: out of memory", name); }
+static int no_memory(const char *name, struct lar_err *err)
+{
+    return lar_fail(err, LAR_ENOMEM, "%s: out of memory", name);
+}
 
 /* The blob of a layer lies where the manifest lies; 1 when it is whole. */
 static int has_blob(const char *root, const struct layer *l, struct buf *path)
@@ -119,24 +125,28 @@ static int has_blob(const char *root, const struct layer *l, struct buf *path)
     struct stat st;
     buf_clear(path);
     blob_path(root, l->digest, path);
-    return !path->failed && stat(buf_z(path), &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == l->size;
+    return !path->failed && stat(buf_z(path), &st) == 0 && S_ISREG(st.st_mode) &&
+           (uint64_t)st.st_size == l->size;
 }
 
-static int missing(const struct store_model *m, const struct layer *l, const char *path, struct lar_err *err)
+static int missing(const struct store_model *m, const struct layer *l, const char *path,
+                   struct lar_err *err)
 {
-    return lar_fail(err, LAR_EFORMAT, "%s: a part of it (%.*s) is missing or has not its %llu bytes: %s", m->name,
+    return lar_fail(err, LAR_EFORMAT,
+                    "%s: a part of it (%.*s) is missing or has not its %llu bytes: %s", m->name,
                     STR_ARG(l->type), (unsigned long long)l->size, path);
 }
 
 /* The text of a small layer, checked against its digest. */
-static int read_layer(struct store_model *m, const char *root, const struct layer *l, struct str *out, struct lar_err *err)
+static int read_layer(struct store_model *m, const char *root, const struct layer *l,
+                      struct str *out, struct lar_err *err)
 {
     struct buf path = {0}, text = {0};
     char hex[SHA256_HEX + 1];
     int e = 0;
     if (l->size > SMALL_LAYER_MAX)
-        e = lar_fail(err, LAR_ELIMIT, "%s: its layer %.*s has %llu bytes", m->name, STR_ARG(l->type),
-                     (unsigned long long)l->size);
+        e = lar_fail(err, LAR_ELIMIT, "%s: its layer %.*s has %llu bytes", m->name,
+                     STR_ARG(l->type), (unsigned long long)l->size);
     else if (!has_blob(root, l, &path))
         e = missing(m, l, buf_z(&path), err);
     else
@@ -144,7 +154,8 @@ static int read_layer(struct store_model *m, const char *root, const struct laye
     if (e == 0) {
         sha256_of(buf_z(&text), text.n, hex);
         if (strcmp(hex, l->digest) != 0)
-            e = lar_fail(err, LAR_EFORMAT, "%s: is not what its name says (its digest is %.12s...)", buf_z(&path), hex);
+            e = lar_fail(err, LAR_EFORMAT, "%s: is not what its name says (its digest is %.12s...)",
+                         buf_z(&path), hex);
     }
     if (e == 0) {
         char *p = arena_copy(&m->a, buf_z(&text), text.n);
@@ -156,7 +167,8 @@ static int read_layer(struct store_model *m, const char *root, const struct laye
     return e;
 }
 
-static int read_json(struct store_model *m, const char *root, const struct layer *l, struct json **out, struct lar_err *err)
+static int read_json(struct store_model *m, const char *root, const struct layer *l,
+                     struct json **out, struct lar_err *err)
 {
     struct str text;
     int e = read_layer(m, root, l, &text, err);
@@ -165,7 +177,8 @@ static int read_json(struct store_model *m, const char *root, const struct layer
     return *out ? 0 : LAR_EFORMAT;
 }
 
-static int file_layer(struct store_model *m, const char *root, const struct layer *l, const char **out, struct lar_err *err)
+static int file_layer(struct store_model *m, const char *root, const struct layer *l,
+                      const char **out, struct lar_err *err)
 {
     struct buf path = {0};
     int e = has_blob(root, l, &path) ? 0 : missing(m, l, buf_z(&path), err);
@@ -174,13 +187,15 @@ static int file_layer(struct store_model *m, const char *root, const struct laye
     return e;
 }
 
-static int one_layer(struct store_model *m, const char *root, const struct layer *l, struct lar_err *err)
+static int one_layer(struct store_model *m, const char *root, const struct layer *l,
+                     struct lar_err *err)
 {
     struct str text = {0};
     int e = 0;
     if (layer_is(l, "model")) {
         if (m->path)
-            return lar_fail(err, LAR_EUNSUPPORTED, "%s: its weights lie in several layers (a split model)", m->name);
+            return lar_fail(err, LAR_EUNSUPPORTED,
+                            "%s: its weights lie in several layers (a split model)", m->name);
         e = file_layer(m, root, l, &m->path, err);
     } else if (layer_is(l, "projector")) {
         e = file_layer(m, root, l, &m->projector, err);
@@ -211,14 +226,16 @@ static int read_layers(struct store_model *m, const char *root, struct lar_err *
     for (size_t i = 0; i < f->n && e == 0; i++) e = one_layer(m, root, &f->layer[i], err);
     if (e == 0 && !m->path) {
         struct str host = json_str(json_get(m->config, "remote_host"), STR(""));
-        e = host.n ? lar_fail(err, LAR_EUNSUPPORTED, "%s: runs on %.*s, not here", m->name, STR_ARG(host))
+        e = host.n ? lar_fail(err, LAR_EUNSUPPORTED, "%s: runs on %.*s, not here", m->name,
+                              STR_ARG(host))
                    : lar_fail(err, LAR_EUNSUPPORTED, "%s: holds no weights in GGUF form", m->name);
     }
     return e;
 }
 
 /* The manifest at path, of the store in root, becomes m. */
-static int read_model(struct store_model *m, const char *root, const struct name *n, const char *path, struct lar_err *err)
+static int read_model(struct store_model *m, const char *root, const struct name *n,
+                      const char *path, struct lar_err *err)
 {
     struct buf text = {0}, shown = {0};
     struct stat st;
@@ -238,8 +255,9 @@ static int read_model(struct store_model *m, const char *root, const struct name
         }
     }
     if (e == 0 && n->digest[0] && strcmp(n->digest, m->digest) != 0)
-        e = lar_fail(err, LAR_EINVAL, "%s is now sha256:%.12s..., not the sha256:%.12s... that was asked for", m->name,
-                     m->digest, n->digest);
+        e = lar_fail(err, LAR_EINVAL,
+                     "%s is now sha256:%.12s..., not the sha256:%.12s... that was asked for",
+                     m->name, m->digest, n->digest);
     if (e == 0) {
         m->bytes = manifest_bytes(&m->manifest);
         e = read_layers(m, root, err);
@@ -278,7 +296,8 @@ static int compare_digest(void *ctx, const struct name *n, const char *path)
 }
 
 /* "@sha256:HEX": whose manifest has that digest; else the blob itself. */
-static int find_digest(struct store *s, const char *hex, struct store_model *out, struct lar_err *err)
+static int find_digest(struct store *s, const char *hex, struct store_model *out,
+                       struct lar_err *err)
 {
     const char *root[] = {s->root, s->ollama};
     struct buf path = {0};
@@ -317,9 +336,12 @@ int store_find(struct store *s, const char *name, struct store_model *out, struc
         e = read_model(out, s->ollama, &n, buf_z(&path), err);
     } else if ((e = places_lookup(s, &n, out, err)) == 0) {
         name_show(&n, &shown);
-        e = lar_fail(err, LAR_EIO, "no model here is called %s (lar list --all tells which are)", buf_z(&shown));
+        e = lar_fail(err, LAR_EIO, "no model here is called %s (lar list --all tells which are)",
+                     buf_z(&shown));
     } else if (e > 0) {
-        e = n.digest[0] ? lar_fail(err, LAR_EINVAL, "%s: lies in no store, so it has no digest to compare", name) : 0;
+        e = n.digest[0] ? lar_fail(err, LAR_EINVAL,
+                                   "%s: lies in no store, so it has no digest to compare", name)
+                        : 0;
     }
     buf_done(&path);
     buf_done(&shown);
@@ -347,6 +369,62 @@ void store_model_done(struct store_model *m)
 {
     arena_done(&m->a);
     *m = (struct store_model){0};
+}
+
+/* ---- its Modelfile ----------------------------------------------------------------------------------------------------------- */
+
+static struct str scalar(const struct json *v)
+{
+    return v->kind == JSON_BOOL ? str_of(v->boolean ? "true" : "false")
+                                : v->s; /* of a number: as it was written */
+}
+
+static void write_params(const struct json *params, struct buf *b)
+{
+    for (const struct json *p = params ? params->child : NULL; p; p = p->next) {
+        if (p->kind != JSON_ARRAY) modelfile_write(b, MODELFILE_PARAMETER, p->key, scalar(p));
+        for (const struct json *v = p->kind == JSON_ARRAY ? p->child : NULL; v; v = v->next)
+            modelfile_write(b, MODELFILE_PARAMETER, p->key, scalar(v));
+    }
+}
+
+void store_parameters(const struct store_model *m, struct buf *b)
+{
+    for (const struct json *p = m->params ? m->params->child : NULL; p; p = p->next) {
+        if (p->kind != JSON_ARRAY)
+            buf_printf(b, "%-30.*s %.*s\n", STR_ARG(p->key), STR_ARG(scalar(p)));
+        for (const struct json *v = p->kind == JSON_ARRAY ? p->child : NULL; v; v = v->next) {
+            buf_printf(b, "%-30.*s ", STR_ARG(p->key));
+            buf_json_str(b, scalar(v));
+            buf_putc(b, '\n');
+        }
+    }
+}
+
+static void write_word(const struct store_model *m, const char *key, enum modelfile_what what,
+                       struct buf *b)
+{
+    struct str s = json_str(json_get(m->config, key), STR(""));
+    if (s.n) modelfile_write(b, what, STR(""), s);
+}
+
+void store_modelfile(const struct store_model *m, struct buf *b)
+{
+    modelfile_write(b, MODELFILE_FROM, STR(""), str_of(m->path));
+    if (m->projector) modelfile_write(b, MODELFILE_FROM, STR(""), str_of(m->projector));
+    for (size_t i = 0; i < m->nadapter; i++)
+        modelfile_write(b, MODELFILE_ADAPTER, STR(""), str_of(m->adapter[i]));
+    if (m->template_text) modelfile_write(b, MODELFILE_TEMPLATE, STR(""), str_of(m->template_text));
+    if (m->system) modelfile_write(b, MODELFILE_SYSTEM, STR(""), str_of(m->system));
+    write_params(m->params, b);
+    for (const struct json *v = m->messages ? m->messages->child : NULL; v; v = v->next)
+        modelfile_write(b, MODELFILE_MESSAGE, json_str(json_get(v, "role"), STR("user")),
+                        json_str(json_get(v, "content"), STR("")));
+    write_word(m, "requires", MODELFILE_REQUIRES, b);
+    write_word(m, "renderer", MODELFILE_RENDERER, b);
+    write_word(m, "parser", MODELFILE_PARSER, b);
+    for (size_t i = 0; i < m->nlicense; i++)
+        modelfile_write(b, MODELFILE_LICENSE, STR(""), m->license[i]);
 }
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------------- */
@@ -388,7 +466,8 @@ static int list_one(void *ctx, const struct name *n, const char *path)
     name_show(n, &shown);
     entry.name = buf_z(&shown);
     entry.modified = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
-    if (disk_read(path, MANIFEST_BYTES_MAX, &text, &why) < 0 || manifest_parse(&m, &a, buf_view(&text), &why) < 0)
+    if (disk_read(path, MANIFEST_BYTES_MAX, &text, &why) < 0 ||
+        manifest_parse(&m, &a, buf_view(&text), &why) < 0)
         entry.fault = why.msg;
     else
         entry.bytes = manifest_bytes(&m);
@@ -402,7 +481,8 @@ static int list_one(void *ctx, const struct name *n, const char *path)
 
 static int newer(const void *ctx, uint32_t a, uint32_t b)
 {
-    const struct store_entry *x = (const struct store_entry *)ctx + a, *y = (const struct store_entry *)ctx + b;
+    const struct store_entry *x = (const struct store_entry *)ctx + a,
+                             *y = (const struct store_entry *)ctx + b;
     if (x->place != y->place) return x->place < y->place ? -1 : 1;
     if (x->modified != y->modified) return x->modified > y->modified ? -1 : 1;
     return strcmp(x->name, y->name);

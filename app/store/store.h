@@ -27,7 +27,8 @@ void store_close(struct store *s);
 const char *store_root(const struct store *s);
 
 enum store_place { STORE_LAR, STORE_OLLAMA, STORE_HF, STORE_LMSTUDIO, STORE_FILE };
-const char *store_place_name(enum store_place p); /* "lar", "ollama", "huggingface", "lmstudio", "file" */
+const char *store_place_name(
+    enum store_place p); /* "lar", "ollama", "huggingface", "lmstudio", "file" */
 
 /* ---- one model -------------------------------------------------------------------------------------------------------- */
 
@@ -35,22 +36,23 @@ const char *store_place_name(enum store_place p); /* "lar", "ollama", "huggingfa
 struct store_model {
     struct arena a;
     enum store_place place;
-    const char *name;            /* as name_show writes it; of a place without manifests its path where it can have no name */
+    const char *
+        name; /* as name_show writes it; of a place without manifests its path where it can have no name */
     char digest[SHA256_HEX + 1]; /* of the manifest; "" in places that have none */
     const char *path;            /* what lar_model_open opens: a file, or a Hugging Face folder */
     uint64_t bytes;              /* of all that belongs to it */
     int64_t modified;            /* seconds since 1970 */
     struct str manifest_text;    /* to the byte */
     struct manifest manifest;
-    struct json *config;         /* model_family, model_type, file_type, ... */
-    struct json *params;         /* PARAMETERs, an object */
-    struct json *messages;       /* an array of role, content */
+    struct json *config;   /* model_family, model_type, file_type, ... */
+    struct json *params;   /* PARAMETERs, an object */
+    struct json *messages; /* an array of role, content */
     const char *template_text, *system;
-    struct str *license;         /* [nlicense] */
+    struct str *license; /* [nlicense] */
     size_t nlicense;
-    const char **adapter;        /* [nadapter] paths */
+    const char **adapter; /* [nadapter] paths */
     size_t nadapter;
-    const char *projector;       /* path */
+    const char *projector; /* path */
 };
 
 /* The model of that name in Lar's store, else in one of the others. "@sha256:HEX" is the model whose manifest (or weights) has that digest;
@@ -60,6 +62,8 @@ int store_find(struct store *s, const char *name, struct store_model *out, struc
 void store_model_done(struct store_model *m);
 /* 1 when s, or one of the places beside it, has the name; nothing of it is read. */
 int store_has(struct store *s, const char *name);
+/* "name value" a line, as Ollama writes them. */
+void store_parameters(const struct store_model *m, struct buf *b);
 /* Writes the Modelfile that makes m again. */
 void store_modelfile(const struct store_model *m, struct buf *b);
 
@@ -91,8 +95,8 @@ struct store_create {
     int (*on_progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
     void *ctx;
 };
-int store_create(struct store *s, const char *name, const struct modelfile *f, const struct store_create *opt,
-                 struct lar_err *err);
+int store_create(struct store *s, const char *name, const struct modelfile *f,
+                 const struct store_create *opt, struct lar_err *err);
 /* Takes the name away, and the blobs that no other model needs. Gives 1 when blobs had to stay because another process is writing. */
 int store_delete(struct store *s, const char *name, struct lar_err *err);
 /* Another name for the same; from may be in an Ollama store, whose blobs are then taken over (shared on disk where the file system can). */
@@ -124,7 +128,8 @@ int store_blob(const struct store *s, const char *hex, struct buf *b, uint64_t *
 struct store_blob_writer;
 int store_blob_begin(struct store *s, struct store_blob_writer **out, struct lar_err *err);
 int store_blob_write(struct store_blob_writer *w, const void *p, size_t n, struct lar_err *err);
-int store_blob_end(struct store_blob_writer *w, const char *want, char hex[SHA256_HEX + 1], struct lar_err *err);
+int store_blob_end(struct store_blob_writer *w, const char *want, char hex[SHA256_HEX + 1],
+                   struct lar_err *err);
 void store_blob_close(struct store_blob_writer *w); /* always, last; NULL allowed */
 
 #endif

@@ -52,6 +52,7 @@ struct lar_model_options {
     int threads; /* worker threads for this model, 0: as many as cores were given to the process */
     int deterministic; /* 1: results do not depend, to the last bit, on batch sizes, slices, threads, or what else a step evaluates; prompts are slower */
     int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
+    const char *chat_template; /* in place of the file's: Jinja when it has "{%", else Go's language, as Ollama's Modelfiles have it; NULL: the file's */
 };
 
 /* Opens a .gguf (version 2 or 3; the first part of a split one opens all); with vocab_only also a Hugging Face folder, tokenizer.json,

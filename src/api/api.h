@@ -11,6 +11,7 @@
 #include "run/batch.h"
 #include "run/kv.h"
 #include "run/session.h"
+#include "text/gotmpl.h"
 #include "text/template.h"
 #include "text/vocab.h"
 #include "text/vocab_hf.h"
@@ -20,9 +21,11 @@ struct lar_model {
     struct model *model;
     struct vocab_image image; /* of a tokenizer that is not in a GGUF: what model is open on */
     struct vocab *vocab;
-    struct str template_source; /* in the file; terminated copy below */
+    struct str template_source; /* the file's, or what the caller gave in its place; terminated copy below */
     char *template_text;
     struct template *template; /* NULL: none, or it does not compile (template_err) */
+    struct gotmpl *gotmpl;     /* in its place, of a template in Go's language */
+    int from_caller;           /* the template is not the file's */
     struct lar_err template_err;
     struct answer_marks marks;
     char *name;

@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include "api/api.h"
-#include "text/gotmpl.h"
 
 /* strftime_now shows local time: seconds as if the local clock were UTC. */
 static int64_t local_now(void)
@@ -146,6 +145,8 @@ static void usual(struct buf *b, const struct lar_model *m, enum lar_think think
     buf_puts(b, "{\"tools\":null,\"documents\":null,\"add_generation_prompt\":true");
     if (think != LAR_THINK_DEFAULT)
         buf_printf(b, ",\"enable_thinking\":%s", think == LAR_THINK_ON ? "true" : "false");
+    if (m->gotmpl && m->marks.open.n) /* thinks unless told not to, as with Ollama */
+        buf_printf(b, ",\"think\":%s", think != LAR_THINK_OFF ? "true" : "false");
     add_token(b, m->vocab, "bos_token", sp->bos);
     add_token(b, m->vocab, "eos_token", sp->eos);
     buf_putc(b, '}');
@@ -176,8 +177,8 @@ static struct json *variables(struct arena *a, const struct lar_model *m, struct
 static int use_template(const struct lar_model *m, const struct json *v, struct buf *out,
                         struct lar_err *err)
 {
-    if (!m->template) return lar_fail(err, LAR_EFORMAT, "%s", m->template_err.msg);
-    return render_tree((struct either){.jinja = m->template}, v, out, err);
+    if (!m->template && !m->gotmpl) return lar_fail(err, LAR_EFORMAT, "%s", m->template_err.msg);
+    return render_tree((struct either){m->template, m->gotmpl}, v, out, err);
 }
 
 static int format_chat(struct arena *a, const struct lar_model *m, struct str chat,

@@ -31,7 +31,17 @@ int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err)
     return 0;
 }
 
-static int load_text(struct lar_model *m, int vocab_only, struct lar_err *err)
+/* Jinja's statements have no place in Go's language. */
+static void compile_template(struct lar_model *m)
+{
+    if (!m->template_source.n) return;
+    if (!m->from_caller || memmem(m->template_text, m->template_source.n, "{%", 2))
+        m->template = template_compile(m->template_source, &m->template_err);
+    else
+        m->gotmpl = gotmpl_compile(m->template_source, &m->template_err);
+}
+
+static int load_text(struct lar_model *m, int vocab_only, const char *chat_template, struct lar_err *err)
 {
     struct str name = STR("");
     struct gguf *g = &m->model->gguf;
@@ -42,11 +52,14 @@ static int load_text(struct lar_model *m, int vocab_only, struct lar_err *err)
                         "the tokenizer has %d tokens, but token_embd.weight has only %zu rows",
                         vocab_size(m->vocab), m->model->h.vocab);
     if ((rc = gguf_str(g, "tokenizer.chat_template", &m->template_source, err)) < 0) return rc;
+    m->from_caller = chat_template != NULL;
+    if (chat_template) m->template_source = str_of(chat_template);
     if ((rc = gguf_str(g, "general.name", &name, err)) < 0) return rc;
     m->name = arena_copy(&m->model->a, name.p, name.n);
     m->template_text = arena_copy(&m->model->a, m->template_source.p, m->template_source.n);
     if (!m->name || !m->template_text) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
-    if (m->template_source.n) m->template = template_compile(m->template_source, &m->template_err);
+    m->template_source.p = m->template_text;
+    compile_template(m);
     m->marks = answer_marks_of((struct str){m->template_text, m->template_source.n});
     return 0;
 }
@@ -83,7 +96,7 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
              : vocab_hf_is(path) ? open_own(m, path, err)
                                  : model_open_file(&m->model, path, err);
     if (rc == 0 && !o.vocab_only) m->model->dev->steady = o.deterministic != 0;
-    if (rc == 0) rc = load_text(m, o.vocab_only, err);
+    if (rc == 0) rc = load_text(m, o.vocab_only, o.chat_template, err);
     if (rc < 0) {
         api_model_unref(m);
         return rc;
@@ -98,6 +111,7 @@ void api_model_unref(struct lar_model *m)
     for (int i = 0; i < KV_COUNT; i++) kv_pool_close(m->pool[i]);
     vocab_close(m->vocab);
     template_free(m->template);
+    gotmpl_free(m->gotmpl);
     model_close(m->model);
     vocab_hf_close(&m->image);
     pthread_mutex_destroy(&m->lock);

@@ -65,6 +65,13 @@ static int plain(struct lar_writer *w, struct lar_err *err)
     return 0;
 }
 
+/* Jinja templates write the beginning of sequence themselves; Ollama's leave it to the tokenizer, and some write it all the same. */
+static unsigned adds(const struct lar_model *m, struct str prompt)
+{
+    int32_t bos = vocab_special(m->vocab)->bos;
+    return m->gotmpl && (bos < 0 || !str_starts(prompt, vocab_piece(m->vocab, bos))) ? VOCAB_ADD_SPECIAL : 0u;
+}
+
 static int make_prompt(struct lar_writer *w, struct lar_err *err)
 {
     const struct lar_request *q = &w->req;
@@ -85,6 +92,7 @@ static int make_prompt(struct lar_writer *w, struct lar_err *err)
     w->warning = why;
     if (rc > 0 && (rc = plain(w, err)) < 0) return rc;
     if (w->prompt_text.failed) return lar_fail(err, LAR_ENOMEM, "prompt: out of memory");
+    if (!q->tokens && !q->text) flags |= adds(m, buf_view(&w->prompt_text));
     if (!q->tokens)
         rc = vocab_encode_guarded(m->vocab, buf_view(&w->prompt_text), str_of(guard.text), flags,
                                   &w->prompt, err);

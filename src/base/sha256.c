@@ -25,24 +25,26 @@ static inline uint32_t load(const uint8_t *p)
 }
 
 /* One round: the eight letters stay where they are, their names move on by one at each call. */
-#define ROUND(a, b, c, d, e, f, g, h, kw)                                                                 \
-    do {                                                                                                  \
-        uint32_t t = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + (((f ^ g) & e) ^ g) + (kw);           \
-        d += t;                                                                                           \
-        h = t + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) | ((a | b) & c));                     \
+#define ROUND(a, b, c, d, e, f, g, h, kw)                                                       \
+    do {                                                                                        \
+        uint32_t t = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + (((f ^ g) & e) ^ g) + (kw); \
+        d += t;                                                                                 \
+        h = t + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) | ((a | b) & c));           \
     } while (0)
 
 static uint32_t next(uint32_t *w, int i)
 {
     uint32_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
-    w[i & 15] += (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + w[(i + 9) & 15] + (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
+    w[i & 15] += (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + w[(i + 9) & 15] +
+                 (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
     return w[i & 15];
 }
 
 static void blocks(uint32_t s[8], const uint8_t *p, size_t n)
 {
     for (; n; n--, p += 64) {
-        uint32_t w[16], a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
+        uint32_t w[16], a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6],
+                        h = s[7];
         for (int i = 0; i < 16; i++) w[i] = load(p + 4 * i);
         for (int i = 0; i < 64; i += 8) {
             uint32_t x[8];
@@ -63,8 +65,8 @@ static void blocks(uint32_t s[8], const uint8_t *p, size_t n)
 void sha256_init(struct sha256 *s)
 {
     /* Of the square roots of the first eight primes. */
-    *s = (struct sha256){.h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
-                               0x5be0cd19}};
+    *s = (struct sha256){.h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                               0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void sha256_add(struct sha256 *s, const void *p, size_t n)
@@ -89,7 +91,8 @@ void sha256_end(struct sha256 *s, char hex[SHA256_HEX + 1])
     static const char digit[] = "0123456789abcdef";
     uint8_t tail[72] = {0x80};
     uint64_t bits = s->n * 8;
-    size_t pad = (size_t)(119 - (s->n & 63)) % 64 + 1; /* the one bit, zeros up to the last eight bytes of a block */
+    size_t pad = (size_t)(119 - (s->n & 63)) % 64 +
+                 1; /* the one bit, zeros up to the last eight bytes of a block */
     for (int i = 0; i < 8; i++) tail[pad + (size_t)i] = (uint8_t)(bits >> (56 - 8 * i));
     sha256_add(s, tail, pad + 8);
     for (int i = 0; i < SHA256_HEX; i++) hex[i] = digit[s->h[i / 8] >> (28 - 4 * (i % 8)) & 15];
