@@ -50,6 +50,7 @@ SRC   += $(if $(filter dev *,$(FLOORS)),$(sort $(wildcard src/dev/cpu/*.c)))
 APP   := $(sort $(wildcard app/*/*.c))
 OBJ   := $(SRC:%.c=$B/%.o)
 APPO  := $(APP:%.c=$B/%.o)
+# What tests may see of the program: all but its command line.
 PARTO := $(filter-out $B/app/cli/%,$(APPO))
 BASEO := $(filter $B/src/base/%,$(OBJ))
 KCHECK := $(sort $(wildcard tests/kcheck.c tests/kcheck/*.c))
@@ -95,6 +96,8 @@ $B/src/kern/arm/%_dot.o:        private ISA = $(KOPT) -march=armv8.2-a+dotprod+f
 $B/src/kern/arm/%_i8mm.o:       private ISA = $(KOPT) -march=armv8.2-a+dotprod+i8mm+fp16
 $B/src/api/%:                   private ISA = -DLAR_VERSION='"$(VERSION)"'
 $B/app/%:                       private ISA = -Iapp -DLAR_EDIT=$(EDIT)
+# microhttpd.h is the same for every machine; a cross compiler does not look where Debian puts it.
+$B/app/net/%:                   private ISA = -Iapp -idirafter /usr/include
 $B/tests/%:                     private ISA = -Itests -Iapp
 
 $B/%.o: %.c $B/flags

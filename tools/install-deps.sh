@@ -44,15 +44,20 @@ need make "reads the Makefile" has make
 need binutils "ar, objcopy and objdump" has objcopy
 need perl "prove, which runs the tests" has prove
 need pkg-config "the test of the installed library" has pkg-config
+need libmicrohttpd-dev "HTTP for lar serve" has_file /usr/include/microhttpd.h
 compiler "$CC"
 emulator "$RUN"
 for what; do
     case $what in
     EDIT=1) need libedit-dev "line editing in the chat" has_file /usr/include/editline/readline.h ;;
     EDIT=0) ;;
-    cxx) need g++ "the public headers are also compiled as C++" has g++ ;;
+    cxx)
+        need g++ "the public headers are also compiled as C++" has g++
+        need curl "the tests of lar serve" has curl
+        ;;
     ci)
         need g++ "the public headers are also compiled as C++" has g++
+        need curl "the tests of lar serve" has curl
         need clang "the second compiler" has clang
         need libclang-rt-14-dev "clang's sanitizers and fuzzer" has_file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a
         compiler aarch64-linux-gnu-gcc

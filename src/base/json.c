@@ -244,3 +244,28 @@ int json_bool(const struct json *v, int otherwise)
 {
     return v && v->kind == JSON_BOOL ? v->boolean : otherwise;
 }
+
+/* The parser has bounded the depth. */
+void json_write(struct buf *b, const struct json *v)
+{
+    static const char *const word[] = {"null", "false", "true"};
+    int list = v->kind == JSON_ARRAY;
+    switch (v->kind) {
+    case JSON_NULL: buf_puts(b, word[0]); return;
+    case JSON_BOOL: buf_puts(b, word[1 + (v->boolean != 0)]); return;
+    case JSON_NUMBER: buf_str(b, v->s); return;
+    case JSON_STRING: buf_json_str(b, v->s); return;
+    case JSON_ARRAY:
+    case JSON_OBJECT: break;
+    }
+    buf_putc(b, list ? '[' : '{');
+    for (const struct json *c = v->child; c; c = c->next) {
+        if (c != v->child) buf_putc(b, ',');
+        if (!list) {
+            buf_json_str(b, c->key);
+            buf_putc(b, ':');
+        }
+        json_write(b, c);
+    }
+    buf_putc(b, list ? ']' : '}');
+}

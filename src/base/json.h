@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -36,6 +37,9 @@ struct json *json_parse(struct arena *a, struct str text, struct lar_err *err);
 
 /* The member called key of an object, or NULL (also when v is NULL or no object). */
 struct json *json_get(const struct json *v, const char *key);
+
+/* Appends v as JSON text, compact; numbers as they were written. */
+void json_write(struct buf *b, const struct json *v);
 
 /* Convenience: a default when missing or of another kind. */
 struct str json_str(const struct json *v, struct str otherwise);

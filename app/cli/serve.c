@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/serve.c: `lar serve`: models over HTTP. Everything behind the options is in app/serve. */
+#include <lar/lar.h>
+
+#include "cli/out.h"
+#include "cli/verbs.h"
+#include "serve/server.h"
+
+struct serve_options {
+    const char *host, *keep_alive;
+    struct opt_list model, origin, host_name;
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet;
+};
+
+static void init(void *values)
+{
+    *(struct serve_options *)values = (struct serve_options){.host = "127.0.0.1",
+                                                             .port = 11434,
+                                                             .parallel = 16,
+                                                             .queue = 512,
+                                                             .max_body = 32,
+                                                             .drain = 30};
+}
+
+static void tell(const char *line) { say("%s", line); }
+
+static int run(const void *values, char **arg, int narg)
+{
+    const struct serve_options *o = values;
+    struct lar_err err;
+    struct server_options so = {.host = o->host,
+                                .port = o->port,
+                                .model = o->model.v,
+                                .nmodel = o->model.n,
+                                .file = arg,
+                                .nfile = (size_t)narg,
+                                .origin = o->origin.v,
+                                .norigin = o->origin.n,
+                                .host_name = o->host_name.v,
+                                .nhost_name = o->host_name.n,
+                                .threads = o->threads,
+                                .deterministic = o->deterministic,
+                                .kv = (enum lar_kv)o->kv,
+                                .ctx = o->ctx,
+                                .parallel = o->parallel,
+                                .queue = o->queue,
+                                .kv_mib = o->kv_mib,
+                                .keep_alive = o->keep_alive,
+                                .max_body_mib = o->max_body,
+                                .drain_s = o->drain,
+                                .log = !o->quiet,
+                                .say = tell};
+    int rc = server_run(&so, &err);
+    return rc < 0 ? say_err(&err) : out_done(EXIT_DONE);
+}
+
+#define AT(field) offsetof(struct serve_options, field)
+/* clang-format off */
+static const struct opt options[] = {
+    {.kind = OPT_LIST, .name = "model", .letter = 'm', .at = AT(model), .arg = "NAME=FILE",
+     .help = "A model and the name that clients call it by; may be given again."},
+    {.kind = OPT_TEXT, .name = "host", .at = AT(host), .arg = "ADDRESS",
+     .help = "Where to listen, 127.0.0.1 without it; a path that begins with / is a Unix socket. Addresses that "
+             "other machines "
+             "can reach are refused."},
+    {.kind = OPT_INT, .name = "port", .letter = 'p', .at = AT(port), .arg = "N", .min = 0, .max = 65535,
+     .help = "The port, 11434 without it; 0 takes a free one and says which."},
+    {.kind = OPT_LIST, .name = "allow-origin", .at = AT(origin), .arg = "ORIGIN",
+     .help = "Pages of this origin (https://app.example) may use the server, beside those of this machine; * "
+             "allows all."},
+    {.kind = OPT_LIST, .name = "allow-host", .at = AT(host_name), .arg = "NAME",
+     .help = "Another name of this machine that clients may call it by."},
+    {.kind = OPT_HEAD, .name = "Answers"},
+    {.kind = OPT_INT, .name = "ctx", .letter = 'c', .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
+     .help = "Context for requests that name none (num_ctx); without it the model's own, at most 8192."},
+    {.kind = OPT_INT, .name = "parallel", .at = AT(parallel), .arg = "N", .min = 1, .max = 1024,
+     .help = "So many answers of a model are written at once, 16 without it; others wait."},
+    {.kind = OPT_INT, .name = "queue", .at = AT(queue), .arg = "N", .min = 1, .max = 1 << 16,
+     .help = "So many requests may be waiting or at work, 512 without it; more are refused with status 503."},
+    {.kind = OPT_INT, .name = "kv-memory", .at = AT(kv_mib), .arg = "MIB", .min = 1, .max = 1 << 24,
+     .help = "Memory for the keys and values of all answers together; without it half of what is free at the start."},
+    {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
+     .help = "How keys and values are kept: f16, f32 or q8_0."},
+    {.kind = OPT_TEXT, .name = "keep-alive", .at = AT(keep_alive), .arg = "TIME",
+     .help = "How long a model stays loaded after its last answer, 5m without it; -1 for good."},
+    {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
+     .help = "An answer does not depend, to the last bit, on what else is being answered; prompts take about "
+             "twice as long."},
+    {.kind = OPT_INT, .name = "threads", .letter = 't', .at = AT(threads), .arg = "N", .min = 1, .max = 256,
+     .help = "Worker threads; without it as many as there are cores."},
+    {.kind = OPT_HEAD, .name = "Running"},
+    {.kind = OPT_INT, .name = "max-body", .at = AT(max_body), .arg = "MIB", .min = 1, .max = 1024,
+     .help = "The longest request, 32 MiB without it."},
+    {.kind = OPT_INT, .name = "drain", .at = AT(drain), .arg = "SECONDS", .min = 0, .max = 86400,
+     .help = "How long answers may still take after SIGTERM, 30 without it."},
+    {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
+     .help = "No line a request on standard error. What is said to a model is never in it."},
+    {.kind = OPT_END},
+};
+
+const struct verb verb_serve = {
+    .name = "serve",
+    .synopsis = "FILE...",
+    .summary = "models over HTTP: Ollama's and OpenAI's interfaces",
+    .about = "Answers requests of Ollama's clients (/api/chat, /api/generate, /api/tags, /api/show, /api/ps, "
+             "/api/version) and of "
+             "OpenAI's (/v1/chat/completions, /v1/completions, /v1/models) on this machine alone. A model is "
+             "called by its file's "
+             "name without .gguf. All requests are evaluated together, in steps that mix the next tokens of "
+             "answers and slices of "
+             "prompts.\n\nWhat a request asks for and this server cannot do is an error that names it.",
+    .opts = options,
+    .size = sizeof(struct serve_options),
+    .init = init,
+    .max_args = 64,
+    .run = run,
+};
+/* clang-format on */

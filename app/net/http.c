@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net/http.c: see http.h. Between a request and the first byte of its answer, and whenever a stream has nothing to send, a connection is
+ * suspended: libmicrohttpd neither polls nor times it out. So whether the client is still there is asked of the socket itself (http_gone).
+ *
+ * A call is counted: one reference is libmicrohttpd's (from the first header to the completed callback), one each is the keepers'. Its lock
+ * orders suspending (server's thread) and resuming (anybody's).
+ */
+#include "net/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/time.h"
+#include "net/mhd.h"
+#include "net/origin.h"
+
+enum {
+    HEADER_BYTES = 32 << 10, /* memory of a connection for its headers */
+    STREAM_BYTES = 64 << 20, /* what a slow reader may leave unread */
+    CHUNK_BYTES = 16 << 10,
+    HEADERS_MAX = 8,
+    BACKLOG = 512,
+    THREADS = 2,
+    CLOSE_MS = 2000,
+};
+
+struct http {
+    const struct mhd *mhd;
+    struct MHD_Daemon *daemon;
+    struct http_options opt;
+    char address[160], path[108]; /* path: of a Unix socket, to be removed */
+    int fd;
+    int stopped;
+    atomic_int calls; /* not completed */
+};
+
+struct http_call {
+    struct http *h;
+    atomic_int refs;
+    pthread_mutex_t lock;
+    struct MHD_Connection *conn; /* NULL: completed */
+    int fd;
+    const char *method, *path; /* valid in the handler */
+    struct buf body;
+    int too_long, handled, suspended;
+    int ready, stream, ended; /* an answer can be queued; it is a stream; nothing more comes */
+    int gone, status;
+    char type[64], origin[256];
+    struct {
+        char *name, *value;
+    } header[HEADERS_MAX];
+    size_t nheader;
+    struct buf out;
+    size_t sent; /* of out */
+    int64_t began;
+};
+
+/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+
+void http_keep(struct http_call *c) { atomic_fetch_add(&c->refs, 1); }
+
+void http_drop(struct http_call *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) != 1) return;
+    for (size_t i = 0; i < c->nheader; i++) {
+        mem_free(c->header[i].name);
+        mem_free(c->header[i].value);
+    }
+    buf_done(&c->body);
+    buf_done(&c->out);
+    pthread_mutex_destroy(&c->lock);
+    mem_free(c);
+}
+
+const char *http_method(const struct http_call *c) { return c->method; }
+const char *http_path(const struct http_call *c) { return c->path; }
+struct str http_body(const struct http_call *c) { return buf_view(&c->body); }
+
+const char *http_header(struct http_call *c, const char *name)
+{
+    return c->h->mhd->lookup_connection_value(c->conn, MHD_HEADER_KIND, name);
+}
+
+static char *copy(const char *z)
+{
+    size_t n = strlen(z) + 1;
+    char *p = mem_alloc(n);
+    if (p) memcpy(p, z, n);
+    return p;
+}
+
+void http_set(struct http_call *c, const char *name, const char *value)
+{
+    if (c->nheader == HEADERS_MAX) return;
+    char *n = copy(name), *v = copy(value);
+    if (n && v) {
+        c->header[c->nheader].name = n;
+        c->header[c->nheader++].value = v;
+    } else {
+        mem_free(n);
+        mem_free(v);
+    }
+}
+
+/* With the lock held. */
+static void wake(struct http_call *c)
+{
+    if (!c->suspended) return;
+    c->suspended = 0;
+    c->h->mhd->resume_connection(c->conn);
+}
+
+static void set_type(struct http_call *c, int status, const char *type)
+{
+    size_t n = strlen(type);
+    c->status = status;
+    if (n >= sizeof c->type) n = sizeof c->type - 1;
+    memcpy(c->type, type, n);
+    c->type[n] = 0;
+}
+
+void http_reply(struct http_call *c, int status, const char *type, struct str body)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!c->ready && c->conn) { /* who closed only his sending side still reads it */
+        set_type(c, status, type);
+        buf_str(&c->out, body);
+        if (c->out
+                .failed) { /* no memory for the answer: an empty error is the most that can be said */
+            buf_done(&c->out);
+            c->status = 500;
+        }
+        c->ready = c->ended = 1;
+        wake(c);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+void http_stream(struct http_call *c, int status, const char *type)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!c->ready) {
+        set_type(c, status, type);
+        c->out.limit = STREAM_BYTES;
+        c->ready = c->stream = 1;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+int http_write(struct http_call *c, struct str piece)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->conn) buf_str(&c->out, piece);
+    if (c->out.failed) c->gone = 1;
+    int rc = c->gone ? -1 : 0;
+    wake(c);
+    pthread_mutex_unlock(&c->lock);
+    return rc;
+}
+
+void http_end(struct http_call *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->ended = 1;
+    wake(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+int http_gone(struct http_call *c)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!c->gone && c->conn && c->fd >= 0) {
+        struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+        if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)))
+            c->gone = 1;
+    }
+    int gone = c->gone;
+    pthread_mutex_unlock(&c->lock);
+    return gone;
+}
+
+/* ---- libmicrohttpd's side ---------------------------------------------------------------------------------------------- */
+
+static ssize_t read_stream(void *ctx, uint64_t pos, char *to, size_t max)
+{
+    struct http_call *c = ctx;
+    ssize_t given = 0;
+    (void)pos;
+    pthread_mutex_lock(&c->lock);
+    size_t left = c->out.n - c->sent, n = left < max ? left : max;
+    if (n) {
+        memcpy(to, c->out.p + c->sent, n);
+        c->sent += n;
+        given = (ssize_t)n;
+        if (c->sent == c->out.n) {
+            buf_clear(&c->out);
+            c->sent = 0;
+        }
+    } else if (c->ended) {
+        given = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        c->suspended = 1;
+        c->h->mhd->suspend_connection(c->conn);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return given;
+}
+
+static void add_headers(struct http_call *c, struct MHD_Response *r)
+{
+    const struct mhd *mhd = c->h->mhd;
+    if (c->type[0]) mhd->add_response_header(r, "Content-Type", c->type);
+    mhd->add_response_header(r, "X-Content-Type-Options", "nosniff");
+    for (size_t i = 0; i < c->nheader; i++)
+        mhd->add_response_header(r, c->header[i].name, c->header[i].value);
+    if (c->origin[0]) {
+        mhd->add_response_header(r, "Access-Control-Allow-Origin", c->origin);
+        mhd->add_response_header(r, "Vary", "Origin");
+    }
+}
+
+/* With the lock held, on the server's thread: the answer as far as it is known, or wait for it. */
+static enum MHD_Result settle(struct http_call *c)
+{
+    const struct mhd *mhd = c->h->mhd;
+    struct MHD_Response *r;
+    if (!c->ready) {
+        c->suspended = 1;
+        mhd->suspend_connection(c->conn);
+        return MHD_YES;
+    }
+    if (c->stream)
+        r = mhd->create_response_from_callback(MHD_SIZE_UNKNOWN, CHUNK_BYTES, read_stream, c, NULL);
+    else
+        r = mhd->create_response_from_buffer(c->out.n, c->out.p, MHD_RESPMEM_MUST_COPY);
+    if (!r) return MHD_NO;
+    add_headers(c, r);
+    enum MHD_Result ok = mhd->queue_response(c->conn, (unsigned)c->status, r);
+    mhd->destroy_response(r);
+    return ok;
+}
+
+static struct http_call *begin(struct http *h, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        h->mhd->get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_call *c = mem_zalloc(sizeof *c);
+    if (!c) return NULL;
+    atomic_init(&c->refs, 1);
+    pthread_mutex_init(&c->lock, NULL);
+    c->h = h;
+    c->conn = conn;
+    c->fd = info ? (int)info->connect_fd : -1;
+    c->body.limit = h->opt.body_max + 1;
+    c->began = time_ns();
+    atomic_fetch_add(&h->calls, 1);
+    return c;
+}
+
+static void refuse(struct http_call *c, int status, const char *why)
+{
+    struct buf b = {0};
+    buf_puts(&b, "{\"error\":");
+    buf_json_str(&b, str_of(why));
+    buf_puts(&b, "}\n");
+    http_reply(c, status, "application/json", buf_view(&b));
+    buf_done(&b);
+}
+
+/* What headers alone can decide, before any of the body is taken. */
+static void look_at_headers(struct http_call *c)
+{
+    const struct http_options *o = &c->h->opt;
+    const char *host = http_header(c, "Host"), *origin = http_header(c, "Origin");
+    const char *length = http_header(c, "Content-Length");
+    if (host && !o->any_host && !origin_host_ok(host, o->host_name, o->nhost_name)) {
+        refuse(
+            c, 403,
+            "this Host is not served here: a page may be using another name for this machine (--allow-host)");
+    } else if (origin && !origin_ok(origin, o->origin, o->norigin)) {
+        refuse(c, 403, "pages of this Origin may not use this server (--allow-origin)");
+    } else if (origin && strlen(origin) < sizeof c->origin) {
+        memcpy(c->origin, origin, strlen(origin) + 1);
+    }
+    if (!c->ready && length && strtoull(length, NULL, 10) > o->body_max)
+        refuse(c, 413, "the body is longer than this server takes (--max-body)");
+    if (!c->ready && origin && strcmp(c->method, "OPTIONS") == 0) {
+        const char *asked = http_header(c, "Access-Control-Request-Headers");
+        http_set(c, "Access-Control-Allow-Methods", "GET, POST, DELETE, HEAD, OPTIONS");
+        http_set(c, "Access-Control-Allow-Headers", asked ? asked : "Content-Type, Authorization");
+        http_set(c, "Access-Control-Max-Age", "600");
+        http_reply(c, 204, "", STR(""));
+    }
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *n, void **state)
+{
+    struct http *h = ctx;
+    struct http_call *c = *state;
+    (void)version;
+    if (!c) {
+        if (!(c = *state = begin(h, conn))) return MHD_NO;
+        c->method = method;
+        c->path = url;
+        look_at_headers(c);
+        if (!c->ready) return MHD_YES;
+    } else if (
+        *n) { /* a piece of the body; what is too long is read to a limit, so that the client reads the answer */
+        if (c->body.n + *n <= h->opt.body_max)
+            buf_add(&c->body, data, *n);
+        else if (c->too_long++ > 1000)
+            return MHD_NO;
+        *n = 0;
+        return MHD_YES;
+    }
+    if (!c->handled) {
+        c->handled = 1;
+        c->method = method;
+        c->path = url;
+        if (c->too_long)
+            refuse(c, 413, "the body is longer than this server takes (--max-body)");
+        else if (c->body.failed)
+            refuse(c, 503, "out of memory");
+        else if (!c->ready)
+            h->opt.handle(c, h->opt.ctx);
+    }
+    pthread_mutex_lock(&c->lock);
+    enum MHD_Result r = settle(c);
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *conn, void **state,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct http_call *c = *state;
+    (void)ctx, (void)conn, (void)why;
+    if (!c) return;
+    *state = NULL;
+    const struct http_options *o = &c->h->opt;
+    if (o->log) o->log(o->ctx, c->method, c->path, c->status, time_ms_since(c->began));
+    pthread_mutex_lock(&c->lock);
+    c->gone = 1;
+    c->conn = NULL;
+    c->suspended = 0;
+    pthread_mutex_unlock(&c->lock);
+    atomic_fetch_sub(&c->h->calls, 1);
+    http_drop(c);
+}
+
+/* ---- listening --------------------------------------------------------------------------------------------------------- */
+
+static int listen_unix(struct http *h, struct lar_err *err)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    const char *path = h->opt.host;
+    struct stat st;
+    size_t n = strlen(path);
+    if (n >= sizeof a.sun_path)
+        return lar_fail(err, LAR_EINVAL, "%s: a socket's path has at most 107 bytes", path);
+    memcpy(a.sun_path, path, n + 1);
+    h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (h->fd < 0) return lar_fail_errno(err, "%s", path);
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+        /* A socket on which nobody listens was left behind. */
+        if (connect(h->fd, (struct sockaddr *)&a, sizeof a) == 0)
+            return lar_fail(err, LAR_EIO, "%s: somebody serves there already", path);
+        unlink(path);
+    }
+    mode_t old = umask(0077);
+    int bad = bind(h->fd, (struct sockaddr *)&a, sizeof a);
+    umask(old);
+    if (bad || listen(h->fd, BACKLOG)) return lar_fail_errno(err, "%s", path);
+    memcpy(h->path, path, n + 1);
+    snprintf(h->address, sizeof h->address, "unix:%s", path);
+    return 0;
+}
+
+static int listen_tcp(struct http *h, struct lar_err *err)
+{
+    struct addrinfo hint = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+                    *list = NULL;
+    struct sockaddr_storage real;
+    socklen_t n = sizeof real;
+    char port[16], name[64];
+    int one = 1;
+    snprintf(port, sizeof port, "%d", h->opt.port);
+    int rc = getaddrinfo(h->opt.host, port, &hint, &list);
+    if (rc) return lar_fail(err, LAR_EINVAL, "--host %s: %s", h->opt.host, gai_strerror(rc));
+    h->fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (h->fd >= 0) setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (h->fd < 0 || bind(h->fd, list->ai_addr, list->ai_addrlen) || listen(h->fd, BACKLOG)) {
+        lar_fail_errno(err,
+                       errno == EADDRINUSE
+                           ? "%s port %s is taken (another server? --port N chooses another)"
+                           : "cannot listen on %s port %s",
+                       h->opt.host, port);
+        freeaddrinfo(list);
+        return LAR_EIO;
+    }
+    int family = list->ai_family;
+    freeaddrinfo(list);
+    if (getsockname(h->fd, (struct sockaddr *)&real, &n) ||
+        getnameinfo((struct sockaddr *)&real, n, name, sizeof name, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV))
+        return lar_fail_errno(err, "%s", h->opt.host);
+    snprintf(h->address, sizeof h->address, family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s",
+             name, port);
+    return 0;
+}
+
+int http_open(struct http **out, const struct http_options *opt, struct lar_err *err)
+{
+    struct http *h = mem_zalloc(sizeof *h);
+    int rc;
+    *out = NULL;
+    if (!h) return lar_fail(err, LAR_ENOMEM, "server: out of memory");
+    h->opt = *opt;
+    h->fd = -1;
+    if (!(h->mhd = mhd_load(err)))
+        rc = LAR_EIO;
+    else
+        rc = opt->host[0] == '/' ? listen_unix(h, err) : listen_tcp(h, err);
+    if (rc == 0) {
+        h->daemon = h->mhd->start_daemon(
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
+            on_request, h, MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_NOTIFY_COMPLETED,
+            on_completed, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+            MHD_OPTION_CONNECTION_LIMIT, (unsigned)opt->connections, MHD_OPTION_CONNECTION_TIMEOUT,
+            (unsigned)opt->idle_s, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        if (!h->daemon)
+            rc = lar_fail(err, LAR_EIO, "%s: the HTTP server does not start", h->address);
+    }
+    if (rc < 0) {
+        if (h->fd >= 0) close(h->fd);
+        if (h->path[0]) unlink(h->path);
+        mem_free(h);
+        return rc;
+    }
+    *out = h;
+    return 0;
+}
+
+const char *http_address(const struct http *h) { return h->address; }
+
+void http_stop_listening(struct http *h)
+{
+    if (h->stopped) return;
+    h->stopped = 1;
+    h->mhd->quiesce_daemon(h->daemon);
+    close(h->fd);
+    if (h->path[0]) unlink(h->path);
+}
+
+void http_close(struct http *h)
+{
+    if (!h) return;
+    http_stop_listening(h);
+    /* What is answered but not yet sent goes out first. */
+    for (int i = 0; i < CLOSE_MS && atomic_load(&h->calls); i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    h->mhd->stop_daemon(h->daemon);
+    mem_free(h);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net/http.h: an HTTP server whose answers may come later and from any thread: what a scheduler needs that writes to many clients.
+ *
+ * The handler is called once a request, with its whole body, on one of the server's own threads, and must not wait there. It answers at once or
+ * keeps the call (http_keep) and somebody answers later: either one reply, or a stream of pieces. A client that has gone is told by http_gone;
+ * everything written to it from then on is dropped.
+ *
+ * HTTP itself is libmicrohttpd's (net/mhd.h). Limits on headers, bodies, connections and idle time hold before a handler sees anything, and so do
+ * the checks of Host and Origin (net/origin.h).
+ */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct http;
+struct http_call;
+
+struct http_options {
+    const char *host;          /* an address, or a path that begins with / for a Unix socket */
+    int port;                  /* 0: any free one */
+    size_t body_max;           /* bytes */
+    int connections;           /* most at once */
+    int idle_s;                /* a connection on which nothing moves for so long is closed */
+    const char *const *origin; /* further origins and host names that may talk to us */
+    size_t norigin;
+    const char *const *host_name;
+    size_t nhost_name;
+    int any_host; /* 1: Host is not looked at (with keys) */
+    void (*handle)(struct http_call *c, void *ctx);
+    void (*log)(void *ctx, const char *method, const char *path, int status,
+                double ms); /* may be NULL; from any thread */
+    void *ctx;
+};
+
+/* Listens and serves. LAR_EIO names the address. */
+int http_open(struct http **out, const struct http_options *opt, struct lar_err *err);
+/* The address as a client would write it: "http://127.0.0.1:11434" or "unix:/run/lar.sock". */
+const char *http_address(const struct http *h);
+/* No further connection is taken; those that are open go on. */
+void http_stop_listening(struct http *h);
+/* Ends all connections, when what was answered is sent or two seconds are over, and frees. Every call that was kept must have been answered. */
+void http_close(struct http *h);
+
+/* ---- of a call, in the handler ------------------------------------------------------------------------------------------ */
+const char *http_method(const struct http_call *c);
+const char *http_path(const struct http_call *c); /* without the query */
+struct str http_body(const struct http_call *c);
+const char *http_header(struct http_call *c, const char *name); /* NULL: there is none */
+
+/* ---- answers, from any thread -------------------------------------------------------------------------------------------- */
+/* Whoever answers after the handler has returned holds the call: keep in the handler, drop when done. */
+void http_keep(struct http_call *c);
+void http_drop(struct http_call *c);
+/* A whole answer. Once a call; after http_stream it does nothing. */
+void http_reply(struct http_call *c, int status, const char *type, struct str body);
+/* A header for the answer, before it. name and value are copied. */
+void http_set(struct http_call *c, const char *name, const char *value);
+/* The answer's pieces follow. */
+void http_stream(struct http_call *c, int status, const char *type);
+/* -1: nobody reads any more (gone, or far too slow). */
+int http_write(struct http_call *c, struct str piece);
+void http_end(struct http_call *c);
+/* 1: the client closed its connection, or its sending side of it. Looks at the socket. */
+int http_gone(struct http_call *c);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/job.c: see job.h. */
+#include "serve/job.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/time.h"
+
+enum { ROWS_MAX = 256 };
+
+/* ---- making ------------------------------------------------------------------------------------------------------------- */
+
+static void make_id(struct job *j)
+{
+    unsigned char random[12] = {0};
+    static const char hex[] = "0123456789abcdef";
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        memcpy(random, &j->arrived, sizeof j->arrived);
+    for (size_t i = 0; i < sizeof random; i++) {
+        j->id[2 * i] = hex[random[i] >> 4];
+        j->id[2 * i + 1] = hex[random[i] & 15];
+    }
+}
+
+struct job *job_new(struct http_call *c, const struct dialect *d, int kind)
+{
+    struct job *j = mem_zalloc(sizeof *j);
+    if (!j) return NULL;
+    http_keep(c);
+    j->call = c;
+    j->dialect = d;
+    j->kind = kind;
+    j->created = (int64_t)time(NULL);
+    j->arrived = time_ns();
+    ask_init(&j->ask);
+    make_id(j);
+    return j;
+}
+
+static void row_free(struct row *r)
+{
+    lar_writer_close(r->writer);
+    lar_session_close(r->session);
+    lar_result_free(&r->result);
+    buf_done(&r->piece[0]);
+    buf_done(&r->piece[1]);
+    mem_free(r->prob);
+}
+
+void job_free(struct job *j)
+{
+    if (!j) return;
+    for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
+    mem_free(j->row);
+    if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
+    http_drop(j->call);
+    ask_done(&j->ask);
+    mem_free(j);
+}
+
+int job_hold(struct job *j, struct shelf *s, struct lar_err *err)
+{
+    struct str name = j->ask.model;
+    struct book *b = shelf_find(s, name.p ? name.p : "", name.n);
+    if (!b && name.n == 0)
+        return lar_fail(err, LAR_EINVAL, "model is required: this server has several");
+    if (!b) return lar_fail(err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
+    int rc = shelf_hold(s, b, &j->load_ns, err);
+    if (rc < 0) return rc == LAR_EINVAL ? LAR_EFORMAT : rc;
+    j->shelf = s;
+    j->book = b;
+    j->engine = b->engine;
+    return 0;
+}
+
+static int on_text(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
+{
+    struct row *r = ctx;
+    buf_add(&r->piece[kind == LAR_TEXT_THINKING], text, n);
+    return 0;
+}
+
+/* Room for prompt and answer: what was asked for, no more than they can need. */
+static int room(const struct job *j, const struct row *r, int ctx)
+{
+    int64_t most = j->ask.ctx ? j->ask.ctx : ctx;
+    int64_t need = j->ask.max_tokens ? (int64_t)r->nprompt + j->ask.max_tokens : most;
+    return (int)(need < most ? need : most);
+}
+
+static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, int ctx,
+                    struct lar_err *err)
+{
+    const struct ask *q = &j->ask;
+    lar_sampling_default(&r->sampling, j->engine->model);
+    int rc = ask_sampling(q, &r->sampling, err);
+    if (rc < 0) return rc;
+    if (q->seed >= 0) r->sampling.seed = q->seed + r->index % q->n;
+    r->req = (struct lar_request){.chat = p->chat,
+                                  .text = p->text,
+                                  .tokens = p->tokens,
+                                  .ntoken = p->ntoken,
+                                  .think = q->think,
+                                  .sampling = &r->sampling,
+                                  .bias = q->bias,
+                                  .nbias = q->nbias,
+                                  .max_tokens = q->max_tokens,
+                                  .stop = q->stop,
+                                  .nstop = q->nstop,
+                                  .on_text = q->stream ? on_text : NULL,
+                                  .ctx = r};
+    if ((rc = lar_writer_open(&r->writer, j->engine->model, &r->req, err)) < 0) return rc;
+    r->prompt = lar_writer_prompt(r->writer, &r->nprompt);
+    r->ctx = room(j, r, ctx);
+    return lar_writer_begin(r->writer, r->ctx, err);
+}
+
+int job_prepare(struct job *j, int ctx, struct lar_err *err)
+{
+    const struct ask *q = &j->ask;
+    size_t n = q->nprompt * (size_t)q->n;
+    int rc = 0, train = j->engine->info.ctx_train;
+    if (ctx == 0) ctx = train > 0 && train < 8192 ? train : 8192;
+    if (n == 0 || n > ROWS_MAX)
+        return lar_fail(err, LAR_EINVAL, "%zu answers in a request; 1 to %d", n, ROWS_MAX);
+    j->row = mem_zalloc(n * sizeof *j->row);
+    if (!j->row) return lar_fail(err, LAR_ENOMEM, "request: out of memory");
+    j->nrow = j->left = n;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        j->row[i].job = j;
+        j->row[i].index = (int)i;
+        rc = row_open(j, &j->row[i], &q->prompt[i / (size_t)q->n], ctx, err);
+    }
+    return rc;
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------------------- */
+
+static void send(struct job *j, struct buf *b)
+{
+    if (b->n && !b->failed) http_write(j->call, buf_view(b));
+    if (b->failed) job_fail(j, 500, "out of memory");
+    buf_done(b);
+}
+
+static void begin_stream(struct job *j, struct buf *b)
+{
+    if (j->begun) return;
+    j->begun = 1;
+    http_stream(j->call, 200, j->dialect->stream_type);
+    if (j->dialect->begin) j->dialect->begin(j, b);
+}
+
+void job_piece(struct job *j, struct row *r)
+{
+    struct buf b = {0};
+    if (!j->ask.stream || j->over || (!r->piece[0].n && !r->piece[1].n)) return;
+    begin_stream(j, &b);
+    j->dialect->piece(j, r, &b);
+    buf_clear(&r->piece[0]);
+    buf_clear(&r->piece[1]);
+    r->nprob = 0;
+    send(j, &b);
+}
+
+void job_row_done(struct job *j, struct row *r)
+{
+    struct buf b = {0};
+    j->left--;
+    if (j->over) return;
+    if (j->ask.stream) {
+        job_piece(j, r);
+        begin_stream(j, &b);
+        if (j->dialect->row_end) j->dialect->row_end(j, r, &b);
+        if (!j->left) j->dialect->finish(j, &b);
+        send(j, &b);
+        if (!j->left) http_end(j->call);
+    } else if (!j->left) {
+        j->dialect->whole(j, &b);
+        if (b.failed)
+            job_fail(j, 500, "out of memory");
+        else
+            http_reply(j->call, 200, "application/json", buf_view(&b));
+        buf_done(&b);
+    }
+}
+
+void job_fail(struct job *j, int status, const char *message)
+{
+    struct buf b = {0};
+    if (j->over) return;
+    j->over = 1;
+    if (j->begun) {
+        j->dialect->broken(&b, message);
+        http_write(j->call, buf_view(&b));
+        http_end(j->call);
+    } else {
+        j->dialect->error(&b, status, message);
+        http_reply(j->call, status, "application/json", buf_view(&b));
+    }
+    buf_done(&b);
+}
+
+int job_status(int code)
+{
+    switch (code) {
+    case LAR_EINVAL:
+    case LAR_EFORMAT:
+    case LAR_ELIMIT: return 400;
+    case LAR_EUNSUPPORTED: return 400;
+    case LAR_ENOMEM: return 503;
+    default: return 500;
+    }
+}
+
+/* ---- what dialects tell ------------------------------------------------------------------------------------------------------ */
+
+size_t job_prompt_tokens(const struct job *j)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < j->nrow; i += (size_t)j->ask.n) n += j->row[i].nprompt;
+    return n;
+}
+
+size_t job_reused(const struct job *j)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < j->nrow; i += (size_t)j->ask.n) n += j->row[i].reused;
+    return n;
+}
+
+size_t job_answer_tokens(const struct job *j)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < j->nrow; i++) n += j->row[i].nout;
+    return n;
+}
+
+static void one_token(struct buf *b, const struct lar_model *m, int32_t id, float p)
+{
+    size_t n;
+    const char *bytes = lar_token_bytes(m, id, &n);
+    buf_puts(b, "\"token\":");
+    buf_json_str(b, (struct str){bytes ? bytes : "", bytes ? n : 0});
+    buf_puts(b, ",\"logprob\":");
+    buf_json_num(b, (double)p);
+    buf_puts(b, ",\"bytes\":[");
+    for (size_t i = 0; bytes && i < n; i++)
+        buf_printf(b, "%s%u", i ? "," : "", (unsigned)(unsigned char)bytes[i]);
+    buf_putc(b, ']');
+}
+
+void job_logprobs(struct job *j, struct row *r, struct buf *b)
+{
+    const struct lar_model *m = j->engine->model;
+    buf_putc(b, '[');
+    for (size_t i = 0; i < r->nprob; i++) {
+        const struct logprob *l = &r->prob[i];
+        buf_puts(b, i ? ",{" : "{");
+        one_token(b, m, l->id, l->p);
+        buf_puts(b, ",\"top_logprobs\":[");
+        for (int k = 0; k < l->ntop; k++) {
+            buf_puts(b, k ? ",{" : "{");
+            one_token(b, m, l->top[k].id, l->top[k].p);
+            buf_putc(b, '}');
+        }
+        buf_puts(b, "]}");
+    }
+    buf_putc(b, ']');
+}
+
+void job_time(struct buf *b)
+{
+    struct timespec t;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    buf_printf(b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+               tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec / 1000);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/openai.c: OpenAI's answers: see openai.h. */
+#include "serve/openai.h"
+
+void openai_error(struct buf *b, int status, const char *message)
+{
+    const char *type = "invalid_request_error", *code = NULL;
+    if (status == 401) type = "authentication_error", code = "invalid_api_key";
+    if (status == 403) type = "permission_error";
+    if (status == 404) type = "not_found_error", code = "model_not_found";
+    if (status == 503) type = "unavailable_error";
+    if (status >= 500 && status != 503) type = "server_error";
+    if (strstr(message, "the context room for"))
+        type = "exceed_context_size_error", code = "context_length_exceeded";
+    buf_puts(b, "{\"error\":{\"message\":");
+    buf_json_str(b, str_of(message));
+    buf_printf(b, ",\"type\":\"%s\",\"param\":null,\"code\":", type);
+    if (code)
+        buf_json_str(b, str_of(code));
+    else
+        buf_puts(b, "null");
+    buf_puts(b, "}}\n");
+}
+
+static void broken(struct buf *b, const char *message)
+{
+    buf_puts(b, "data: ");
+    openai_error(b, 500, message);
+    buf_putc(b, '\n');
+}
+
+static const char *reason(const struct row *r)
+{
+    return r->result.stop == LAR_STOP_LENGTH || r->result.stop == LAR_STOP_FULL ? "length" : "stop";
+}
+
+/* To the list of choices. */
+static void head(struct job *j, struct buf *b, int stream)
+{
+    static const char *const object[2][2] = {{"chat.completion", "chat.completion.chunk"},
+                                             {"text_completion", "text_completion"}};
+    buf_printf(b, "{\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":",
+               j->kind ? "cmpl" : "chatcmpl", j->id, object[j->kind][stream],
+               (long long)j->created);
+    buf_json_str(b, j->ask.model.n ? j->ask.model : str_of(j->book->name));
+    buf_printf(b, ",\"system_fingerprint\":\"lar-%s\",\"choices\":[", lar_version());
+}
+
+static void usage(struct job *j, struct buf *b)
+{
+    size_t in = job_prompt_tokens(j), out = job_answer_tokens(j);
+    buf_printf(b,
+               "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,",
+               in, out, in + out);
+    buf_printf(b, "\"prompt_tokens_details\":{\"cached_tokens\":%zu}}", job_reused(j));
+}
+
+/* Older form: lists side by side, text_offset counted in characters of the answer. */
+static void text_logprobs(struct job *j, struct row *r, struct buf *b)
+{
+    const struct lar_model *m = j->engine->model;
+    size_t n;
+    const char *p;
+    buf_puts(b, "{\"tokens\":[");
+    for (size_t i = 0; i < r->nprob; i++) {
+        if (i) buf_putc(b, ',');
+        p = lar_token_bytes(m, r->prob[i].id, &n);
+        buf_json_str(b, (struct str){p ? p : "", p ? n : 0});
+    }
+    buf_puts(b, "],\"token_logprobs\":[");
+    for (size_t i = 0; i < r->nprob; i++) {
+        if (i) buf_putc(b, ',');
+        buf_json_num(b, (double)r->prob[i].p);
+    }
+    buf_puts(b, "],\"top_logprobs\":[");
+    for (size_t i = 0; i < r->nprob; i++) {
+        buf_puts(b, i ? ",{" : "{");
+        for (int k = 0; k < r->prob[i].ntop; k++) {
+            if (k) buf_putc(b, ',');
+            p = lar_token_bytes(m, r->prob[i].top[k].id, &n);
+            buf_json_str(b, (struct str){p ? p : "", p ? n : 0});
+            buf_putc(b, ':');
+            buf_json_num(b, (double)r->prob[i].top[k].p);
+        }
+        buf_putc(b, '}');
+    }
+    buf_puts(b, "],\"text_offset\":[");
+    for (size_t i = 0; i < r->nprob; i++) {
+        buf_printf(b, "%s%zu", i ? "," : "", r->text_at);
+        p = lar_token_bytes(m, r->prob[i].id, &n);
+        for (size_t k = 0; p && k < n; k++) r->text_at += ((unsigned char)p[k] & 0xc0) != 0x80;
+    }
+    buf_puts(b, "]}");
+}
+
+static void logprobs(struct job *j, struct row *r, struct buf *b)
+{
+    buf_puts(b, ",\"logprobs\":");
+    if (!j->ask.logprobs || !r->nprob) {
+        buf_puts(b, "null");
+    } else if (j->kind == OPENAI_TEXT) {
+        text_logprobs(j, r, b);
+    } else {
+        buf_puts(b, "{\"content\":");
+        job_logprobs(j, r, b);
+        buf_puts(b, ",\"refusal\":null}");
+    }
+    r->nprob = 0;
+}
+
+static void chunk_begin(struct job *j, struct row *r, struct buf *b)
+{
+    buf_puts(b, "data: ");
+    head(j, b, 1);
+    buf_printf(b, "{\"index\":%d,", r->index);
+}
+
+static void chunk_end(struct job *j, struct buf *b)
+{
+    buf_puts(b, "}]");
+    if (j->ask.usage) buf_puts(b, ",\"usage\":null");
+    buf_puts(b, "}\n\n");
+}
+
+static void begin(struct job *j, struct buf *b)
+{
+    for (size_t i = 0; j->kind == OPENAI_CHAT && i < j->nrow; i++) {
+        chunk_begin(j, &j->row[i], b);
+        buf_puts(
+            b,
+            "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null");
+        chunk_end(j, b);
+    }
+}
+
+static void piece(struct job *j, struct row *r, struct buf *b)
+{
+    chunk_begin(j, r, b);
+    if (j->kind == OPENAI_TEXT) {
+        buf_puts(b, "\"text\":");
+        struct buf all = {0}; /* of a text thinking is part */
+        buf_str(&all, buf_view(&r->piece[1]));
+        buf_str(&all, buf_view(&r->piece[0]));
+        buf_json_str(b, buf_view(&all));
+        buf_done(&all);
+    } else {
+        buf_puts(b, "\"delta\":{");
+        if (r->piece[1].n) {
+            buf_puts(b, "\"reasoning_content\":");
+            buf_json_str(b, buf_view(&r->piece[1]));
+        }
+        if (r->piece[0].n) {
+            buf_puts(b, r->piece[1].n ? ",\"content\":" : "\"content\":");
+            buf_json_str(b, buf_view(&r->piece[0]));
+        }
+        buf_putc(b, '}');
+    }
+    logprobs(j, r, b);
+    buf_puts(b, ",\"finish_reason\":null");
+    chunk_end(j, b);
+}
+
+static void row_end(struct job *j, struct row *r, struct buf *b)
+{
+    chunk_begin(j, r, b);
+    buf_puts(b, j->kind == OPENAI_TEXT ? "\"text\":\"\"" : "\"delta\":{}");
+    logprobs(j, r, b);
+    buf_printf(b, ",\"finish_reason\":\"%s\"", reason(r));
+    chunk_end(j, b);
+}
+
+static void finish(struct job *j, struct buf *b)
+{
+    if (j->ask.usage) {
+        buf_puts(b, "data: ");
+        head(j, b, 1);
+        buf_puts(b, "],");
+        usage(j, b);
+        buf_puts(b, "}\n\n");
+    }
+    buf_puts(b, "data: [DONE]\n\n");
+}
+
+static void choice(struct job *j, struct row *r, struct buf *b)
+{
+    const struct lar_result *t = &r->result;
+    buf_printf(b, "%s{\"index\":%d,", r->index ? "," : "", r->index);
+    if (j->kind == OPENAI_TEXT) {
+        struct buf all = {0};
+        buf_add(&all, t->thinking, t->thinking_n);
+        buf_add(&all, t->text, t->text_n);
+        buf_puts(b, "\"text\":");
+        buf_json_str(b, buf_view(&all));
+        buf_done(&all);
+    } else {
+        buf_puts(b, "\"message\":{\"role\":\"assistant\",\"content\":");
+        buf_json_str(b, (struct str){t->text, t->text_n});
+        if (t->thinking_n) {
+            buf_puts(b, ",\"reasoning_content\":");
+            buf_json_str(b, (struct str){t->thinking, t->thinking_n});
+        }
+        buf_puts(b, ",\"refusal\":null}");
+    }
+    logprobs(j, r, b);
+    buf_printf(b, ",\"finish_reason\":\"%s\"}", reason(r));
+}
+
+static void whole(struct job *j, struct buf *b)
+{
+    head(j, b, 0);
+    for (size_t i = 0; i < j->nrow; i++) choice(j, &j->row[i], b);
+    buf_puts(b, "],");
+    usage(j, b);
+    buf_puts(b, "}\n");
+}
+
+const struct dialect openai_dialect = {
+    .stream_type = "text/event-stream",
+    .error = openai_error,
+    .begin = begin,
+    .piece = piece,
+    .row_end = row_end,
+    .finish = finish,
+    .broken = broken,
+    .whole = whole,
+};
+
+/* ---- models --------------------------------------------------------------------------------------------------------------------- */
+
+static void model(struct buf *b, const struct book *k)
+{
+    buf_puts(b, "{\"id\":");
+    buf_json_str(b, str_of(k->name));
+    buf_printf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"lar\"}",
+               (long long)k->modified.tv_sec);
+}
+
+int openai_models(struct buf *b, struct shelf *s, struct str name)
+{
+    if (name.n) {
+        const struct book *k = shelf_find(s, name.p, name.n);
+        if (k) model(b, k);
+        return k != NULL;
+    }
+    buf_puts(b, "{\"object\":\"list\",\"data\":[");
+    for (size_t i = 0; i < s->nbook; i++) {
+        if (i) buf_putc(b, ',');
+        model(b, &s->book[i]);
+    }
+    buf_puts(b, "]}\n");
+    return 1;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/openai_read.c: OpenAI's requests, read by tables; with them what llama.cpp's server takes beside (top_k, min_p, ...). */
+#include "base/err.h"
+#include "serve/chat.h"
+#include "serve/field.h"
+#include "serve/openai.h"
+
+enum { N_MAX = 64, BIAS_MAX = 1024 };
+
+static int read_bias(struct ask *q, const struct json *v, const struct field *f,
+                     struct lar_err *err)
+{
+    (void)f;
+    if (v->kind != JSON_OBJECT)
+        return lar_fail(err, LAR_EINVAL, "needs an object of token ids and numbers");
+    if (v->n > BIAS_MAX) return lar_fail(err, LAR_EINVAL, "more than %d tokens", BIAS_MAX);
+    q->bias = arena_array(&q->a, v->n + 1, sizeof *q->bias);
+    if (!q->bias) return lar_fail(err, LAR_ENOMEM, "the request is too large");
+    q->nbias = 0;
+    for (const struct json *c = v->child; c; c = c->next) {
+        int64_t id = 0;
+        size_t i = 0;
+        for (; i < c->key.n && i < 9 && c->key.p[i] >= '0' && c->key.p[i] <= '9'; i++)
+            id = id * 10 + (c->key.p[i] - '0');
+        if (c->key.n == 0 || i < c->key.n)
+            return lar_fail(err, LAR_EINVAL, "'%.*s' is no token id", STR_ARG(c->key));
+        if (c->kind != JSON_NUMBER || !(c->num >= -100 && c->num <= 100))
+            return lar_fail(err, LAR_EINVAL, "of %lld needs a number from -100 to 100",
+                            (long long)id);
+        q->bias[q->nbias++] = (struct lar_bias){(int32_t)id, (float)c->num};
+    }
+    return 0;
+}
+
+static int read_stream_options(struct ask *q, const struct json *v, const struct field *f,
+                               struct lar_err *err)
+{
+    /* clang-format off */
+    static const struct field table[] = {
+        {"include_usage", field_flag, offsetof(struct ask, usage), 0, 0, NULL},
+        {"include_obfuscation", field_false, 0, 0, 0, NULL},
+        {NULL, NULL, 0, 0, 0, NULL},
+    };
+    /* clang-format on */
+    (void)f;
+    return field_read(q, v, table, "", err);
+}
+
+static int read_format(struct ask *q, const struct json *v, const struct field *f,
+                       struct lar_err *err)
+{
+    struct str type = json_str(json_get(v, "type"), STR(""));
+    (void)q, (void)f;
+    if (str_is(type, "text")) return 0;
+    return lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server",
+                    STR_ARG(type));
+}
+
+/* "none" and "minimal" switch thinking off; the others leave it to the model, which knows no degrees. */
+static int read_effort(struct ask *q, const struct json *v, const struct field *f,
+                       struct lar_err *err)
+{
+    static const char *const on[] = {"low", "medium", "high"};
+    (void)f;
+    if (v->kind != JSON_STRING) return lar_fail(err, LAR_EINVAL, "needs a string");
+    if (str_is(v->s, "none") || str_is(v->s, "minimal")) return q->think = LAR_THINK_OFF, 0;
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++)
+        if (str_is(v->s, on[i])) return q->think = LAR_THINK_ON, 0;
+    return lar_fail(err, LAR_EINVAL, "'%.*s' is none of none, minimal, low, medium, high",
+                    STR_ARG(v->s));
+}
+
+/* Only what changes nothing. */
+static int read_tier(struct ask *q, const struct json *v, const struct field *f,
+                     struct lar_err *err)
+{
+    (void)q, (void)f;
+    if (v->kind == JSON_STRING && (str_is(v->s, "auto") || str_is(v->s, "default"))) return 0;
+    return lar_fail(err, LAR_EUNSUPPORTED, "only \"auto\" and \"default\" are supported");
+}
+
+static int read_choice(struct ask *q, const struct json *v, const struct field *f,
+                       struct lar_err *err)
+{
+    (void)q, (void)f;
+    if (v->kind == JSON_STRING && (str_is(v->s, "none") || str_is(v->s, "auto")))
+        return 0; /* there are no tools to choose */
+    return lar_fail(err, LAR_EUNSUPPORTED, "is not supported by this server");
+}
+
+/* Of chats a boolean, of texts a number of alternatives. */
+static int read_text_logprobs(struct ask *q, const struct json *v, const struct field *f,
+                              struct lar_err *err)
+{
+    int rc = field_int(q, v, f, err);
+    q->logprobs = rc == 0;
+    return rc;
+}
+
+static int read_template_kwargs(struct ask *q, const struct json *v, const struct field *f,
+                                struct lar_err *err)
+{
+    (void)f;
+    const struct json *think = json_get(v, "enable_thinking");
+    if (v->kind != JSON_OBJECT || v->n > 1 || (v->n == 1 && (!think || think->kind != JSON_BOOL)))
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "only {\"enable_thinking\": true or false} is supported");
+    if (think) q->think = think->boolean ? LAR_THINK_ON : LAR_THINK_OFF;
+    return 0;
+}
+
+#define AT(x) offsetof(struct ask, x)
+/* clang-format off */
+#define COMMON                                                            \
+    {"model", field_str, AT(model), 0, 0, NULL},                          \
+    {"stream", field_flag, AT(stream), 0, 0, NULL},                       \
+    {"stream_options", read_stream_options, 0, 0, 0, NULL},               \
+    {"temperature", field_param, ASK_TEMP, 0, 1000, NULL},                \
+    {"top_p", field_param, ASK_TOP_P, 0, 1, NULL},                        \
+    {"top_k", field_whole, ASK_TOP_K, 0, 1 << 30, NULL},                  \
+    {"min_p", field_param, ASK_MIN_P, 0, 1, NULL},                        \
+    {"typical_p", field_param, ASK_TYPICAL_P, 0, 1, NULL},                \
+    {"repeat_penalty", field_param, ASK_REPEAT_PENALTY, 0.01, 100, NULL}, \
+    {"repeat_last_n", field_whole, ASK_REPEAT_LAST_N, -1, 1 << 30, NULL}, \
+    {"presence_penalty", field_param, ASK_PRESENCE, -100, 100, NULL},     \
+    {"frequency_penalty", field_param, ASK_FREQUENCY, -100, 100, NULL},   \
+    {"dry_multiplier", field_param, ASK_DRY_MULTIPLIER, 0, 1000, NULL},   \
+    {"dry_base", field_param, ASK_DRY_BASE, 1, 1000, NULL},               \
+    {"dry_allowed_length", field_whole, ASK_DRY_ALLOWED, 0, 1 << 30, NULL}, \
+    {"dry_penalty_last_n", field_whole, ASK_DRY_LAST_N, -1, 1 << 30, NULL}, \
+    {"xtc_probability", field_param, ASK_XTC_PROBABILITY, 0, 1, NULL},    \
+    {"xtc_threshold", field_param, ASK_XTC_THRESHOLD, 0, 1, NULL},        \
+    {"mirostat", field_whole, ASK_MIROSTAT, 0, 2, NULL},                  \
+    {"mirostat_tau", field_param, ASK_MIROSTAT_TAU, 0, 100, NULL},        \
+    {"mirostat_eta", field_param, ASK_MIROSTAT_ETA, 0, 100, NULL},        \
+    {"seed", field_seed, 0, 0, 0, NULL},                                  \
+    {"stop", field_stop, 0, 0, 0, NULL},                                  \
+    {"n", field_int, AT(n), 1, N_MAX, NULL},                              \
+    {"max_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},          \
+    {"num_ctx", field_int, AT(ctx), 1, 1 << 28, NULL},                    \
+    {"logit_bias", read_bias, 0, 0, 0, NULL},                             \
+    {"user", field_hint, 0, 0, 0, NULL},                                  \
+    {"metadata", field_hint, 0, 0, 0, NULL},                              \
+    {"safety_identifier", field_hint, 0, 0, 0, NULL},                     \
+    {"prompt_cache_key", field_hint, 0, 0, 0, NULL},                      \
+    {"service_tier", read_tier, 0, 0, 0, NULL},                           \
+    {"store", field_false, 0, 0, 0, NULL}
+
+static const struct field chat_fields[] = {
+    COMMON,
+    {"messages", field_node, AT(messages), 0, 0, NULL},
+    {"max_completion_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},
+    {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},
+    {"top_logprobs", field_int, AT(top), 0, 20, NULL},
+    {"response_format", read_format, 0, 0, 0, NULL},
+    {"reasoning_effort", read_effort, 0, 0, 0, NULL},
+    {"chat_template_kwargs", read_template_kwargs, 0, 0, 0, NULL},
+    {"tools", field_false, 0, 0, 0, NULL},
+    {"tool_choice", read_choice, 0, 0, 0, NULL},
+    {"parallel_tool_calls", field_hint, 0, 0, 0, NULL}, /* of tools, which are refused */
+    {"functions", field_false, 0, 0, 0, NULL},
+    {"modalities", field_refused, 0, 0, 0, NULL},
+    {"audio", field_refused, 0, 0, 0, NULL},
+    {"prediction", field_refused, 0, 0, 0, NULL},
+    {"web_search_options", field_refused, 0, 0, 0, NULL},
+    {"verbosity", field_refused, 0, 0, 0, NULL},
+    {NULL, NULL, 0, 0, 0, NULL},
+};
+static const struct field text_fields[] = {
+    COMMON,
+    {"prompt", field_node, AT(messages), 0, 0, NULL},
+    {"logprobs", read_text_logprobs, AT(top), 0, 20, NULL},
+    {"echo", field_false, 0, 0, 0, NULL},
+    {"suffix", field_false, 0, 0, 0, NULL},
+    {"best_of", field_false, 0, 0, 0, NULL},
+    {NULL, NULL, 0, 0, 0, NULL},
+};
+/* clang-format on */
+
+static int token_prompt(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    struct ask_prompt *p = ask_add(q, err);
+    int32_t *id = p ? arena_array(&q->a, v->n, sizeof *id) : NULL;
+    if (p && !id) return lar_fail(err, LAR_ENOMEM, "the request is too large");
+    if (!p) return LAR_ENOMEM;
+    for (const struct json *c = v->child; c; c = c->next) {
+        if (c->kind != JSON_NUMBER || !c->is_int || c->i < 0 || c->i > INT32_MAX)
+            return lar_fail(err, LAR_EINVAL, "prompt: a list of token ids holds something else");
+        id[p->ntoken++] = (int32_t)c->i;
+    }
+    p->tokens = id;
+    return 0;
+}
+
+static int text_prompt(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    if (v->kind == JSON_STRING) {
+        struct ask_prompt *p = ask_add(q, err);
+        return p ? ask_text(q, v->s, &p->text, err) : LAR_ENOMEM;
+    }
+    if (v->kind == JSON_ARRAY && v->child && v->child->kind == JSON_NUMBER)
+        return token_prompt(q, v, err);
+    return lar_fail(err, LAR_EINVAL,
+                    "prompt: needs a string, a list of token ids, or a list of such");
+}
+
+static int text_prompts(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    int rc = 0;
+    if (!v) return lar_fail(err, LAR_EINVAL, "prompt is required");
+    if (v->kind != JSON_ARRAY || !v->child || v->child->kind == JSON_NUMBER)
+        return text_prompt(q, v, err);
+    for (const struct json *c = v->child; c && rc == 0; c = c->next) rc = text_prompt(q, c, err);
+    return rc;
+}
+
+int openai_read(struct ask *q, int kind, struct str body, struct lar_err *err)
+{
+    if (body.n == 0) return lar_fail(err, LAR_EINVAL, "the request has no body");
+    const struct json *v = json_parse(&q->a, body, err);
+    int rc =
+        v ? field_read(q, v, kind == OPENAI_CHAT ? chat_fields : text_fields, "", err) : LAR_EINVAL;
+    if (rc < 0) return rc;
+    if (kind == OPENAI_TEXT) {
+        if (!q->max_tokens) q->max_tokens = 16; /* the reference's default */
+        return text_prompts(q, q->messages, err);
+    }
+    if (q->top && !q->logprobs)
+        return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs: true");
+    if (!q->messages || !q->messages->n)
+        return lar_fail(err, LAR_EINVAL, "messages is required and must not be empty");
+    return chat_prompt(q, q->messages, (struct str){"", 0}, NULL, err);
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * serve/sched.c: see sched.h. Jobs come in through a list under a lock; everything else (rows, sessions, lists) is the thread's alone.
+ *
+ * A row waits until there is a place among those at work and memory for its keys and values; it then opens a session of its own. Whether
+ * clients are still there is looked at every LOOK_NS, and their rows leave before the next step.
+ */
+#include "serve/sched.h"
+
+#include <math.h>
+
+#include "base/err.h"
+#include "base/time.h"
+
+#define LOOK_NS 10000000 /* 10 ms */
+#define SLOWER  2.0
+
+struct sched {
+    struct sched_options opt;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, empty;
+    struct job **in; /* [nin] */
+    size_t nin, in_room;
+    int closing, stop; /* takes no more; ends now */
+    struct sched_numbers number;
+    /* the thread's */
+    struct job **job; /* [njob], all that are not done */
+    size_t njob, job_room;
+    double kv_used;
+    int64_t looked;
+};
+
+/* ---- rows ---------------------------------------------------------------------------------------------------------------- */
+
+static double kv_of(const struct row *r) { return r->job->engine->kv_token_bytes * r->ctx; }
+
+/* Out of the engine's lists; its session is given back. */
+static void row_leave(struct sched *s, struct row *r)
+{
+    struct engine *e = r->job->engine;
+    if (r->state == ROW_WAITS) {
+        for (struct row **p = &e->waiting; *p; p = &(*p)->next)
+            if (*p == r) {
+                *p = r->next;
+                if (e->tail == &r->next) e->tail = p;
+                break;
+            }
+    } else if (r->state != ROW_DONE) {
+        for (size_t i = 0; i < e->nrow; i++)
+            if (e->row[i] == r) e->row[i] = e->row[--e->nrow];
+        s->kv_used -= kv_of(r);
+    }
+    lar_session_close(r->session);
+    r->session = NULL;
+    r->state = ROW_DONE;
+}
+
+static void row_fail(struct sched *s, struct row *r, const struct lar_err *why)
+{
+    (void)s;
+    job_fail(r->job, job_status(why->code), why->msg);
+}
+
+/* The answer is complete: text and tokens come out of the writer. */
+static void row_complete(struct sched *s, struct row *r)
+{
+    struct lar_err err;
+    int rc = lar_writer_end(r->writer, &r->result, &err);
+    r->ended = time_ns();
+    row_leave(s, r);
+    if (rc < 0) {
+        row_fail(s, r, &err);
+        return;
+    }
+    r->nout = r->result.ntoken;
+    job_row_done(r->job, r);
+}
+
+/* ---- probabilities --------------------------------------------------------------------------------------------------------- */
+
+static void note_top(struct logprob *l, int want, int32_t id, float x)
+{
+    int at = l->ntop;
+    if (at == want && (at == 0 || x <= l->top[at - 1].p)) return;
+    if (at < want)
+        l->ntop++;
+    else
+        at--;
+    while (at > 0 && l->top[at - 1].p < x) {
+        l->top[at] = l->top[at - 1];
+        at--;
+    }
+    l->top[at].id = id;
+    l->top[at].p = x;
+}
+
+/* Of the model's own distribution, before any setting of sampling. */
+static int note_logprob(struct row *r, const float *logits, int32_t id)
+{
+    int vocab = r->job->engine->info.vocab;
+    if (r->nprob == r->prob_room) {
+        size_t room = r->prob_room ? 2 * r->prob_room : 16;
+        struct logprob *p = mem_resize(r->prob, room * sizeof *p);
+        if (!p) return -1;
+        r->prob = p;
+        r->prob_room = room;
+    }
+    struct logprob *l = &r->prob[r->nprob++];
+    *l = (struct logprob){.id = id};
+    float max = -INFINITY;
+    for (int i = 0; i < vocab; i++) {
+        if (logits[i] > max) max = logits[i];
+        note_top(l, r->job->ask.top, i, logits[i]);
+    }
+    double sum = 0;
+    for (int i = 0; i < vocab; i++) sum += exp((double)(logits[i] - max));
+    float norm = max + (float)log(sum);
+    l->p = logits[id] - norm;
+    for (int i = 0; i < l->ntop; i++) l->top[i].p -= norm;
+    return 0;
+}
+
+/* ---- a step ------------------------------------------------------------------------------------------------------------------ */
+
+/* From the waiting to those at work, in the order of arrival. */
+static void admit(struct sched *s, struct engine *e)
+{
+    struct lar_err err;
+    while (e->waiting && e->nrow < e->row_room) {
+        struct row *r = e->waiting;
+        double need = kv_of(r);
+        if (s->kv_used + need > s->opt.kv_bytes && s->kv_used > 0)
+            return; /* when others are done */
+        if (need > s->opt.kv_bytes) {
+            lar_fail(
+                &err, LAR_ELIMIT,
+                "a context of %d tokens needs %.0f MiB, this server has %.0f for all: lower num_ctx or max_tokens",
+                r->ctx, need / 1048576, s->opt.kv_bytes / 1048576);
+            row_fail(s, r, &err);
+            row_leave(s, r);
+            continue;
+        }
+        struct lar_session_options o = {.ctx = r->ctx, .kv = s->opt.kv, .batch = 1};
+        if (lar_session_open(&r->session, e->model, &o, &err) < 0) {
+            if (err.code == LAR_ENOMEM && e->nrow) return;
+            row_fail(s, r, &err);
+            row_leave(s, r);
+            continue;
+        }
+        e->waiting = r->next;
+        if (!e->waiting) e->tail = &e->waiting;
+        r->state = ROW_PROMPT;
+        r->began = time_ns();
+        e->row[e->nrow++] = r;
+        s->kv_used += need;
+    }
+}
+
+/* How many prompt tokens a step may have beside nwrite answers. */
+static size_t slice(const struct sched *s, const struct engine *e, size_t nwrite)
+{
+    size_t most = (size_t)s->opt.step_tokens;
+    if (nwrite == 0 || e->step_ns <= 0 || e->token_ns <= 0)
+        return nwrite ? (most < 64 ? most : 64) : most;
+    double n = (SLOWER - 1) * e->step_ns / e->token_ns;
+    return n < 8 ? 8 : n > (double)most ? most : (size_t)n;
+}
+
+/* Next tokens first, then slices of prompts, shared evenly. Gives the number of parts. */
+static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *nprompt)
+{
+    size_t n = 0, waiting = 0;
+    *nwrite = *nprompt = 0;
+    for (size_t i = 0; i < e->nrow; i++) {
+        struct row *r = e->row[i];
+        waiting += r->state == ROW_PROMPT;
+        if (r->state != ROW_WRITES) continue;
+        e->who[n] = r;
+        e->part[n++] =
+            (struct lar_part){.session = r->session, .tokens = &r->token, .n = 1, .logits = 1};
+    }
+    *nwrite = n;
+    size_t left = slice(s, e, n);
+    for (size_t i = 0; i < e->nrow && left; i++) {
+        struct row *r = e->row[i];
+        if (r->state != ROW_PROMPT) continue;
+        size_t share = (left + waiting - 1) / waiting, rest = r->nprompt - r->at,
+               take = rest < share ? rest : share;
+        waiting--;
+        left -= take;
+        *nprompt += take;
+        e->who[n] = r;
+        e->part[n++] = (struct lar_part){.session = r->session,
+                                         .tokens = r->prompt + r->at,
+                                         .n = take,
+                                         .logits = take == rest,
+                                         .prompt_end = take == rest};
+    }
+    return n;
+}
+
+/* Logits became known: the next token. */
+static void write_token(struct sched *s, struct row *r, const float *logits)
+{
+    struct lar_err err;
+    int rc = lar_writer_step(r->writer, logits, &r->token, &err);
+    if (!r->first) r->first = time_ns();
+    if (rc >= 0 && r->job->ask.logprobs && note_logprob(r, logits, r->token) < 0)
+        rc = lar_fail(&err, LAR_ENOMEM, "logprobs: out of memory");
+    if (rc < 0) {
+        row_fail(s, r, &err);
+    } else if (rc == 0) {
+        row_complete(s, r);
+    } else {
+        r->state = ROW_WRITES;
+        job_piece(r->job, r);
+    }
+}
+
+static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
+{
+    if (nprompt == 0) {
+        e->step_ns = e->step_ns > 0 ? 0.8 * e->step_ns + 0.2 * ns : ns;
+    } else if (nprompt >= 8) {
+        double rest = ns - (nwrite ? e->step_ns : 0), one = rest / (double)nprompt;
+        if (one > 0) e->token_ns = e->token_ns > 0 ? 0.8 * e->token_ns + 0.2 * one : one;
+    }
+}
+
+static void count_step(struct sched *s, double ns, size_t nwrite, size_t nprompt)
+{
+    pthread_mutex_lock(&s->lock);
+    s->number.steps++;
+    s->number.step_s += ns * 1e-9;
+    if (nprompt) s->number.prompt_s += ns * 1e-9;
+    s->number.prompt_tokens += (long)nprompt;
+    s->number.answer_tokens += (long)nwrite;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void step(struct sched *s, struct engine *e)
+{
+    struct lar_err err;
+    size_t nwrite, nprompt, n = gather(s, e, &nwrite, &nprompt);
+    if (n == 0) return;
+    int64_t began = time_ns();
+    int rc = lar_batch_step(e->batch, e->part, n, &err);
+    double ns = (double)(time_ns() - began);
+    measure(e, ns, nwrite, nprompt);
+    count_step(s, ns, nwrite, nprompt);
+    for (size_t i = 0; i < n; i++) {
+        struct row *r = e->who[i];
+        struct lar_part *p = &e->part[i];
+        if (rc < 0 || p->rc < 0) {
+            row_fail(s, r, rc < 0 ? &err : &p->why);
+            continue;
+        }
+        if (r->state == ROW_PROMPT) r->at += p->n;
+        if (p->logits && !r->job->over) write_token(s, r, p->out);
+    }
+}
+
+/* ---- jobs --------------------------------------------------------------------------------------------------------------------- */
+
+/* Everything that is done, failed or gone leaves. */
+static void clear_away(struct sched *s)
+{
+    for (size_t i = 0; i < s->njob;) {
+        struct job *j = s->job[i];
+        if (j->left && !j->over) {
+            i++;
+            continue;
+        }
+        for (size_t k = 0; k < j->nrow; k++) row_leave(s, &j->row[k]);
+        int failed = j->over;
+        job_free(j);
+        s->job[i] = s->job[--s->njob];
+        pthread_mutex_lock(&s->lock);
+        s->number.running--;
+        if (failed)
+            s->number.failed++;
+        else
+            s->number.done++;
+        if (s->number.running == 0) pthread_cond_broadcast(&s->empty);
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+static void look_for_gone(struct sched *s)
+{
+    int64_t now = time_ns();
+    if (now - s->looked < LOOK_NS) return;
+    s->looked = now;
+    for (size_t i = 0; i < s->njob; i++) {
+        struct job *j = s->job[i];
+        if (j->over || !http_gone(j->call)) continue;
+        job_fail(j, 499, "the client closed its connection before the answer was complete");
+        pthread_mutex_lock(&s->lock);
+        s->number.gone++;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
+/* New jobs into the engines' lists. With the lock held. */
+static void take_in(struct sched *s)
+{
+    for (size_t i = 0; i < s->nin; i++) {
+        struct job *j = s->in[i];
+        struct engine *e = j->engine;
+        s->job[s->njob++] = j;
+        for (size_t k = 0; k < j->nrow; k++) {
+            struct row *r = &j->row[k];
+            r->next = NULL;
+            *e->tail = r;
+            e->tail = &r->next;
+        }
+    }
+    s->nin = 0;
+}
+
+static void run_engines(struct sched *s)
+{
+    struct shelf *shelf = s->opt.shelf;
+    for (size_t i = 0; i < shelf->nbook; i++) {
+        pthread_mutex_lock(&shelf->lock);
+        struct engine *e = shelf->book[i].held ? shelf->book[i].engine : NULL;
+        pthread_mutex_unlock(&shelf->lock);
+        if (!e) continue;
+        admit(s, e);
+        step(s, e);
+        clear_away(s);
+    }
+}
+
+static void sleep_until(struct sched *s, int64_t when)
+{
+    struct timespec t;
+    int64_t ns = when == INT64_MAX ? (int64_t)60 * 1000000000 : when - time_ns();
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    if (ns < 0) ns = 0;
+    if (ns > (int64_t)60 * 1000000000) ns = (int64_t)60 * 1000000000;
+    t.tv_sec += ns / 1000000000;
+    t.tv_nsec += ns % 1000000000;
+    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+    pthread_cond_timedwait(&s->wake, &s->lock, &t);
+}
+
+static void *work(void *ctx)
+{
+    struct sched *s = ctx;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        take_in(s);
+        if (s->stop)
+            for (size_t i = 0; i < s->njob; i++)
+                job_fail(s->job[i], 503,
+                         "the server is shutting down and the time to finish answers is over");
+        if (s->njob == 0) {
+            if (s->stop) break;
+            pthread_mutex_unlock(&s->lock);
+            int64_t next = shelf_sweep(s->opt.shelf, 0);
+            pthread_mutex_lock(&s->lock);
+            if (s->nin == 0 && !s->stop) sleep_until(s, next);
+            continue;
+        }
+        pthread_mutex_unlock(&s->lock);
+        look_for_gone(s);
+        clear_away(s);
+        run_engines(s);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- from outside ------------------------------------------------------------------------------------------------------------------ */
+
+int sched_open(struct sched **out, const struct sched_options *opt, struct lar_err *err)
+{
+    pthread_condattr_t attr;
+    struct sched *s = mem_zalloc(sizeof *s);
+    *out = NULL;
+    if (!s) return lar_fail(err, LAR_ENOMEM, "scheduler: out of memory");
+    s->opt = *opt;
+    s->in_room = s->job_room = (size_t)opt->queue + 1;
+    s->in = mem_zalloc(s->in_room * sizeof *s->in);
+    s->job = mem_zalloc(s->job_room * sizeof *s->job);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_cond_init(&s->empty, &attr);
+    pthread_condattr_destroy(&attr);
+    if (!s->in || !s->job || pthread_create(&s->thread, NULL, work, s)) {
+        mem_free(s->in);
+        mem_free(s->job);
+        mem_free(s);
+        return lar_fail(err, LAR_ENOMEM, "scheduler: no memory or no thread");
+    }
+    *out = s;
+    return 0;
+}
+
+void sched_submit(struct sched *s, struct job *j)
+{
+    const char *why = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (s->closing)
+        why = "the server is shutting down";
+    else if (s->number.running >= s->opt.queue)
+        why = "too many requests are waiting: try again later";
+    if (!why) {
+        s->in[s->nin++] = j;
+        s->number.running++;
+        pthread_cond_signal(&s->wake);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!why) return;
+    job_fail(j, 503, why);
+    job_free(j);
+}
+
+void sched_drain(struct sched *s, int64_t ns)
+{
+    struct timespec t;
+    int late = 0;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ns / 1000000000;
+    pthread_mutex_lock(&s->lock);
+    s->closing = 1;
+    while (s->number.running && !late) late = pthread_cond_timedwait(&s->empty, &s->lock, &t);
+    s->stop = 1;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sched_close(struct sched *s)
+{
+    if (!s) return;
+    sched_drain(s, 0);
+    pthread_join(s->thread, NULL);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->wake);
+    pthread_cond_destroy(&s->empty);
+    mem_free(s->in);
+    mem_free(s->job);
+    mem_free(s);
+}
+
+void sched_poke(struct sched *s)
+{
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sched_look(struct sched *s, struct sched_numbers *out)
+{
+    pthread_mutex_lock(&s->lock);
+    *out = s->number;
+    pthread_mutex_unlock(&s->lock);
+}

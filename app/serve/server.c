@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * serve/server.c: see server.h. Requests come in on HTTP's threads: they are read into the one form, the model is held, the prompt becomes tokens;
+ * then the scheduler has them. What needs no model is answered at once.
+ */
+#include "serve/server.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/cpu.h"
+#include "base/err.h"
+#include "net/http.h"
+#include "net/origin.h"
+#include "serve/ollama.h"
+#include "serve/openai.h"
+#include "serve/sched.h"
+
+enum { STEP_TOKENS = 512, CONNECTIONS = 1024, IDLE_S = 120 };
+
+struct server {
+    struct server_options opt;
+    struct shelf shelf;
+    struct sched *sched;
+    struct http *http;
+    atomic_int draining;
+};
+
+/* ---- answers at once ---------------------------------------------------------------------------------------------------------- */
+
+typedef void error_fn(struct buf *b, int status, const char *message);
+
+static void reply_error(struct http_call *c, error_fn *form, int status, const char *message)
+{
+    struct buf b = {0};
+    form(&b, status, message);
+    http_reply(c, status, "application/json", buf_view(&b));
+    buf_done(&b);
+}
+
+static void reply_json(struct http_call *c, struct buf *b)
+{
+    if (b->failed)
+        reply_error(c, ollama_error, 503, "out of memory");
+    else
+        http_reply(c, 200, "application/json", buf_view(b));
+    buf_done(b);
+}
+
+static void get_root(struct server *s, struct http_call *c)
+{
+    (void)s;
+    http_reply(c, 200, "text/plain; charset=utf-8", STR("Lar is running\n"));
+}
+
+static void get_version(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    (void)s;
+    buf_printf(&b, "{\"version\":\"%s\"}\n", lar_version());
+    reply_json(c, &b);
+}
+
+static void get_health(struct server *s, struct http_call *c)
+{
+    if (atomic_load(&s->draining))
+        http_reply(c, 503, "application/json", STR("{\"status\":\"shutting down\"}\n"));
+    else
+        http_reply(c, 200, "application/json", STR("{\"status\":\"ok\"}\n"));
+}
+
+static void get_tags(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    ollama_tags(&b, &s->shelf, 0);
+    reply_json(c, &b);
+}
+
+static void get_ps(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    ollama_tags(&b, &s->shelf, 1);
+    reply_json(c, &b);
+}
+
+static void get_models(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    openai_models(&b, &s->shelf, (struct str){"", 0});
+    reply_json(c, &b);
+}
+
+static void get_model(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    struct str name = str_of(http_path(c) + sizeof "/v1/models/" - 1);
+    if (name.n && openai_models(&b, &s->shelf, name)) {
+        reply_json(c, &b);
+        return;
+    }
+    buf_done(&b);
+    buf_printf(&b, "model '%.*s' not found", STR_ARG(name));
+    reply_error(c, openai_error, 404, buf_z(&b));
+    buf_done(&b);
+}
+
+static void post_show(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    struct lar_err err;
+    int rc = ollama_show(&b, &s->shelf, http_body(c), &err);
+    if (rc == 0) {
+        reply_json(c, &b);
+        return;
+    }
+    buf_done(&b);
+    reply_error(c, ollama_error, rc > 0 ? rc : job_status(rc), err.msg);
+}
+
+/* ---- answers that a model writes ------------------------------------------------------------------------------------------------ */
+
+static int cannot_think(const struct job *j, struct lar_err *err)
+{
+    if (j->ask.think != LAR_THINK_ON || j->engine->info.can_think) return 0;
+    return lar_fail(err, LAR_EINVAL, "\"%s\" does not support thinking", j->book->name);
+}
+
+/* The job is answered, or the scheduler's. */
+static void start(struct server *s, struct job *j)
+{
+    struct lar_err err = {0};
+    int rc = job_hold(j, &s->shelf, &err);
+    if (rc == LAR_EINVAL) {
+        job_fail(j, j->ask.model.n ? 404 : 400, err.msg);
+    } else if (rc == 0 && j->ask.load_only) {
+        struct buf b = {0};
+        ollama_loaded(j, &b);
+        reply_json(j->call, &b);
+        job_free(j);
+        sched_poke(s->sched); /* it may have to go at once */
+        return;
+    } else if (rc < 0 || (rc = cannot_think(j, &err)) < 0 ||
+               (rc = job_prepare(j, s->opt.ctx, &err)) < 0) {
+        job_fail(j, job_status(rc), err.msg);
+    } else {
+        sched_submit(s->sched, j);
+        return;
+    }
+    job_free(j);
+}
+
+typedef int read_fn(struct ask *q, int kind, struct str body, struct lar_err *err);
+
+static void write_answer(struct server *s, struct http_call *c, const struct dialect *d, int kind,
+                         read_fn *read)
+{
+    struct lar_err err = {0};
+    struct job *j = job_new(c, d, kind);
+    if (!j) {
+        reply_error(c, d->error, 503, "out of memory");
+        return;
+    }
+    if (atomic_load(&s->draining)) {
+        job_fail(j, 503, "the server is shutting down");
+        job_free(j);
+        return;
+    }
+    int rc = read(&j->ask, kind, http_body(c), &err);
+    if (rc == 0) {
+        start(s, j);
+        return;
+    }
+    job_fail(j, job_status(rc), err.msg);
+    job_free(j);
+}
+
+static void post_chat(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &ollama_dialect, OLLAMA_CHAT, ollama_read);
+}
+static void post_generate(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &ollama_dialect, OLLAMA_GENERATE, ollama_read);
+}
+static void post_chat_completions(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &openai_dialect, OPENAI_CHAT, openai_read);
+}
+static void post_completions(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &openai_dialect, OPENAI_TEXT, openai_read);
+}
+
+/* ---- routes ------------------------------------------------------------------------------------------------------------------------ */
+
+static const struct route {
+    const char *method, *path; /* a path that ends in / takes all below it */
+    void (*handle)(struct server *s, struct http_call *c);
+} routes[] = {
+    {"GET", "", get_root},
+    {"GET", "/health", get_health},
+    {"GET", "/v1/health", get_health},
+    {"GET", "/api/version", get_version},
+    {"GET", "/api/tags", get_tags},
+    {"GET", "/api/ps", get_ps},
+    {"POST", "/api/show", post_show},
+    {"POST", "/api/chat", post_chat},
+    {"POST", "/api/generate", post_generate},
+    {"GET", "/v1/models", get_models},
+    {"GET", "/v1/models/", get_model},
+    {"POST", "/v1/chat/completions", post_chat_completions},
+    {"POST", "/v1/completions", post_completions},
+    {NULL, NULL, NULL},
+};
+
+static int is_path(const char *path, const char *route)
+{
+    size_t n = strlen(route);
+    if (n == 0) return strcmp(path, "/") == 0;
+    if (route[n - 1] == '/') return strncmp(path, route, n) == 0;
+    return strcmp(path, route) == 0;
+}
+
+static void handle(struct http_call *c, void *ctx)
+{
+    const char *method = http_method(c), *path = http_path(c);
+    error_fn *form = strncmp(path, "/v1/", 4) == 0 ? openai_error : ollama_error;
+    int known = 0;
+    if (strcmp(method, "HEAD") == 0) method = "GET"; /* the body is left out on its way */
+    for (const struct route *r = routes; r->method; r++) {
+        if (!is_path(path, r->path)) continue;
+        known = 1;
+        if (strcmp(method, r->method) != 0) continue;
+        r->handle(ctx, c);
+        return;
+    }
+    struct buf b = {0};
+    if (known)
+        buf_printf(&b, "%.20s is no method of %.200s", method, path);
+    else
+        buf_printf(&b, "there is nothing at %.200s", path);
+    reply_error(c, form, known ? 405 : 404, buf_z(&b));
+    buf_done(&b);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void log_request(void *ctx, const char *method, const char *path, int status, double ms)
+{
+    struct server *s = ctx;
+    struct buf b = {0};
+    buf_printf(&b, "%.10s %.100s %d %.1f ms", method, path, status, ms);
+    s->opt.say(buf_z(&b));
+    buf_done(&b);
+}
+
+static int add_models(struct server *s, struct lar_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < s->opt.nmodel && rc == 0; i++) {
+        const char *eq = strchr(s->opt.model[i], '=');
+        char name[128];
+        if (!eq || eq == s->opt.model[i] || (size_t)(eq - s->opt.model[i]) >= sizeof name)
+            return lar_fail(err, LAR_EINVAL, "--model %s: needs NAME=FILE", s->opt.model[i]);
+        memcpy(name, s->opt.model[i], (size_t)(eq - s->opt.model[i]));
+        name[eq - s->opt.model[i]] = 0;
+        rc = shelf_add(&s->shelf, name, eq + 1, err);
+    }
+    for (size_t i = 0; i < s->opt.nfile && rc == 0; i++)
+        rc = shelf_add(&s->shelf, NULL, s->opt.file[i], err);
+    if (rc == 0 && s->shelf.nbook == 0)
+        rc = lar_fail(err, LAR_EINVAL, "serve: no model was named: lar serve FILE.gguf");
+    return rc;
+}
+
+/* One model and nothing to choose: it is there before the first request, and a bad one is told now. */
+static int preload(struct server *s, struct lar_err *err)
+{
+    int64_t ns;
+    if (s->shelf.nbook != 1 || s->shelf.book[0].reads_only) return 0;
+    int rc = shelf_hold(&s->shelf, &s->shelf.book[0], &ns, err);
+    if (rc == 0) shelf_release(&s->shelf, &s->shelf.book[0], ASK_KEEP_DEFAULT);
+    return rc;
+}
+
+static int open_all(struct server *s, struct lar_err *err)
+{
+    const struct server_options *o = &s->opt;
+    int64_t keep = (int64_t)300 * 1000000000;
+    int unix_socket = o->host[0] == '/';
+    if (!unix_socket && !origin_is_loopback(o->host))
+        return lar_fail(
+            err, LAR_EINVAL,
+            "--host %s: other machines could use this server without a key; use 127.0.0.1 or a Unix socket",
+            o->host);
+    if (o->keep_alive) {
+        struct json v = {.kind = JSON_STRING, .s = str_of(o->keep_alive)};
+        struct lar_err why;
+        if (ollama_duration(&v, &keep, &why) < 0)
+            return lar_fail(err, LAR_EINVAL, "--keep-alive: %s", why.msg);
+    }
+    struct shelf_options so = {.threads = o->threads,
+                               .deterministic = o->deterministic,
+                               .kv = (int)o->kv,
+                               .parallel = o->parallel,
+                               .step_tokens = STEP_TOKENS + o->parallel,
+                               .keep_ns = keep};
+    double kv = o->kv_mib ? o->kv_mib * 1048576.0 : (double)cpu_memory_available() / 2;
+    struct sched_options co = {.shelf = &s->shelf,
+                               .parallel = o->parallel,
+                               .step_tokens = STEP_TOKENS,
+                               .kv_bytes = kv > 0 ? kv : 1e18,
+                               .kv = o->kv,
+                               .queue = o->queue};
+    struct http_options ho = {.host = o->host,
+                              .port = o->port,
+                              .body_max = (size_t)o->max_body_mib << 20,
+                              .connections = CONNECTIONS,
+                              .idle_s = IDLE_S,
+                              .origin = o->origin,
+                              .norigin = o->norigin,
+                              .host_name = o->host_name,
+                              .nhost_name = o->nhost_name,
+                              .any_host = unix_socket,
+                              .handle = handle,
+                              .log = o->log ? log_request : NULL,
+                              .ctx = s};
+    int rc = shelf_open(&s->shelf, &so, err);
+    if (rc == 0) rc = add_models(s, err);
+    if (rc == 0) rc = preload(s, err);
+    if (rc == 0) rc = sched_open(&s->sched, &co, err);
+    if (rc == 0) rc = http_open(&s->http, &ho, err);
+    return rc;
+}
+
+/* Until SIGTERM or SIGINT: then what is being answered is finished, within a limit; a second signal ends that too. */
+static void wait_for_end(struct server *s, const sigset_t *set)
+{
+    struct timespec second = {.tv_sec = 0, .tv_nsec = 50000000};
+    struct sched_numbers n;
+    int got = 0;
+    sigwait(set, &got);
+    atomic_store(&s->draining, 1);
+    s->opt.say("finishing what is being answered; another signal ends it now");
+    http_stop_listening(s->http);
+    for (int i = 0; i < s->opt.drain_s * 20; i++) {
+        sched_look(s->sched, &n);
+        if (n.running == 0 || sigtimedwait(set, NULL, &second) > 0) break;
+    }
+    sched_drain(s->sched, 0);
+}
+
+int server_run(const struct server_options *opt, struct lar_err *err)
+{
+    struct server s = {.opt = *opt};
+    struct buf line = {0};
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set,
+                    &old); /* before there are threads, so that none of them gets these */
+    int rc = open_all(&s, err);
+    if (rc == 0) {
+        buf_printf(&line, "listening on %s", http_address(s.http));
+        opt->say(buf_z(&line));
+        wait_for_end(&s, &set);
+    }
+    sched_close(s.sched);
+    http_close(s.http);
+    shelf_close(&s.shelf);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    buf_done(&line);
+    return rc;
+}

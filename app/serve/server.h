@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * serve/server.h: the server as a whole: options in, then it runs until a signal ends it.
+ */
+#ifndef SERVE_SERVER_H
+#define SERVE_SERVER_H
+
+#include <lar/lar.h>
+
+#include "base/err.h"
+
+struct server_options {
+    const char *host; /* an address of the loopback, or the path of a Unix socket */
+    int port;
+    const char *const *model; /* "NAME=FILE" */
+    size_t nmodel;
+    char *const *file;
+    size_t nfile;
+    const char *const *origin, *const *host_name;
+    size_t norigin, nhost_name;
+    int threads, deterministic;
+    enum lar_kv kv;
+    int ctx;      /* of who says none; 0: the model's, at most 8192 */
+    int parallel; /* answers written at once */
+    int queue;    /* requests at once, waiting ones included */
+    int kv_mib;   /* keys and values of all; 0: half of the memory that is free */
+    const char *keep_alive;
+    int max_body_mib;
+    int drain_s;
+    int log; /* a line a request: never what was said */
+    void (*say)(const char *line);
+};
+
+int server_run(const struct server_options *opt, struct lar_err *err);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * serve/shelf.h: the models that a server knows by name, and which of them are loaded.
+ *
+ * A loaded model is an engine: model, steps, and the scheduler's lists. It is held by jobs and by nobody else; who holds none lets the scheduler
+ * take it down when its time is over. Names come from shelf_find alone: another source of names is one more look-up there.
+ */
+#ifndef SERVE_SHELF_H
+#define SERVE_SHELF_H
+
+#include <lar/batch.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "base/buf.h"
+
+struct row;
+
+struct engine {
+    struct lar_model *model;
+    struct lar_batch *batch;
+    struct lar_model_info info;
+    double kv_token_bytes; /* of keys and values */
+    /* the scheduler's */
+    struct row *waiting, **tail;
+    struct row **row; /* [nrow], being evaluated */
+    size_t nrow, row_room;
+    struct lar_part *part;
+    struct row **who;
+    double step_ns, token_ns; /* running means: a step that only writes; a token of a prompt */
+};
+
+struct book {
+    char *name, *path;
+    int64_t bytes;
+    struct timespec modified;
+    char *architecture, *title, *file_type; /* from the file's head */
+    int64_t parameters, ctx_train, width;
+    int reads_only; /* an encoder: no text generation */
+    /* under the shelf's lock */
+    struct engine *engine; /* NULL: not loaded */
+    int held;
+    int64_t until; /* monotonic ns when it may be closed; INT64_MAX: stays */
+};
+
+struct shelf_options {
+    int threads, deterministic, kv; /* enum lar_kv */
+    int parallel;                   /* rows at once */
+    int step_tokens;                /* of a step */
+    int64_t keep_ns;                /* default keep_alive; negative: for good */
+};
+
+struct shelf {
+    pthread_mutex_t lock;
+    struct shelf_options opt;
+    struct book *book;
+    size_t nbook;
+};
+
+int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err);
+void shelf_close(struct shelf *s);
+/* Looks into the file; name NULL: the file's own without .gguf. */
+int shelf_add(struct shelf *s, const char *name, const char *path, struct lar_err *err);
+/* By name, with or without ":latest"; n = 0 means the only one there is. NULL: nobody has that name. */
+struct book *shelf_find(struct shelf *s, const char *name, size_t n);
+/* Loads it if need be, and holds it. *load_ns: what that took. */
+int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err *err);
+/* keep_ns as in struct ask. */
+void shelf_release(struct shelf *s, struct book *b, int64_t keep_ns);
+/* Closes what nobody holds and whose time is over; gives when to come again (INT64_MAX: no need). all: whoever's time. */
+int64_t shelf_sweep(struct shelf *s, int all);
+
+#endif
