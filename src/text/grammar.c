@@ -174,6 +174,12 @@ uint32_t grammar_one(struct grammar *g, struct item it)
     return grammar_set(g, &id, 1, 0);
 }
 
+uint32_t grammar_alone(struct grammar *g, const struct item *it, uint32_t text)
+{
+    uint32_t id = grammar_item(g, *it);
+    return grammar_set(g, &id, 1, text);
+}
+
 uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before)
 {
     uint32_t h = mix(mix(0, value), before);

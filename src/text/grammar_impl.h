@@ -106,6 +106,7 @@ uint32_t grammar_item(struct grammar *g, struct item it);
 uint32_t grammar_set(struct grammar *g, const uint32_t *id, size_t n,
                      uint32_t text);                     /* sorts and interns */
 uint32_t grammar_one(struct grammar *g, struct item it); /* the set of one item */
+uint32_t grammar_alone(struct grammar *g, const struct item *it, uint32_t text); /* likewise, with recorded text */
 void grammar_out(struct grammar *g, struct item it);     /* adds to what is being made */
 void grammar_pop(struct grammar *g, uint32_t parent, uint32_t text); /* a value has ended */
 uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before);
@@ -116,5 +117,11 @@ void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uin
 void json_step(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
                uint32_t after);
 void json_resume(struct grammar *g, const struct item *it, uint32_t text);
+/* The state behind the quote of the key that item `it` reads, when it is the object's name number `name`, or one of class cls (name =
+ * UINT32_MAX). Not for objects that tell different keys apart, nor where text is recorded. */
+uint32_t json_key_state(struct grammar *g, const struct item *it, uint32_t name, uint32_t cls);
+int json_name_can(const struct grammar *g, const struct item *it, uint32_t i); /* name i may still come */
+/* Whether a string with a left can go on with s, which has no closing quote. */
+int json_string_can(struct grammar *g, uint32_t a, struct str s);
 
 #endif

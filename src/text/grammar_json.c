@@ -333,40 +333,29 @@ static int key_can(struct grammar *g, const struct ostate *os, uint32_t ks)
     return 0;
 }
 
-/* After the closing quote of a key: the object with that key, one item for each set of "some" demands that its value shall meet. */
-static void key_end(struct grammar *g, const struct item *it)
+/* After the closing quote of a key, which is name i or (i = UINT32_MAX) of class c: the object with that key, one item for each set of
+ * "some" demands that its value shall meet. */
+static void key_is(struct grammar *g, const struct item *it, uint32_t i, uint32_t c)
 {
     struct ostate os = g->os[it->a];
     const struct schema_obj *o = os.o;
-    const struct kstate *k = &g->ks[it->b];
     uint64_t small[16], *bits = small;
-    uint32_t val = UINT32_MAX, exist = 0;
+    uint32_t val = i != UINT32_MAX ? o->name[i].val : o->cls[c].val,
+             exist = i != UINT32_MAX ? o->name[i].exist : o->cls[c].exist;
     if (words(o) > 16 && !(bits = mem_alloc(words(o) * 8))) {
         grammar_fail(g, LAR_ENOMEM, "out of memory");
         return;
     }
     if (words(o)) memcpy(bits, os.seen, words(o) * 8);
-    if (k->lo < k->hi && o->name[k->lo].name.n == k->at) {
-        const struct schema_name *m = &o->name[k->lo];
-        if (name_can(&os, k->lo)) {
-            val = m->val;
-            exist = m->exist;
-            bits[k->lo / 64] |= (uint64_t)1 << (k->lo & 63);
-            os.left -= m->required;
-        }
-    } else {
-        for (uint32_t i = 0; i < k->n && val == UINT32_MAX; i++)
-            if (rx_nullable(g->rx, k->rx[i])) val = o->cls[i].val, exist = o->cls[i].exist;
-        if (val != UINT32_MAX && o->distinct) {
-            for (uint32_t i = os.extra; i; i = g->link[i - 1].before)
-                if (g->link[i - 1].value == k->text) val = UINT32_MAX;
-            os.extra = grammar_link(g, k->text, os.extra);
-        }
-    }
+    if (i != UINT32_MAX) {
+        bits[i / 64] |= (uint64_t)1 << (i & 63);
+        os.left -= o->name[i].required;
+    } else if (o->distinct)
+        os.extra = grammar_link(g, g->ks[it->b].text, os.extra);
     if (os.count < o->min || o->max != UINT64_MAX) os.count++;
     exist &= ~os.met;
     os.seen = bits;
-    for (uint32_t sub = exist; val != UINT32_MAX && !g->failed; sub = (sub - 1) & exist) {
+    for (uint32_t sub = exist; !g->failed; sub = (sub - 1) & exist) {
         struct ostate next = os;
         uint32_t v = val;
         next.met |= sub;
@@ -382,6 +371,45 @@ static void key_end(struct grammar *g, const struct item *it)
         if (sub == 0) break;
     }
     if (bits != small) mem_free(bits);
+}
+
+static void key_end(struct grammar *g, const struct item *it)
+{
+    const struct ostate *os = &g->os[it->a];
+    const struct kstate *k = &g->ks[it->b];
+    const struct schema_obj *o = os->o;
+    if (k->lo < k->hi && o->name[k->lo].name.n == k->at) {
+        if (name_can(os, k->lo)) key_is(g, it, k->lo, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < k->n; i++) {
+        if (!rx_nullable(g->rx, k->rx[i])) continue;
+        for (uint32_t e = os->extra; o->distinct && e; e = g->link[e - 1].before)
+            if (g->link[e - 1].value == k->text) return;
+        key_is(g, it, UINT32_MAX, i);
+        return;
+    }
+}
+
+uint32_t json_key_state(struct grammar *g, const struct item *it, uint32_t name, uint32_t cls)
+{
+    g->nout = 0;
+    key_is(g, it, name, cls);
+    return g->failed ? 0 : grammar_set(g, g->out, g->nout, 0);
+}
+
+int json_name_can(const struct grammar *g, const struct item *it, uint32_t i)
+{
+    return name_can(&g->os[it->a], i);
+}
+
+int json_string_can(struct grammar *g, uint32_t a, struct str s)
+{
+    struct reading r = {.rx = a};
+    int64_t place = OUTSIDE;
+    for (size_t i = 0; i < s.n && place >= 0; i++)
+        place = s.p[i] == '"' && place == OUTSIDE ? -1 : string_byte(g, &r, (uint32_t)place, (unsigned char)s.p[i]);
+    return place >= 0;
 }
 
 static void object_step(struct grammar *g, const struct item *it, unsigned b, uint32_t after)

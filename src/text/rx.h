@@ -72,9 +72,13 @@ uint32_t rx_multiple(struct rx *p, uint64_t m, unsigned scale);
 
 /* The rest after byte b. */
 uint32_t rx_step(struct rx *p, uint32_t r, unsigned b);
+/* The rests after each byte, valid until the next call that may make an expression. */
+const uint32_t *rx_row(struct rx *p, uint32_t r);
 int rx_nullable(const struct rx *p, uint32_t r);
 /* Is there any text in it? */
 int rx_alive(struct rx *p, uint32_t r);
+/* Whether r is "any lo to hi characters": 1 with the numbers (hi RX_INF: any). */
+int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi);
 /* One byte of each class that r tells apart (the first of it): a set of bytes to try. */
 const struct rx_set *rx_first(struct rx *p, uint32_t r);
 /* A shortest text of r appended to out (at most cap bytes): its length, or -1 when there is none that short. */

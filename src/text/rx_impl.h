@@ -26,7 +26,8 @@ enum rx_kind {
 struct rx_node {
     uint8_t kind, nullable;
     uint8_t alive;   /* 0 not known yet, 1 yes, 2 no */
-    uint8_t boolean; /* holds AND, DIFF, CMP or MOD: may be empty without being RX_EMPTY */
+    uint8_t boolean : 1, /* holds AND, DIFF, CMP or MOD: may be empty without being RX_EMPTY */
+        full : 1;        /* its row is complete */
     uint32_t a, b, lo, hi;
     uint32_t next;  /* of the same hash, + 1 */
     uint32_t first; /* set of first bytes of the classes, index + 1 */

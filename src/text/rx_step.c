@@ -124,6 +124,41 @@ uint32_t rx_step(struct rx *p, uint32_t r, unsigned b)
     return d;
 }
 
+int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi)
+{
+    const struct rx_node *n = &p->node[r];
+    *lo = 0;
+    *hi = RX_INF;
+    if (r == RX_ALL) return 1;
+    if (n->kind == RXK_CAT && n->b == RX_ALL && rx_is_chars(p, n->a, lo, hi)) { /* {n,n} and then any */
+        *hi = RX_INF;
+        return 1;
+    }
+    if (r == RX_CHAR) *lo = *hi = 1;
+    if (n->kind == RXK_REP && n->a == RX_CHAR) *lo = n->lo, *hi = n->hi;
+    return r == RX_CHAR || (n->kind == RXK_REP && n->a == RX_CHAR);
+}
+
+const uint32_t *rx_row(struct rx *p, uint32_t r)
+{
+    static const uint32_t none[256]; /* RX_EMPTY everywhere */
+    if (r <= RX_EPS) return none;
+    if (p->node[r].full) return p->step[p->node[r].row - 1];
+    struct rx_set e = *rx_first(p, r);
+    rx_step(p, r, 0);
+    for (unsigned b = 1; b < 256 && !p->failed; b++) {
+        if (rx_set_has(&e, b))
+            rx_step(p, r, b);
+        else {
+            uint32_t *row = p->step[p->node[r].row - 1];
+            row[b] = row[b - 1];
+        }
+    }
+    if (p->failed) return none;
+    p->node[r].full = 1;
+    return p->step[p->node[r].row - 1];
+}
+
 int rx_nullable(const struct rx *p, uint32_t r) { return p->node[r].nullable; }
 
 /* ---- which bytes differ ---- */

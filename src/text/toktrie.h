@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/toktrie.h: the bytes of a vocabulary's tokens as a tree, and what can be said of them before any grammar is known.
+ *
+ * Tokens are sorted by their bytes, so the tokens below a node are one range of that order. Most of what a constraint allows is text
+ * inside of a JSON string, which is the same in every grammar; so for every place at which a token can open a string it is found
+ * out here, once, which tokens below it stay inside ("inner") and which close the string and go on with something (their "tail": the bytes
+ * after the quote). Tails of different tokens are often equal; they have numbers and a tree of their own, and a grammar decides about a
+ * tail once, not about each token with it.
+ *
+ * Immutable after building; any number of threads may read it.
+ */
+#ifndef TEXT_TOKTRIE_H
+#define TEXT_TOKTRIE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum { TOKTRIE_TOKEN_MAX = 1024 }; /* longer tokens are never allowed by a grammar */
+
+struct tnode {
+    uint32_t child;  /* first of nchild, which lie side by side, sorted by byte */
+    uint32_t lo, hi; /* tokens below and here: range of order[]; the first `own` of them end here */
+    uint16_t nchild, own;
+    uint8_t byte;
+};
+
+/* A tree over texts that have numbers. */
+struct trie {
+    struct tnode *node; /* [0] is the root */
+    uint32_t nnode, cap;
+    uint32_t *order; /* numbers, sorted by text */
+    uint32_t n;
+};
+
+/* A token that closes a string: its tail, 0 when nothing follows the quote, is a number of toktrie.tails. */
+struct texit {
+    uint32_t tail, token;
+};
+/* What free text in a string allows below a node. */
+struct tfree {
+    uint32_t node, skip;     /* skip: its depth */
+    uint32_t *inner, ninner; /* tokens; those that end with the quote are among them */
+    struct texit *exit;      /* the others that close it; sorted by tail */
+    uint32_t nexit;
+};
+enum { TOKTRIE_CHARS = 32 };
+
+struct toktrie {
+    uint32_t nvocab, nword; /* nword: 64-bit words of a set of tokens */
+    const struct str *bytes; /* [nvocab]; n = 0: not part of any text */
+    struct trie t;
+    struct trie tails;
+    struct str *tail; /* text of each; [0] is empty */
+    uint32_t ntail;
+    struct tfree *free; /* of the root first, then of nodes that end in a quote; sorted by node */
+    uint32_t nfree;
+    /* Of tokens in a string that begins before them: */
+    uint64_t *inner;  /* tfree.inner of the root as a set */
+    uint64_t *upto;   /* [TOKTRIE_CHARS + 1][nword] those of inner with at most so many characters */
+    uint8_t *chars;   /* [nvocab] characters (up to its quote; one that is only begun counts), 255: that or more */
+    uint32_t *closer, ncloser; /* tokens of inner that end with the quote */
+    uint32_t *longer, nlonger; /* tokens of inner with more than TOKTRIE_CHARS characters */
+    /* White space (JSON's): */
+    uint32_t *space, nspace; /* tokens of nothing else */
+    uint32_t *after_space;   /* nodes that a byte leads to from white space or from the root, by that byte: */
+    uint32_t after[257];     /* after_space[after[b]] to after_space[after[b + 1]] */
+    struct arena a;
+};
+
+/* bytes: of each token; borrowed. LAR_ENOMEM. */
+int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, struct lar_err *err);
+void toktrie_close(struct toktrie *t);
+/* Of a node that is a quote: the number of the text that stands behind the quote in the token, 0: none. */
+uint32_t toktrie_tail(const struct toktrie *t, uint32_t token, size_t skip);
+/* The child by byte b of node n, or 0. */
+uint32_t trie_child(const struct trie *t, uint32_t n, unsigned b);
+/* NULL for nodes that are no quote with something below. */
+const struct tfree *toktrie_free(const struct toktrie *t, uint32_t node);
+
+static inline void tokset_add(uint64_t *set, uint32_t t) { set[t >> 6] |= (uint64_t)1 << (t & 63); }
+static inline int tokset_has(const uint64_t *set, uint32_t t) { return (int)(set[t >> 6] >> (t & 63) & 1); }
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/test_mask.c: masks against the machine itself, token by token: nothing allowed that it would not take, nothing left out but
+ * what mask.h says; random documents through the masks; forced text. The vocabulary is the demo model's. */
+#include "base/buf.h"
+#include "base/mem.h"
+#include "io/gguf.h"
+#include "tap.h"
+#include "text/grammar.h"
+#include "text/mask.h"
+#include "text/vocab.h"
+
+static struct gguf file;
+static struct vocab *vocab;
+static struct toktrie *trie;
+static struct str *bytes;
+
+static int load(void)
+{
+    if (gguf_open(&file, "models/lar-demo-q8_0.gguf", NULL) < 0 || vocab_open(&vocab, &file, NULL) < 0) return -1;
+    uint32_t n = (uint32_t)vocab_size(vocab);
+    bytes = calloc(n, sizeof *bytes);
+    for (uint32_t i = 0; i < n; i++)
+        if (vocab_type(vocab, (int32_t)i) == TOKEN_NORMAL || vocab_type(vocab, (int32_t)i) == TOKEN_BYTE)
+            bytes[i] = vocab_bytes(vocab, (int32_t)i);
+    return toktrie_open(&trie, bytes, n, NULL);
+}
+
+struct setup {
+    struct grammar *g;
+    struct masks *m;
+    uint64_t *set;
+};
+
+static int setup(struct setup *s, enum grammar_kind kind, const char *text, int space)
+{
+    struct lar_err err;
+    struct grammar_options o = {.space = space};
+    if (grammar_open(&s->g, kind, str_of(text), &o, NULL, &err) < 0) {
+        printf("# %s: %s\n", text, err.msg);
+        return -1;
+    }
+    s->set = calloc(trie->nword, 8);
+    return masks_open(&s->m, s->g, trie, 0, NULL);
+}
+
+static void teardown(struct setup *s)
+{
+    masks_close(s->m);
+    grammar_close(s->g);
+    free(s->set);
+}
+
+/* Compares the mask of a state with the machine; *left: tokens left out that have a backslash. */
+static struct buf doc;
+static int compare(struct setup *s, uint32_t state, const char *where, long *left)
+{
+    struct lar_err err;
+    int bad = 0;
+    if (masks_fill(s->m, state, s->set, &err) < 0) {
+        printf("# %s: %s\n", where, err.msg);
+        return 1;
+    }
+    for (uint32_t t = 0; t < trie->nvocab; t++) {
+        int want = bytes[t].n && grammar_walk(s->g, state, bytes[t], NULL), have = tokset_has(s->set, t);
+        if (want == have) continue;
+        if (want && memchr(bytes[t].p, '\\', bytes[t].n)) {
+            ++*left;
+            continue;
+        }
+        if (bad++ < 3) printf("# %.90s: token %u \"%.*s\": machine %d, mask %d\n", where, t, STR_ARG(bytes[t]), want, have);
+    }
+    return bad;
+}
+
+static const char *const schema[] = {
+    "true",
+    "{\"type\":\"string\"}",
+    "{\"type\":\"string\",\"minLength\":2,\"maxLength\":9}",
+    "{\"type\":\"string\",\"minLength\":1}",
+    "{\"type\":\"string\",\"maxLength\":60}",
+    "{\"type\":\"string\",\"pattern\":\"^[a-z]{2,12} (shop|order)\"}",
+    "{\"type\":\"string\",\"not\":{\"enum\":[\"refund\",\"order\",\"or\\\"d\"]}}",
+    "{\"type\":\"object\",\"properties\":{\"intent\":{\"enum\":[\"refund\",\"order_status\",\"q\\\"\\n\"]},\"amount\":{\"type\":"
+    "\"number\",\"minimum\":0,\"maximum\":99.5},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":3}},"
+    "\"required\":[\"intent\"],\"additionalProperties\":false}",
+    "{\"type\":\"object\",\"properties\":{\"order_id\":{\"type\":[\"string\",\"null\"]},\"or\":{\"type\":\"integer\"}},\"required\":"
+    "[\"or\"]}",
+    "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"enum\":[\"a\",\"order\",1,[2]]}}",
+    "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"type\":\"string\"}}",
+    "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},{\"type\":\"object\",\"properties\":"
+    "{\"b\":{\"type\":\"boolean\"}},\"required\":[\"b\"],\"additionalProperties\":false},{\"type\":\"string\",\"format\":\"date\"}]}",
+    "{\"type\":\"object\",\"minProperties\":2,\"maxProperties\":3,\"patternProperties\":{\"^x\":{\"type\":\"integer\"}},"
+    "\"additionalProperties\":{\"type\":\"string\",\"maxLength\":4}}",
+    "{\"$ref\":\"#/$defs/t\",\"$defs\":{\"t\":{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/t\"},\"v\":{\"type\":"
+    "\"integer\",\"multipleOf\":3}}}}}",
+};
+
+/* Random documents: at each place the mask is compared with the machine (often) and one of its tokens taken. */
+static void walk(struct setup *s, const char *name, unsigned seed, long *left, int *whole)
+{
+    uint32_t state = grammar_start(s->g), bad = 0;
+    unsigned x = seed * 2654435761u + 1;
+    buf_clear(&doc);
+    for (int n = 0; n < 120 && !bad; n++) {
+        if (grammar_accepts(s->g, state) && (x >> 9 & 3) == 0) break;
+        if (masks_fill(s->m, state, s->set, NULL) < 0) bad = 1;
+        if ((x >> 20 & 15) == 0 || n < 3) bad += (uint32_t)compare(s, state, name, left);
+        uint32_t count = 0, pick = 0;
+        for (uint32_t i = 0; i < trie->nword; i++) count += (uint32_t)__builtin_popcountll(s->set[i]);
+        if (!count) break;
+        x = x * 1103515245u + 12345u;
+        uint32_t k = (x >> 8) % count;
+        while (!tokset_has(s->set, pick) || k--) pick++;
+        buf_str(&doc, bytes[pick]);
+        uint32_t next = grammar_walk(s->g, state, bytes[pick], NULL);
+        if (!next) {
+            printf("# %s: after %s the mask allows what the machine does not\n", name, buf_z(&doc));
+            bad = 1;
+        }
+        state = next;
+        x = x * 1103515245u + 12345u;
+    }
+    *whole += grammar_accepts(s->g, state);
+    if (bad) printf("# ... after %s\n", buf_z(&doc));
+    tap_case_bad += (int)bad;
+}
+
+static void masks_allow_what_the_machine_takes(void)
+{
+    int rounds = getenv("LAR_SLOW") ? 2 : 12;
+    for (size_t i = 0; i < sizeof schema / sizeof *schema; i++)
+        for (int space = -1; space <= 2; space += space < 0 ? 1 : 2) {
+            struct setup s;
+            long left = 0;
+            int whole = 0;
+            if (setup(&s, GRAMMAR_SCHEMA, schema[i], space) < 0) {
+                tap_case_bad++;
+                continue;
+            }
+            for (int r = 0; r < rounds; r++) walk(&s, schema[i], (unsigned)(r + 100 * (int)i), &left, &whole);
+            teardown(&s);
+        }
+}
+
+static void patterns_and_choices_bound_the_whole_answer(void)
+{
+    static const char *const rx[] = {"[a-z]+@[a-z]+\\.(com|org)", "(yes|no|order status)", "\\d{3}-\\d{4}", ".*"};
+    for (size_t i = 0; i < sizeof rx / sizeof *rx; i++) {
+        struct setup s;
+        long left = 0;
+        int whole = 0;
+        CHECK_EQ(setup(&s, GRAMMAR_REGEX, rx[i], 0), 0);
+        for (unsigned r = 0; r < 6; r++) walk(&s, rx[i], r, &left, &whole);
+        teardown(&s);
+    }
+}
+
+static void what_is_forced_is_told(void)
+{
+    struct setup s;
+    struct buf b = {0};
+    CHECK_EQ(setup(&s, GRAMMAR_SCHEMA,
+                   "{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"Ann\"},\"n\":{\"type\":\"integer\"}},\"required\":[\"name\"],"
+                   "\"additionalProperties\":false,\"minProperties\":2}",
+                   0),
+             0);
+    uint32_t st = masks_forced(s.m, grammar_start(s.g), &b, 100);
+    CHECK(!strcmp(buf_z(&b), "{\"n"));
+    st = grammar_walk(s.g, st, STR("a"), NULL);
+    buf_clear(&b);
+    st = masks_forced(s.m, st, &b, 100);
+    CHECK(!strcmp(buf_z(&b), "me\":\"Ann\",\"n\":"));
+    CHECK(st != 0);
+    buf_done(&b);
+    teardown(&s);
+}
+
+int main(void)
+{
+    tap_timeout(60);
+    if (load() < 0) {
+        printf("Bail out! models/lar-demo-q8_0.gguf cannot be read\n");
+        return 1;
+    }
+    RUN(masks_allow_what_the_machine_takes);
+    RUN(patterns_and_choices_bound_the_whole_answer);
+    RUN(what_is_forced_is_told);
+    toktrie_close(trie);
+    vocab_close(vocab);
+    gguf_close(&file);
+    free(bytes);
+    return tap_done();
+}
