@@ -29,4 +29,8 @@ printf '{"maximum":3,"exclusiveMaximum":true}' >"$TMP/d4.json"
 printf '3' >"$TMP/three"
 try "the draft can be told" $LAR grammar check --draft 4 "$TMP/d4.json" "$TMP/three"
 ok "draft 4: an exclusive maximum" grep -q '"accepted":false' "$TMP/out"
+try "masks are timed along a document" $LAR grammar bench models/lar-demo-q8_0.gguf "$TMP/s.json" "$TMP/good.json" "$TMP/bad.json"
+ok "compiling first" grep -q '^{"vocab":2560,"vocab_ms":[0-9.]*,"compile_us":[0-9.]*}$' "$TMP/out"
+ok "then each document" grep -q 'good.json","accepted":true,"tokens":[0-9]*,"mask":{"n":[0-9]*,"mean_us"' "$TMP/out"
+ok "refused where its token is not in the mask" grep -q 'bad.json","accepted":false' "$TMP/out"
 tap_done

@@ -159,4 +159,19 @@ if [ -e $story.gguf ]; then
 else
     skip "no ../shared/data/models/stories260k"
 fi
+# ---- what the answer must be ------------------------------------------------------------------------------------------
+printf '{"type":"object","required":["intent","order"],"additionalProperties":false,"properties":{"intent":{"enum":["refund","order_status"]},"order":{"type":"string","pattern":"^[A-Z]-[0-9]{5}$"}}}' > "$TMP/order.json"
+try "follows a schema" $LAR run $model --temp 0 --compact --schema "$TMP/order.json" "$message"
+ok "to the letter" grep -qx '{"intent":"[a-z_]*","order":"[A-Z]-[0-9]\{5\}"}' "$TMP/out"
+try "chooses" $LAR run $model --seed 3 --choices 'yes,no,not sure' "$message"
+ok "one of the choices" grep -qxE 'yes|no|not sure' "$TMP/out"
+try "matches a regular expression" $LAR run $model --seed 3 --regex '[0-9]{3}-[a-z]{2}' "$message"
+ok "as a whole" grep -qxE '[0-9]{3}-[a-z]{2}' "$TMP/out"
+try "says when the answer was cut" $LAR run $model --temp 0 --max-tokens 3 --schema "$TMP/order.json" "$message"
+ok "that it is only a beginning" said "only the beginning"
+printf '{"properties":{"a":{"pattern":"(?<=x)y"}}}' > "$TMP/no.json"
+try_status 2 "refuses a schema that it cannot enforce" $LAR run $model --schema "$TMP/no.json" "$message"
+ok "with the place" said "/properties/a"
+try_status 2 "refuses two constraints at once" $LAR run $model --regex a --choices b,c "$message"
+try_status 1 "a schema that is not there" $LAR run $model --schema "$TMP/nowhere" "$message"
 tap_done

@@ -67,7 +67,8 @@ static int compare(struct setup *s, uint32_t state, const char *where, long *lef
             ++*left;
             continue;
         }
-        if (bad++ < 3) printf("# %.90s: token %u \"%.*s\": machine %d, mask %d\n", where, t, STR_ARG(bytes[t]), want, have);
+        if (bad++ < 3) printf("# %.90s: token %u \"%.*s\": machine %d, mask "
+        "%d\n", where, t, STR_ARG(bytes[t]), want, have);
     }
     return bad;
 }
@@ -80,18 +81,25 @@ static const char *const schema[] = {
     "{\"type\":\"string\",\"maxLength\":60}",
     "{\"type\":\"string\",\"pattern\":\"^[a-z]{2,12} (shop|order)\"}",
     "{\"type\":\"string\",\"not\":{\"enum\":[\"refund\",\"order\",\"or\\\"d\"]}}",
-    "{\"type\":\"object\",\"properties\":{\"intent\":{\"enum\":[\"refund\",\"order_status\",\"q\\\"\\n\"]},\"amount\":{\"type\":"
-    "\"number\",\"minimum\":0,\"maximum\":99.5},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":3}},"
+    "{\"type\":\"object\",\"properties\":{\"intent\":{\"enum\":[\"refund\",\"order_status\",\"q\\\"\\n\"]},"
+        "\"amount\":{\"type\":"
+    "\"number\",\"minimum\":0,\"maximum\":99.5},\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
+        "\"maxItems\":3}},"
     "\"required\":[\"intent\"],\"additionalProperties\":false}",
-    "{\"type\":\"object\",\"properties\":{\"order_id\":{\"type\":[\"string\",\"null\"]},\"or\":{\"type\":\"integer\"}},\"required\":"
+    "{\"type\":\"object\",\"properties\":{\"order_id\":{\"type\":[\"string\",\"null\"]},"
+        "\"or\":{\"type\":\"integer\"}},\"required\":"
     "[\"or\"]}",
     "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"enum\":[\"a\",\"order\",1,[2]]}}",
     "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"type\":\"string\"}}",
-    "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},{\"type\":\"object\",\"properties\":"
-    "{\"b\":{\"type\":\"boolean\"}},\"required\":[\"b\"],\"additionalProperties\":false},{\"type\":\"string\",\"format\":\"date\"}]}",
-    "{\"type\":\"object\",\"minProperties\":2,\"maxProperties\":3,\"patternProperties\":{\"^x\":{\"type\":\"integer\"}},"
+    "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},"
+        "{\"type\":\"object\",\"properties\":"
+    "{\"b\":{\"type\":\"boolean\"}},\"required\":[\"b\"],\"additionalProperties\":false},"
+        "{\"type\":\"string\",\"format\":\"date\"}]}",
+    "{\"type\":\"object\",\"minProperties\":2,\"maxProperties\":3,"
+        "\"patternProperties\":{\"^x\":{\"type\":\"integer\"}},"
     "\"additionalProperties\":{\"type\":\"string\",\"maxLength\":4}}",
-    "{\"$ref\":\"#/$defs/t\",\"$defs\":{\"t\":{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/t\"},\"v\":{\"type\":"
+    "{\"$ref\":\"#/$defs/t\",\"$defs\":{\"t\":{\"type\":\"object\","
+        "\"properties\":{\"n\":{\"$ref\":\"#/$defs/t\"},\"v\":{\"type\":"
     "\"integer\",\"multipleOf\":3}}}}}",
 };
 
@@ -160,7 +168,8 @@ static void what_is_forced_is_told(void)
     struct setup s;
     struct buf b = {0};
     CHECK_EQ(setup(&s, GRAMMAR_SCHEMA,
-                   "{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"Ann\"},\"n\":{\"type\":\"integer\"}},\"required\":[\"name\"],"
+                   "{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"Ann\"},"
+                   "\"n\":{\"type\":\"integer\"}},\"required\":[\"name\"],"
                    "\"additionalProperties\":false,\"minProperties\":2}",
                    0),
              0);

@@ -4,8 +4,12 @@
  * object for each document); notes and refusals go to stderr. */
 #include <lar/grammar.h>
 #include <lar/lar.h>
+#include <stdlib.h>
 
 #include "base/err.h"
+#include "base/mem.h"
+#include "base/time.h"
+#include "cli/constraint.h"
 #include "cli/in.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
@@ -36,38 +40,153 @@ static int check_one(struct lar_grammar *g, const char *path)
     return e < 0 ? say_err(&err) : EXIT_DONE;
 }
 
-static void say_notes(char *notes)
-{
-    for (char *line = notes, *end; line && *line; line = end + 1) {
-        if (!(end = strchr(line, '\n'))) break;
-        *end = 0;
-        say("note: %s", line);
-    }
-}
-
-static int check(const struct values *v, char **arg, int narg)
+static int open_grammar(const struct values *v, const struct buf *text, struct lar_grammar **g, char **notes,
+                        struct lar_err *err)
 {
     static const int drafts[] = {0, 4, 6, 7, 2019, 2020};
     struct lar_grammar_options opt = {
         .draft = drafts[v->draft], .ignore_format = v->ignore_format, .space = v->compact ? -1 : 0};
+    return lar_grammar_open(g, (enum lar_grammar_kind)v->kind, buf_z(text), text->n, &opt, notes, err);
+}
+
+static int check(const struct values *v, char **arg, int narg)
+{
     struct buf text = {0};
     struct lar_grammar *g = NULL;
     struct lar_err err;
     char *notes = NULL;
     int code = EXIT_DONE, e = in_all(arg[1], &text, &err);
-    if (e == 0)
-        e = lar_grammar_open(&g, (enum lar_grammar_kind)v->kind, buf_z(&text), text.n, &opt,
-                             v->quiet ? NULL : &notes, &err);
+    if (e == 0) e = open_grammar(v, &text, &g, v->quiet ? NULL : &notes, &err);
     if (e < 0) {
         code = say_err(&err);
         if (e == LAR_EUNSUPPORTED || e == LAR_EFORMAT || e == LAR_ELIMIT) code = EXIT_MISUSE;
     }
-    say_notes(notes);
+    constraint_notes(notes);
     for (int i = 2; i < narg && code == EXIT_DONE; i++) code = check_one(g, arg[i]);
     lar_free(notes);
     lar_grammar_close(g);
     buf_done(&text);
     return out_done(code);
+}
+
+/* ---- bench ---- */
+
+struct times {
+    double *us;
+    size_t n, cap;
+};
+
+static int times_add(struct times *t, double us)
+{
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 1024;
+        double *v = mem_resize(t->us, cap * sizeof *v);
+        if (!v) return LAR_ENOMEM;
+        t->us = v;
+        t->cap = cap;
+    }
+    t->us[t->n++] = us;
+    return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void write_times(const char *name, struct times *t)
+{
+    double sum = 0;
+    for (size_t i = 0; i < t->n; i++) sum += t->us[i];
+    qsort(t->us, t->n, sizeof *t->us, by_size);
+    buf_printf(out(), ",\"%s\":{\"n\":%zu", name, t->n);
+    if (t->n)
+        buf_printf(out(), ",\"mean_us\":%.2f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%.2f", sum / (double)t->n,
+                   t->us[t->n / 2], t->us[(t->n * 99) / 100 < t->n ? (t->n * 99) / 100 : t->n - 1], t->us[t->n - 1]);
+    buf_puts(out(), "}");
+}
+
+struct bench {
+    struct lar_model *m;
+    struct lar_grammar *g;
+    uint64_t *set;
+    struct times mask, step;
+};
+
+/* One mask before each token of the document, and one at its end. 1: every token was in its mask and the document may end. */
+static int bench_document(struct bench *b, const char *text, size_t n, size_t *at, struct lar_err *err)
+{
+    int64_t count = lar_tokenize(b->m, text, n, 0, NULL, 0, err);
+    int32_t *id = count > 0 ? mem_alloc((size_t)count * sizeof *id) : NULL;
+    uint32_t place = lar_grammar_start(b->g);
+    int rc = count < 0 ? (int)count : 0;
+    if (count > 0 && !id) rc = lar_fail(err, LAR_ENOMEM, "out of memory for %lld tokens", (long long)count);
+    if (rc == 0 && count > 0) lar_tokenize(b->m, text, n, 0, id, (size_t)count, err);
+    int64_t i = 0;
+    for (; rc == 0 && i <= count && place; i++) {
+        int64_t t = time_ns();
+        if ((rc = lar_grammar_mask(b->g, place, b->set, err)) < 0) break;
+        if (times_add(&b->mask, (double)(time_ns() - t) / 1e3) < 0) rc = lar_fail(err, LAR_ENOMEM, "out of memory");
+        if (i == count || !(b->set[id[i] / 64] >> (id[i] & 63) & 1)) break;
+        t = time_ns();
+        place = lar_grammar_next(b->g, place, id[i]);
+        times_add(&b->step, (double)(time_ns() - t) / 1e3);
+    }
+    *at = (size_t)i;
+    mem_free(id);
+    return rc < 0 ? rc : i == count && lar_grammar_ends(b->g, place);
+}
+
+static int bench_file(struct bench *b, const char *path, struct lar_err *err)
+{
+    struct buf text = {0};
+    size_t at = 0;
+    int e = in_all(path, &text, err);
+    b->mask.n = b->step.n = 0;
+    if (e == 0) e = bench_document(b, buf_z(&text), text.n, &at, err);
+    if (e >= 0) {
+        buf_puts(out(), "{\"file\":");
+        buf_json_str(out(), str_of(path));
+        buf_printf(out(), ",\"accepted\":%s,\"tokens\":%zu", e ? "true" : "false", at);
+        write_times("mask", &b->mask);
+        write_times("step", &b->step);
+        buf_puts(out(), "}\n");
+        out_spill();
+    }
+    buf_done(&text);
+    return e < 0 ? e : 0;
+}
+
+static int bench(const struct values *v, char **arg, int narg)
+{
+    struct lar_model_options mo = {.vocab_only = 1};
+    struct lar_model_info info = {0};
+    struct bench b = {0};
+    struct buf text = {0};
+    struct lar_err err;
+    int e = lar_model_open(&b.m, arg[1], &mo, &err);
+    if (e == 0) e = in_all(arg[2], &text, &err);
+    int64_t start = time_ns();
+    if (e == 0) e = open_grammar(v, &text, &b.g, NULL, &err);
+    double compile = time_ms_since(start);
+    start = time_ns();
+    if (e == 0) e = lar_grammar_bind(b.g, b.m, &err);
+    double bind = time_ms_since(start);
+    if (e == 0) {
+        lar_model_info(b.m, &info);
+        if (!(b.set = mem_zalloc(((size_t)info.vocab / 64 + 1) * 8))) e = lar_fail(&err, LAR_ENOMEM, "out of memory");
+    }
+    if (e == 0)
+        buf_printf(out(), "{\"vocab\":%d,\"vocab_ms\":%.2f,\"compile_us\":%.1f}\n", info.vocab, bind, compile * 1e3);
+    for (int i = 3; i < narg && e == 0; i++) e = bench_file(&b, arg[i], &err);
+    mem_free(b.mask.us);
+    mem_free(b.step.us);
+    mem_free(b.set);
+    lar_grammar_close(b.g);
+    lar_model_close(b.m);
+    buf_done(&text);
+    return out_done(e < 0 ? say_err(&err) : EXIT_DONE);
 }
 
 static int run(const void *values, char **arg, int narg)
@@ -77,7 +196,12 @@ static int run(const void *values, char **arg, int narg)
         say("grammar check: which schema? (lar help grammar)");
         return EXIT_MISUSE;
     }
-    say("grammar: \"%s\" is nothing it does; check is (lar help grammar)", arg[0]);
+    if (!strcmp(arg[0], "bench")) {
+        if (narg >= 4) return bench(values, arg, narg);
+        say("grammar bench: needs a model, a schema and a document (lar help grammar)");
+        return EXIT_MISUSE;
+    }
+    say("grammar: \"%s\" is nothing it does; check and bench are (lar help grammar)", arg[0]);
     return EXIT_MISUSE;
 }
 
@@ -101,13 +225,18 @@ static const struct opt options[] = {
 
 const struct verb verb_grammar = {
     .name = "grammar",
-    .synopsis = "check SCHEMA [INSTANCE ...]",
+    .synopsis = "check SCHEMA [INSTANCE ...] | bench MODEL SCHEMA INSTANCE ...",
     .summary = "what a JSON schema or a grammar accepts",
     .about = "Reads SCHEMA (- is standard input) as the constraint that decoding would follow, and writes "
              "for each INSTANCE one line of JSON: {\"file\",\"accepted\":true}, or false with the byte at "
              "which it cannot go on and why. Exit code 0 when the schema is supported, whatever the "
              "instances are; 2 when it is refused: the line on standard error begins with the path of the "
-             "keyword.",
+             "keyword.\n"
+             "\n"
+             "bench walks through each INSTANCE token by token of MODEL's vocabulary, with the mask of what may come "
+             "before each, and writes how long that took: first a line with vocab, vocab_ms (once for a model) and "
+             "compile_us, then one for each INSTANCE with file, accepted, tokens, and for mask and step the number, "
+             "mean_us, p50_us, p99_us and max_us. MODEL may be a file or folder that holds a tokenizer only.",
     .opts = options,
     .size = sizeof(struct values),
     .min_args = 1,

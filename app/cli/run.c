@@ -119,6 +119,7 @@ void runner_request(const struct runner *r, struct lar_sampling *sampling, struc
         .nstop = r->o.stop.n,
         .dry_breaker = cuts->n ? cuts->v : NULL,
         .ndry_breaker = none ? 0 : cuts->n,
+        .grammar = r->grammar,
     };
 }
 
@@ -145,6 +146,8 @@ void runner_tell(const struct runner *r, const struct lar_result *res)
     if (res->stop == LAR_STOP_FULL)
         say("the answer stops here: the context of %d tokens is full (%s N makes more room)",
             lar_session_ctx(r->s), r->chatting ? "/set parameter ctx" : "--ctx");
+    else if (r->grammar && res->stop != LAR_STOP_END && res->stop != LAR_STOP_CANCEL)
+        say("the answer was ended by %s: it is only the beginning of what was asked for", lar_stop_name(res->stop));
     if (!r->o.verbose) return;
     double p = prompt_rate(res), a = answer_rate(res);
     fprintf(stderr, "prompt %zu tokens (%zu reused)", res->prompt_tokens, res->prompt_reused);
@@ -224,10 +227,11 @@ static int run(const void *values, char **arg, int narg)
     struct runner r = {.o = *(const struct run_options *)values, .path = arg[0]};
     struct buf prompt = {0};
     struct lar_err err;
-    int interrupted = 0, code = EXIT_DONE;
+    int interrupted = 0, refused = 0, code = EXIT_DONE;
     int e = read_prompt(&prompt, arg, narg, r.o.raw, &err), has_prompt = e;
     if (e == 0 && r.o.json)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
+    if (e >= 0) e = constraint_open(&r.o.constraint, &r.grammar, &err), refused = e < 0;
     int64_t start = time_ns();
     if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 && (e = settings_apply(&r, &err)) == 0 &&
         (e = open_model(&r, &err)) == 0)
@@ -238,8 +242,10 @@ static int run(const void *values, char **arg, int narg)
     else if (e == 0)
         r.chatting = 1, code = chat(&r);
     if (e < 0 && !(e == LAR_ECANCEL && interrupted)) code = say_err(&err);
+    if (refused && e != LAR_EIO && e != LAR_ENOMEM) code = EXIT_MISUSE;
     buf_done(&prompt);
     lar_session_close(r.s);
+    lar_grammar_close(r.grammar);
     lar_model_close(r.m);
     named_close(&r.named);
     code = out_done(code);
@@ -291,6 +297,8 @@ static const struct opt options[] = {
      .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
+    {.kind = OPT_HEAD, .name = "What the answer must be (behind its thinking)"},
+    {.kind = OPT_GROUP, .group = constraint_options, .at = AT(constraint)},
     {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},
     {.kind = OPT_GROUP, .group = sampling_options, .at = AT(sampling)},
     {.kind = OPT_END},

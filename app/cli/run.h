@@ -5,6 +5,7 @@
 
 #include <lar/lar.h>
 
+#include "cli/constraint.h"
 #include "cli/named.h"
 #include "cli/sampling.h"
 #include "cli/talk.h"
@@ -15,6 +16,7 @@ struct run_options {
     int ctx, kv, max_tokens, threads, deterministic;
     int raw, think, parse_special, hide_thinking, json, verbose;
     struct sampling_given sampling;
+    struct constraint_given constraint;
 };
 /* Those of the options that the chat's /set parameter also takes, beside sampling_options. */
 extern const struct opt generation_options[];
@@ -25,6 +27,7 @@ struct runner {
     const char *path;
     const struct json *said; /* the Modelfile's MESSAGEs, an array, or NULL */
     struct lar_model *m;
+    struct lar_grammar *grammar; /* NULL: answers are free */
     struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
     struct lar_model_info info;
     int chatting;

@@ -73,6 +73,9 @@ LAR_API int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
  * 0: the answer is complete. */
 LAR_API int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token,
                             struct lar_err *err);
+/* With a grammar, after a step that gave 1: what must follow *token whatever the model wants, as at most cap tokens. They are already in the
+ * answer; evaluate them together with *token. Gives their number, often 0. */
+LAR_API int lar_writer_forced(struct lar_writer *w, int32_t *tokens, int cap, struct lar_err *err);
 /* Once, at the end or before it (then stop is LAR_STOP_CANCEL): gives out what was held back, and the result, to be freed with lar_result_free. Of the
  * times only generate_ms is set. */
 LAR_API int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err);

@@ -16,13 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <lar/err.h>
+#include <lar/lar.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct lar_grammar;
 
 enum lar_grammar_kind {
     LAR_GRAMMAR_SCHEMA, /* text: a JSON Schema, drafts 4 to 2020-12 */
@@ -50,6 +48,23 @@ LAR_API void lar_grammar_close(struct lar_grammar *g);
  * negative code when the grammar's limit of memory was reached. */
 LAR_API int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t *at,
                               struct lar_err *why);
+
+/* ---- tokens ------------------------------------------------------------------------------------------------------ */
+
+/* For lar_request.grammar of lar/lar.h nothing of this is needed; it is for those who draw tokens themselves. A place is where a text has got to: a
+ * number that can be copied and kept, one for each row of a batch; all share what the grammar finds out. Calls for one grammar wait for
+ * one another. */
+
+/* Makes the grammar one over the tokens of m, which lives on until the grammar is closed. A grammar can be bound to one model only; again to the same
+ * one does nothing. */
+LAR_API int lar_grammar_bind(struct lar_grammar *g, struct lar_model *m, struct lar_err *err);
+LAR_API uint32_t lar_grammar_start(const struct lar_grammar *g); /* 0: no text is accepted */
+/* The set of tokens that may come at place, those that end an answer included where it may end: bit t & 63 of word t / 64; set has room
+ * for all tokens of the model. */
+LAR_API int lar_grammar_mask(struct lar_grammar *g, uint32_t place, uint64_t *set, struct lar_err *err);
+/* The place after a token, 0 when it may not come there (or ends the answer). */
+LAR_API uint32_t lar_grammar_next(struct lar_grammar *g, uint32_t place, int32_t token);
+LAR_API int lar_grammar_ends(struct lar_grammar *g, uint32_t place); /* the text may end here */
 
 #ifdef __cplusplus
 }

@@ -38,9 +38,9 @@ extern "C" {
 struct lar_model;
 struct lar_session;
 struct lar_file;
+struct lar_grammar; /* lar/grammar.h */
 
-/* "0.1.0" */
-LAR_API const char *lar_version(void);
+LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
 LAR_API const char *lar_cpu_level(void);
 /* Frees what a function says the caller frees; NULL is allowed. */
@@ -229,10 +229,10 @@ struct lar_request {
     size_t nstop;
     const char *const *dry_breaker;      /* strings over which DRY follows no repetition; NULL: line break, ':', '"' and '*' */
     size_t ndry_breaker;
+    struct lar_grammar *grammar;         /* NULL: any text; else what the answer, behind its thinking, must be: it ends when it is whole */
     /* Called with each new piece of text, whole UTF-8 characters only (bytes that are no UTF-8 come as U+FFFD). A non-zero answer stops. */
     int (*on_text)(void *ctx, enum lar_text_kind kind, const char *text, size_t n);
-    /* Called now and then while the prompt is evaluated. */
-    void (*on_prompt)(void *ctx, size_t done, size_t total);
+    void (*on_prompt)(void *ctx, size_t done, size_t total); /* called now and then while the prompt is evaluated */
     void *ctx;
 };
 

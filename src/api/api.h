@@ -13,6 +13,7 @@
 #include "run/session.h"
 #include "text/gotmpl.h"
 #include "text/template.h"
+#include "text/toktrie.h"
 #include "text/vocab.h"
 #include "text/vocab_hf.h"
 
@@ -29,7 +30,11 @@ struct lar_model {
     struct lar_err template_err;
     struct answer_marks marks;
     char *name;
-    pthread_mutex_t lock; /* of pool */
+    pthread_mutex_t lock; /* of pool and trie */
+    struct toktrie *trie; /* of vocab, for grammars; NULL until one wants it */
+    struct str *trie_bytes; /* of each token; n = 0: it is no text */
+    int32_t *end;         /* the tokens that end an answer */
+    uint32_t nend;
     struct kv_pool *pool[KV_COUNT];
 };
 

@@ -54,12 +54,13 @@ static int evaluate_prompt(struct run *r, struct lar_err *err)
 static int decode(struct run *r, int64_t start, struct lar_err *err)
 {
     struct session *s = &r->s->s;
-    int32_t id;
+    int32_t id[64]; /* the token drawn, and what a grammar forces behind it */
     int rc;
-    while ((rc = lar_writer_step(r->w, session_logits(s), &id, err)) > 0) {
+    while ((rc = lar_writer_step(r->w, session_logits(s), id, err)) > 0) {
         if (r->first_token_ms == 0) r->first_token_ms = time_ms_since(start);
         if (atomic_load(&s->cancel)) return 0;
-        rc = session_extend(s, &id, 1, NULL, NULL, NULL, err);
+        if (r->req->grammar && (rc = lar_writer_forced(r->w, id + 1, 63, err)) < 0) return rc;
+        rc = session_extend(s, id, r->req->grammar ? (size_t)rc + 1 : 1, NULL, NULL, NULL, err);
         if (rc < 0) return rc == LAR_ECANCEL ? 0 : rc;
     }
     if (r->first_token_ms == 0) r->first_token_ms = time_ms_since(start);

@@ -3,11 +3,7 @@
 #include <lar/grammar.h>
 
 #include "api/api.h"
-#include "text/grammar.h"
-
-struct lar_grammar {
-    struct grammar *g;
-};
+#include "api/guide.h"
 
 int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kind, const char *text,
                      size_t n, const struct lar_grammar_options *opt, char **notes,
@@ -34,6 +30,7 @@ int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kind, const
     go.schema.limit = o.limit;
     struct lar_grammar *g = mem_zalloc(sizeof *g);
     if (!g) return lar_fail(err, LAR_ENOMEM, "out of memory");
+    pthread_mutex_init(&g->lock, NULL);
     rc = grammar_open(&g->g, (enum grammar_kind)kind, (struct str){text ? text : "", n}, &go,
                       notes ? &b : NULL, err);
     if (rc == 0 && notes) rc = api_give(&b, notes, NULL, err);
@@ -48,7 +45,10 @@ int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kind, const
 void lar_grammar_close(struct lar_grammar *g)
 {
     if (!g) return;
+    masks_close(g->masks);
     grammar_close(g->g);
+    api_model_unref(g->m);
+    pthread_mutex_destroy(&g->lock);
     mem_free(g);
 }
 
@@ -77,11 +77,8 @@ static void add_expected(struct buf *b, const struct rx_set *s)
     }
 }
 
-int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t *at,
-                      struct lar_err *why)
+static int check(struct lar_grammar *g, const char *text, size_t n, size_t *at, struct lar_err *why)
 {
-    if (!g || (!text && n))
-        return lar_fail(why, LAR_EINVAL, "lar_grammar_check: a grammar and a text are needed");
     uint32_t s = grammar_start(g->g), good = s;
     size_t i = 0;
     for (; i < n && s; i++) {
@@ -108,4 +105,15 @@ int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t 
     lar_fail(why, LAR_EFORMAT, "%s", buf_z(&b));
     buf_done(&b);
     return 0;
+}
+
+int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t *at,
+                      struct lar_err *why)
+{
+    if (!g || (!text && n))
+        return lar_fail(why, LAR_EINVAL, "lar_grammar_check: a grammar and a text are needed");
+    pthread_mutex_lock(&g->lock);
+    int rc = check(g, text, n, at, why);
+    pthread_mutex_unlock(&g->lock);
+    return rc;
 }

@@ -109,6 +109,9 @@ void api_model_unref(struct lar_model *m)
 {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
     for (int i = 0; i < KV_COUNT; i++) kv_pool_close(m->pool[i]);
+    toktrie_close(m->trie);
+    mem_free(m->trie_bytes);
+    mem_free(m->end);
     vocab_close(m->vocab);
     template_free(m->template);
     gotmpl_free(m->gotmpl);

@@ -8,6 +8,7 @@
 #include <lar/batch.h>
 
 #include "api/api.h"
+#include "api/guide.h"
 #include "base/time.h"
 #include "run/breaker.h"
 #include "run/sampler.h"
@@ -23,6 +24,7 @@ struct lar_writer {
     struct breaker breaker;
     struct answer answer;
     struct vocab_decoder decoder;
+    struct guide guide;
     size_t ctx;
     int done;
     enum lar_stop ending;
@@ -133,6 +135,7 @@ void lar_writer_close(struct lar_writer *w)
     buf_done(&w->piece);
     mem_free(w->stop);
     answer_done(&w->answer);
+    guide_done(&w->guide);
     sampler_close(w->sampler);
     breaker_done(&w->breaker);
     api_model_unref(w->m);
@@ -175,6 +178,21 @@ static int make_sampler(struct lar_writer *w, struct lar_err *err)
     return rc;
 }
 
+/* Does the tokenizer's decoder leave out a space at the very beginning? */
+static int drops_space(const struct lar_writer *w)
+{
+    const struct vocab *v = w->m->vocab;
+    struct buf b = {0};
+    int32_t id = 0, n = vocab_size(v);
+    for (; id < n; id++)
+        if (vocab_type(v, id) == TOKEN_NORMAL && vocab_bytes(v, id).n > 1 && *vocab_bytes(v, id).p == ' ') break;
+    struct vocab_decoder d = w->decoder;
+    if (id < n) vocab_decode(v, &d, id, 0, &b);
+    int drops = b.n > 0 && b.p[0] != ' ';
+    buf_done(&b);
+    return drops;
+}
+
 int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
 {
     const struct lar_request *q = &w->req;
@@ -205,7 +223,31 @@ int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
     if (q->on_text) w->answer.on_text = on_text;
     w->answer.ctx = &w->req;
     answer_begin(&w->answer, buf_view(&w->prompt_text));
-    return 0;
+    return guide_open(&w->guide, q->grammar, w->m, q->grammar && drops_space(w), err);
+}
+
+/* What the grammar leaves of the logits. *mark: the token that would begin thinking, where it may. */
+static const float *constrain(struct lar_writer *w, const float *logits, int32_t *mark, struct lar_err *err)
+{
+    const struct answer *a = &w->answer;
+    *mark = -1;
+    if (!w->guide.g) return logits;
+    if (a->state == ANSWER_THINKING) return guide_thinking(&w->guide, logits);
+    if (a->marks.open.n && !w->out.n && w->req.think != LAR_THINK_OFF) *mark = vocab_find(w->m->vocab, a->marks.open);
+    return guide_logits(&w->guide, logits, *mark, err);
+}
+
+static int follow(struct lar_writer *w, int32_t id, struct lar_err *err)
+{
+    return w->guide.g ? guide_token(&w->guide, id, err) : 0;
+}
+
+/* Thinking has ended with this token: what stands behind the mark is already the answer. */
+static int thought(struct lar_writer *w, struct lar_err *err)
+{
+    int rc = guide_text(&w->guide, buf_view(&w->answer.text[ANSWER_TEXT]), err);
+    w->guide.drops = 0;
+    return rc < 0 ? rc : guide_text(&w->guide, buf_view(&w->answer.hold), err);
 }
 
 static void give_text(struct lar_writer *w, int32_t id, int last)
@@ -235,24 +277,52 @@ int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, s
                         "lar_writer_step: an answer that has begun and not ended, logits and a "
                         "place for the token are needed");
     size_t at = w->prompt.n + w->out.n; /* what is evaluated by now */
-    int32_t id = sampler_pick(w->sampler, logits);
-    if (id < 0)
-        return lar_fail(
-            err, LAR_EFORMAT,
-            "the model gave no usable number for any token (all NaN): is the file damaged?");
+    int thinking = w->answer.state == ANSWER_THINKING, rc = 0;
+    int32_t mark, id;
+    if (!(logits = constrain(w, logits, &mark, err))) return err ? err->code : LAR_ELIMIT;
+    if ((id = sampler_pick(w->sampler, logits)) < 0)
+        return lar_fail(err, LAR_EFORMAT,
+                        w->guide.g ? "no token that the grammar allows has a usable probability: the model's "
+                        "vocabulary "
+                                     "may lack what the grammar asks for"
+                                   : "the model gave no usable number for any token (all NaN): is the file damaged?");
     if (!w->first) w->first = time_ns();
     accept(w, id);
     if (ids_add(&w->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
     *token = id;
     int ends = vocab_is_end(w->m->vocab, id), full = at == w->ctx;
     int length = w->req.max_tokens && w->out.n >= (size_t)w->req.max_tokens;
-    give_text(w, id, ends || full || length);
-    if (ends) return complete(w, LAR_STOP_END);
+    if (!ends && !thinking && id != mark && (rc = follow(w, id, err)) < 0) return rc;
+    int whole = w->guide.g && !thinking && id != mark && guide_final(&w->guide);
+    give_text(w, id, ends || full || length || whole);
+    if (w->guide.g && thinking && !ends && w->answer.state != ANSWER_THINKING && (rc = thought(w, err)) < 0) return rc;
+    if (ends || whole) return complete(w, LAR_STOP_END);
     if (w->answer.stopped) return complete(w, LAR_STOP_STRING);
     if (w->answer.refused) return complete(w, LAR_STOP_CANCEL);
     if (length) return complete(w, LAR_STOP_LENGTH);
     if (full) return complete(w, LAR_STOP_FULL);
     return 1;
+}
+
+int lar_writer_forced(struct lar_writer *w, int32_t *token, int cap, struct lar_err *err)
+{
+    if (!w || w->done || !w->out.n || !token || cap < 0)
+        return lar_fail(err, LAR_EINVAL, "lar_writer_forced: an answer that goes on and room for tokens are needed");
+    const struct answer *a = &w->answer;
+    if (!w->guide.g || a->state == ANSWER_THINKING || !w->guide.begun || a->nstop) return 0;
+    size_t room = w->ctx - w->prompt.n - w->out.n, n; /* never to the end: that is lar_writer_step's to say */
+    if (w->req.max_tokens && (size_t)w->req.max_tokens - w->out.n < room) room = (size_t)w->req.max_tokens - w->out.n;
+    room = room > 1 ? room - 1 : 0;
+    if (room > (size_t)cap) room = (size_t)cap;
+    n = room ? guide_forced(&w->guide, w->out.id[w->out.n - 1], token, room) : 0;
+    for (size_t i = 0; i < n; i++) {
+        accept(w, token[i]);
+        if (ids_add(&w->out, token[i]) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
+        int rc = follow(w, token[i], err);
+        if (rc < 0) return rc;
+        give_text(w, token[i], 0);
+    }
+    return (int)n;
 }
 
 int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err)

@@ -448,6 +448,16 @@ void grammar_close(struct grammar *g)
 }
 
 uint32_t grammar_start(const struct grammar *g) { return g->start; }
+int grammar_final(const struct grammar *g, uint32_t state)
+{
+    const struct state *s = &g->state[state];
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct item *it = &g->item[g->ids[s->items + i]];
+        if (it->kind != I_END && ((it->kind != I_SCALAR && it->kind != I_TERM) || it->a != RX_EPS)) return 0;
+    }
+    return grammar_accepts(g, state);
+}
+
 int grammar_accepts(const struct grammar *g, uint32_t state)
 {
     return state != 0 && g->state[state].accepts;

@@ -37,6 +37,7 @@ uint32_t grammar_step(struct grammar *g, uint32_t state, unsigned b);
 /* The state after s; *at, when not NULL, becomes the number of bytes that were possible. */
 uint32_t grammar_walk(struct grammar *g, uint32_t state, struct str s, size_t *at);
 int grammar_accepts(const struct grammar *g, uint32_t state); /* the document may end here */
+int grammar_final(const struct grammar *g, uint32_t state); /* it does, and nothing but white space can follow */
 int grammar_failed(const struct grammar *g, struct lar_err *err);
 size_t grammar_bytes(const struct grammar *g);
 size_t grammar_states(const struct grammar *g);

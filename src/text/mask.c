@@ -264,8 +264,9 @@ static void class_below(struct masks *m, uint32_t n, const struct item *it, cons
     for (; ntaken < m->ntmp; ntaken++) taken[ntaken] = m->tmp[ntaken];
     for (uint32_t i = 0; i < k->n && !m->g->failed; i++) {
         uint32_t a = o->distinct ? without_extra(m, it, k->rx[i]) : k->rx[i];
-        const struct part *p = a == RX_EMPTY || !rx_alive(m->g->rx, a) ? NULL : mask_part(m, PART_STRING, n, a, &scratch);
-        if (!p) continue;
+        if (a == RX_EMPTY || !rx_alive(m->g->rx, a)) continue;
+        const struct part *p = mask_part(m, PART_STRING, n, a, &scratch);
+        if (!p) break;
         add_inner(m, p);
         if (p->nexit) add_exits(m, p, json_key_state(m->g, it, UINT32_MAX, i));
     }
@@ -449,6 +450,17 @@ int masks_fill(struct masks *m, uint32_t state, uint64_t *out, struct lar_err *e
     if (grammar_failed(m->g, err)) return grammar_failed(m->g, NULL);
     keep(m, state);
     return 0;
+}
+
+int masks_add_behind(struct masks *m, uint32_t state, unsigned b, uint64_t *out, struct lar_err *err)
+{
+    uint32_t n = trie_child(&m->t->t, 0, b);
+    m->out = out;
+    m->nlist = 0;
+    m->wide = 1; /* there may be something in it */
+    m->depth = 0;
+    if (n && state) below(m, n, state);
+    return grammar_failed(m->g, err);
 }
 
 /* The bytes that a mask would let stand next for one item; more than one is as good as all. */

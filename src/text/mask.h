@@ -25,6 +25,8 @@ void masks_close(struct masks *m);
 /* Writes the set of tokens that may come in state: t->nword words. Tokens that end an answer are not among them: grammar_accepts tells.
  * 0, or a code (grammar_failed has the words). */
 int masks_fill(struct masks *m, uint32_t state, uint64_t *out, struct lar_err *err);
+/* Adds the tokens that may come in state when their first byte, which is b, is not counted: decoders drop a space at the beginning. */
+int masks_add_behind(struct masks *m, uint32_t state, unsigned b, uint64_t *out, struct lar_err *err);
 /* The text that must come next whatever the model wants, appended to out; the state behind it. Stops after most bytes. */
 uint32_t masks_forced(struct masks *m, uint32_t state, struct buf *out, size_t most);
 size_t masks_bytes(const struct masks *m);

@@ -334,6 +334,23 @@ static int find_space(struct toktrie *t)
     return 0;
 }
 
+static int find_digits(struct toktrie *t)
+{
+    uint32_t n = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < t->t.n; i++) {
+            struct str s = t->bytes[t->t.order[i]];
+            size_t k = 0;
+            while (k < s.n && ((s.p[k] >= '0' && s.p[k] <= '9') || s.p[k] == '.')) k++;
+            if (k < s.n) continue;
+            if (pass) t->digit[t->ndigit++] = t->t.order[i];
+            n += !pass;
+        }
+        if (!pass && !(t->digit = arena_array(&t->a, n + 1, sizeof *t->digit))) return -1;
+    }
+    return 0;
+}
+
 int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, struct lar_err *err)
 {
     struct toktrie *t = mem_zalloc(sizeof *t);
@@ -344,7 +361,7 @@ int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, stru
     t->nword = (n + 63) / 64;
     t->bytes = bytes;
     if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_tails(t) < 0 ||
-        find_strings(t) < 0 || find_inner(t) < 0 || find_space(t) < 0) {
+        find_strings(t) < 0 || find_inner(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
         toktrie_close(t);
         return lar_fail(err, LAR_ENOMEM, "out of memory for the tree of %u tokens", n);
     }

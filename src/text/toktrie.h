@@ -67,6 +67,7 @@ struct toktrie {
     uint32_t *longer, nlonger; /* tokens of inner with more than TOKTRIE_CHARS characters */
     /* White space (JSON's): */
     uint32_t *space, nspace; /* tokens of nothing else */
+    uint32_t *digit, ndigit; /* tokens of digits and points only */
     uint32_t *after_space;   /* nodes that a byte leads to from white space or from the root, by that byte: */
     uint32_t after[257];     /* after_space[after[b]] to after_space[after[b + 1]] */
     struct arena a;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/constraint.c: --schema, --regex, --choices and --json-answer: at most one of them. */
+#include "cli/constraint.h"
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "cli/in.h"
+#include "cli/out.h"
+
+void constraint_notes(const char *notes)
+{
+    while (notes && *notes) {
+        const char *end = strchr(notes, '\n');
+        int n = end ? (int)(end - notes) : (int)strlen(notes);
+        say("note: %.*s", n, notes);
+        notes += n + (end != NULL);
+    }
+}
+
+/* "yes,no" as the JSON array that choices are. */
+static void list(const char *text, struct buf *out)
+{
+    buf_putc(out, '[');
+    for (const char *at = text, *end; at; at = end ? end + 1 : NULL) {
+        end = strchr(at, ',');
+        if (at != text) buf_putc(out, ',');
+        buf_json_str(out, end ? (struct str){at, (size_t)(end - at)} : str_of(at));
+    }
+    buf_putc(out, ']');
+}
+
+int constraint_open(const struct constraint_given *c, struct lar_grammar **out, struct lar_err *err)
+{
+    struct lar_grammar_options opt = {.space = c->compact ? -1 : 0};
+    enum lar_grammar_kind kind = LAR_GRAMMAR_JSON;
+    struct buf text = {0};
+    char *notes = NULL;
+    int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + c->json;
+    *out = NULL;
+    if (n == 0) {
+        if (c->compact) return lar_fail(err, LAR_EINVAL, "--compact: only with --schema or --json-answer");
+        return 0;
+    }
+    if (n > 1)
+        return lar_fail(err, LAR_EINVAL,
+                        "--schema, --regex, --choices and --json-answer exclude one another: give one");
+    if (c->schema) {
+        kind = LAR_GRAMMAR_SCHEMA;
+        e = in_all(c->schema, &text, err);
+    } else if (c->regex) {
+        kind = LAR_GRAMMAR_REGEX;
+        buf_puts(&text, c->regex);
+    } else if (c->choices) {
+        kind = LAR_GRAMMAR_CHOICES;
+        list(c->choices, &text);
+    }
+    if (e == 0) e = lar_grammar_open(out, kind, buf_z(&text), text.n, &opt, &notes, err);
+    constraint_notes(notes);
+    lar_free(notes);
+    buf_done(&text);
+    return e;
+}
+
+#define AT(field) offsetof(struct constraint_given, field)
+/* clang-format off */
+const struct opt constraint_options[] = {
+    {.kind = OPT_TEXT, .name = "schema", .at = AT(schema), .arg = "FILE",
+     .help = "The answer is JSON that follows this JSON Schema (drafts 4 to 2020-12). What cannot be enforced "
+         "is refused."},
+    {.kind = OPT_FLAG, .name = "json-answer", .at = AT(json), .value = 1, .help = "The answer is JSON, of any shape."},
+    {.kind = OPT_TEXT, .name = "regex", .at = AT(regex), .arg = "RE",
+     .help = "The whole answer matches this regular expression (ECMA-262)."},
+    {.kind = OPT_TEXT, .name = "choices", .at = AT(choices), .arg = "A,B,...", .help = "The answer is one of "
+        "these texts."},
+    {.kind = OPT_FLAG, .name = "compact", .at = AT(compact), .value = 1, .help = "JSON without white space "
+        "between its parts."},
+    {.kind = OPT_END},
+};
+/* clang-format on */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/constraint.h: what an answer must be, as options say it. */
+#ifndef CLI_CONSTRAINT_H
+#define CLI_CONSTRAINT_H
+
+#include <lar/grammar.h>
+
+#include "cli/options.h"
+
+struct constraint_given {
+    const char *schema, *regex, *choices;
+    int json, compact;
+};
+extern const struct opt constraint_options[];
+
+/* NULL in *out when nothing was given. Notes about a schema go to standard error. The caller closes with lar_grammar_close. */
+int constraint_open(const struct constraint_given *c, struct lar_grammar **out, struct lar_err *err);
+/* The lines of notes, each with "note: ". */
+void constraint_notes(const char *notes);
+
+#endif
