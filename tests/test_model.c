@@ -17,10 +17,13 @@ struct twist {
     const char *extra; /* one more tensor */
     const char *arch;
     float eps;
+    const char *scaling; /* rope.scaling.type */
+    float factor, old;   /* rope.scaling.factor, rope.scale_linear; 0: no such key */
     const char *says; /* what the message must hold */
 };
 
 static uint64_t offset;
+static double turns; /* of the second pair of a rotated head, for each position */
 
 static void key(struct gb *g, const struct twist *t, const char *tail, uint64_t v)
 {
@@ -70,6 +73,9 @@ static int try_open(const struct twist *t, struct lar_err *err)
     key(&g, t, "attention.head_count_kv", 2);
     key(&g, t, "rope.dimension_count", 8);
     gb_kv_f32(&g, "llama.attention.layer_norm_rms_epsilon", t->eps != 0 ? t->eps : 1e-5f);
+    if (t->scaling) gb_kv_text(&g, "llama.rope.scaling.type", t->scaling);
+    if (t->factor != 0) gb_kv_f32(&g, "llama.rope.scaling.factor", t->factor);
+    if (t->old != 0) gb_kv_f32(&g, "llama.rope.scale_linear", t->old);
     tensor(&g, t, "token_embd.weight", WIDTH, VOCAB);
     tensor(&g, t, "output_norm.weight", WIDTH, 0);
     for (int i = 0; i < LAYERS; i++) layer(&g, t, i);
@@ -82,6 +88,7 @@ static int try_open(const struct twist *t, struct lar_err *err)
     if (fd >= 0) close(fd);
     struct model *m = NULL;
     int rc = wrote == (ssize_t)f.n ? model_open(&m, path, 1, err) : -99;
+    turns = m ? m->rope[0].inv[1] : 0;
     model_close(m);
     unlink(path);
     free(f.p);
@@ -125,6 +132,8 @@ static void each_fault_is_named(void)
          .dim = {WIDTH - 1, 0},
          .says = "blk.0.attn_norm.weight"},
         {.tensor = "blk.1.ffn_down.weight", .dim = {FF, 1}, .says = "blk.1.ffn_down.weight"},
+        {.factor = -4, .says = "scaling.factor is -4"},
+        {.scaling = "cubic", .factor = 4, .says = "\"cubic\""},
         {.extra = "blk.0.attn_q.scale", .says = "blk.0.attn_q.scale"},
         {.extra = "rope_freqs.weight", .says = "rope_freqs.weight"}, /* of a wrong length */
     };
@@ -141,10 +150,36 @@ static void each_fault_is_named(void)
     }
 }
 
+/* Which keys stretch the rotation, and by what: as llama.cpp reads them (llama-model.cpp, load_hparams). */
+static void positions_are_stretched_as_the_keys_say(void)
+{
+    static const struct {
+        struct twist t;
+        double by;
+    } row[] = {
+        {{0}, 1},
+        {{.scaling = "linear", .factor = 4}, 4},
+        {{.factor = 4}, 4}, /* without a type it is linear */
+        {{.old = 8}, 8},    /* files from before 2024 */
+        {{.scaling = "linear", .old = 8}, 8},
+        {{.factor = 4, .old = 8}, 4},
+        {{.scaling = "none", .factor = 4}, 1},
+        {{.scaling = "none", .old = 8}, 1},
+        {{.scaling = "linear"}, 1},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lar_err err = {0};
+        CHECK_EQ(try_open(&row[i].t, &err), 0);
+        CHECK_STR(err.msg, "");
+        CHECK_NEAR(turns * row[i].by, pow(10000, -2.0 / 8), 1e-9); /* heads of 8, base 10000 */
+    }
+}
+
 int main(void)
 {
     tap_timeout(60);
     RUN(the_model_without_a_twist_opens);
     RUN(each_fault_is_named);
+    RUN(positions_are_stretched_as_the_keys_say);
     return tap_done();
 }

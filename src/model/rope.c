@@ -83,8 +83,8 @@ int rope_add_plain(struct model *m, size_t rot, double base, struct lar_err *err
 
 int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
 {
-    struct str kind = STR("none");
-    float s = 1, attn = 0;
+    struct str kind = STR("linear"); /* what a factor without a type means, as in llama.cpp */
+    float s = 0, attn = 0;           /* 0: no factor */
     char key[128];
     int rc, at = table(m, rot, base, factors, err);
     if (at < 0) return at;
@@ -93,13 +93,11 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
     snprintf(key, sizeof key, "%s.rope.scaling.type", m->arch->name);
     if ((rc = gguf_str(&m->gguf, key, &kind, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.factor", &s, err)) < 0) return rc;
-    if (rc == 0) { /* files from before 2024 */
-        float old = 0;
-        if ((rc = model_key_f32(m, "rope.scale_linear", &old, err)) < 0) return rc;
-        if (rc == 1 && old > 0) s = old, kind = STR("linear");
-    }
-    if (!(s > 0))
-        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor must be positive", m->arch->name);
+    if (rc == 0 && (rc = model_key_f32(m, "rope.scale_linear", &s, err)) < 0) return rc; /* files from before 2024 */
+    if (s < 0)
+        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor is %g, it must be positive",
+                        m->arch->name, (double)s);
+    if (s == 0) s = 1;
     if (str_is(kind, "linear")) {
         for (size_t i = 0; i < rot / 2; i++) inv[i] /= (double)s;
     } else if (str_is(kind, "yarn")) {
