@@ -61,6 +61,7 @@ ok "says what is missing" grep -q 'imatrix' "$TMP/err"
 try_status 2 "a file that is no importance matrix" $LAR quantize $M "$TMP/no.gguf" Q4_0 --imatrix $M
 ok "is told" grep -q 'no importance matrix' "$TMP/err"
 try_status 1 "a folder that is not there" $LAR quantize $M "$TMP/nowhere/no.gguf" Q4_0
+ok "is told of the file that was asked for" grep -q "^lar: $TMP/nowhere/no.gguf: cannot be created: No such file" "$TMP/err"
 try_status 2 "no output name" $LAR quantize $M Q4_0
 head -c 3000000 $M >"$TMP/cut.gguf"
 try_status 2 "half a model" $LAR quantize "$TMP/cut.gguf" "$TMP/no.gguf" Q4_0

@@ -35,7 +35,7 @@ static int open_temp(struct outfile *f, struct lar_err *err)
         if (f->fd >= 0) return LAR_OK;
         if (errno != EEXIST) break;
     }
-    int rc = lar_fail_errno(err, "%s: cannot be created", buf_z(&f->temp));
+    int rc = lar_fail_errno(err, "%s: cannot be created", buf_z(&f->path));
     buf_clear(&f->temp); /* not ours: not to be removed */
     return rc;
 }
