@@ -69,20 +69,21 @@ static int fits(const struct lar_model *m, const struct lar_session_options *o, 
         (unsigned long long)can);
 }
 
-static struct kv_pool *pool_of(struct lar_model *m, enum kern_kv kind, struct lar_err *err)
+static int pool_of(struct lar_model *m, enum kern_kv kind, struct kv_pool **out, struct lar_err *err)
 {
+    int rc = 0;
     pthread_mutex_lock(&m->lock);
     if (!m->pool[kind]) {
         size_t block = 0;
         struct dev_kv_layer *layout = mem_zalloc(m->model->h.nlayer * sizeof *layout);
-        if (!layout)
-            lar_fail(err, LAR_ENOMEM, "out of memory");
-        else if (model_kv_layout(m->model, kind, layout, &block, err) == 0)
-            kv_pool_open(&m->pool[kind], block, err);
+        rc = layout ? model_kv_layout(m->model, kind, layout, &block, err)
+                    : lar_fail(err, LAR_ENOMEM, "key and value pool: out of memory");
+        if (rc == 0) rc = kv_pool_open(&m->pool[kind], block, err);
         mem_free(layout);
     }
+    *out = m->pool[kind];
     pthread_mutex_unlock(&m->lock);
-    return m->pool[kind];
+    return rc;
 }
 
 int lar_session_open(struct lar_session **out, struct lar_model *m,
@@ -94,8 +95,8 @@ int lar_session_open(struct lar_session **out, struct lar_model *m,
     *out = NULL;
     int rc = options(m, opt, &o, &kind, err);
     if (rc < 0 || (rc = fits(m, &o, err)) < 0) return rc;
-    struct kv_pool *pool = pool_of(m, kind, err);
-    if (!pool) return LAR_ENOMEM;
+    struct kv_pool *pool;
+    if ((rc = pool_of(m, kind, &pool, err)) < 0) return rc;
     struct lar_session *s = mem_zalloc(sizeof *s);
     if (!s) return lar_fail(err, LAR_ENOMEM, "session: out of memory");
     rc = session_open(&s->s, m->model, pool, kind, (size_t)o.ctx, (size_t)o.batch, err);
