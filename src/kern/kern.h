@@ -133,7 +133,8 @@ typedef void kern_kv_store_fn(size_t hd, const float *x, void *row);
  * is -inf) is given back. With all n scores -inf nothing changes and 1 is given back with s all zero. */
 typedef float kern_softmax_fn(size_t n, float *s, float *m, float *l);
 
-/* exp within 2 ulp-ish (1e-6 relative) for x in [-87, 88]; gates:
+/* Bounds that tests/kcheck/row.c checks at every level: exp as softmax uses it, in [-87, 0], is within 1e-6, relative, of the exact value;
+ * a gate is within (1e-6 |gate(g)| + 1.5e-7 |g|) |u|. Gates:
  *   silu_mul  out = g / (1 + exp(-g)) * u        gelu_mul  out = gelu(g) * u, exact erf form
  *   gelu_tanh_mul  the tanh form: 0.5 g (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))) * u
  * u may be NULL (taken as 1); out may be g or u. */
