@@ -79,6 +79,13 @@ try_status 2 "a checkpoint that is none" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 folder && rm "$TMP"/d/*.safetensors* && cp tests/fuzz/corpus/pickle/archive.zip "$TMP/d/pytorch_model.bin"
 try_status 2 "a tensor that belongs to nothing" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 ok "  ... by its name" said 'tensor w is no part'
+folder && try_status 2 "a folder that is no adapter" $LAR convert "$TMP/d" --lora $D -o "$TMP/no.gguf"
+ok "  ... for want of a file" said 'adapter_config.json'
+try_status 2 "an adapter of another type than F32" $LAR convert "$TMP/d" --lora $D --type f16 -o "$TMP/no.gguf"
+try_status 2 "an adapter's scale that is none" $LAR run $D --adapter "$TMP/a.gguf:strong" x
+ok "  ... is said" said "'strong' is no scale"
+try_status 2 "a model is no adapter" $LAR run $D --adapter "$TMP/a.gguf:0.5" x
+ok "  ... is said too" said 'is no LoRA adapter'
 try_status 2 "the output is a folder" $LAR convert $D -o "$TMP/d"
 ok "nothing was left behind" nothing_new
 tap_done

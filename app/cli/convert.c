@@ -12,7 +12,7 @@
 #include "cli/verbs.h"
 
 struct convert_options {
-    const char *output;
+    const char *output, *lora;
     int type, quiet;
 };
 
@@ -52,8 +52,13 @@ static int run(const void *values, char **arg, int narg)
         say("convert: -o OUT.gguf says where the model goes");
         return EXIT_MISUSE;
     }
+    if (o->lora && o->type) {
+        say("convert: --lora writes F32; --type has no place beside it");
+        return EXIT_MISUSE;
+    }
     interrupt_begin(NULL, 1);
-    int rc = lar_convert(arg[0], o->output, &c, &r, &err);
+    int rc = o->lora ? lar_convert_lora(arg[0], o->lora, o->output, &r, &err)
+                     : lar_convert(arg[0], o->output, &c, &r, &err);
     interrupt_end();
     if (w.terminal && w.told) (void)!write(STDERR_FILENO, "\r\033[K", 4);
     if (rc < 0) return say_err(&err);
@@ -74,6 +79,9 @@ static const struct opt options[] = {
     {.kind = OPT_WORD, .name = "type", .at = AT(type), .arg = "TYPE", .words = "auto f32 f16 bf16 q8_0",
      .help = "Type of the matrices: f32, f16, bf16, q8_0, or auto (the default), which is what the weights "
              "have. Vectors are F32. lar quantize makes smaller ones."},
+    {.kind = OPT_TEXT, .name = "lora", .at = AT(lora), .arg = "BASE",
+     .help = "DIR is a LoRA adapter of PEFT or MLX for the model BASE, a folder or a .gguf (of which no weights are "
+             "read), and becomes an adapter GGUF for lar run --adapter."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No progress on the terminal."},
     {.kind = OPT_END},
@@ -81,7 +89,7 @@ static const struct opt options[] = {
 
 const struct verb verb_convert = {
     .name = "convert",
-    .synopsis = "DIR|FILE -o OUT.gguf",
+    .synopsis = "DIR|FILE [--lora BASE] -o OUT.gguf",
     .summary = "from safetensors to GGUF",
     .about = "Turns a Hugging Face folder (config.json, safetensors or PyTorch weights in one file or many, the "
              "tokenizer, the chat template, generation_config.json) into a GGUF file. FILE is one weights file with "

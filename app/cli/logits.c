@@ -4,6 +4,7 @@
  * rightness is proved. Nothing is sampled and no template is applied. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/adapters.h"
 #include "cli/idlist.h"
 #include "cli/in.h"
 #include "cli/named.h"
@@ -13,6 +14,7 @@
 struct logits_options {
     const char *tokens, *tokens_file, *prompt, *slices, *output;
     int all, kv, greedy, threads, deterministic, ctx;
+    struct opt_list adapter;
 };
 
 struct logits {
@@ -153,8 +155,10 @@ static int run(const void *values, char **arg, int narg)
     int e;
     (void)narg;
     if (check_options(l.o, &err) < 0) return say_err(&err);
+    struct adapters ad;
     struct lar_model_options mo = {.threads = l.o->threads, .deterministic = l.o->deterministic};
-    if ((e = named_model(&l.m, arg[0], &mo, &err)) == 0) {
+    e = adapters_read(&ad, &l.o->adapter, &mo, &err);
+    if (e == 0 && (e = named_model(&l.m, arg[0], &mo, &err)) == 0) {
         lar_model_info(l.m, &l.info);
         e = read_prompt(&l, &err);
     }
@@ -165,6 +169,7 @@ static int run(const void *values, char **arg, int narg)
     if (e == 0 && (e = take_rows(&l, &err)) == 0 && (e = evaluate(&l, &err)) == 0 &&
         (e = continue_greedily(&l, &err)) == 0)
         e = write_file(&l, &err);
+    adapters_done(&ad);
     mem_free(l.rows);
     idlist_done(&l.prompt);
     idlist_done(&l.slices);
@@ -195,6 +200,7 @@ static const struct opt options[] = {
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
      .help = "Tokens of room; without it what is needed, in whole 256s."},
+    {.kind = OPT_GROUP, .group = adapters_opts, .at = AT(adapter)},
     {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
      .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,

@@ -49,10 +49,14 @@ int named_load(struct lar_model **out, const struct named *n, const struct lar_m
                struct lar_err *err)
 {
     struct lar_model_options o = opt ? *opt : (struct lar_model_options){0};
-    if (n->m.nadapter && !o.vocab_only)
-        return lar_fail(err, LAR_EUNSUPPORTED,
-                        "%s: has an ADAPTER, which Lar cannot apply yet; it would answer otherwise",
-                        n->m.name);
+    struct lar_adapter all[64];
+    size_t most = sizeof all / sizeof *all, own = o.vocab_only ? 0 : n->m.nadapter;
+    if (own > most || o.nadapter > most - own)
+        return lar_fail(err, LAR_EUNSUPPORTED, "%s: more than %zu adapters", n->path, most);
+    for (size_t i = 0; i < own; i++) all[i] = (struct lar_adapter){n->m.adapter[i], 1};
+    for (size_t i = 0; i < o.nadapter; i++) all[own + i] = o.adapters[i];
+    o.adapters = all;
+    o.nadapter += own;
     if (n->m.template_text && *n->m.template_text) o.chat_template = n->m.template_text;
     return lar_model_open(out, n->path, &o, err);
 }

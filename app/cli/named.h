@@ -21,7 +21,7 @@ void named_close(struct named *n);
 /* Resolves and opens in one, with the template of the Modelfile; what needs more of it uses the two above. */
 int named_model(struct lar_model **out, const char *arg, const struct lar_model_options *opt,
                 struct lar_err *err);
-/* The same with what was resolved; an adapter, which Lar cannot apply, is refused. */
+/* The same with what was resolved; adapters of the Modelfile come before those of opt. */
 int named_load(struct lar_model **out, const struct named *n, const struct lar_model_options *opt,
                struct lar_err *err);
 

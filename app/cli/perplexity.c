@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "cli/adapters.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
 #include "cli/named.h"
@@ -18,6 +19,7 @@
 struct perplexity_options {
     const char *file, *base, *save_base;
     int ctx, chunks, threads, kld, json, quiet;
+    struct opt_list adapter;
 };
 
 struct progress {
@@ -112,8 +114,15 @@ static int run(const void *values, char **arg, int narg)
     }
     int saved = o->base && is_saved_base(o->base), e = in_all(o->file, &text, &err);
     struct lar_model_options mo = {.threads = o->threads};
+    struct adapters ad;
+    struct lar_model_options plain = mo;
+    if (e == 0)
+        e = adapters_read(&ad, &o->adapter, &mo, &err);
+    else
+        ad = (struct adapters){0};
     if (e == 0) e = named_model(&m, arg[0], &mo, &err);
-    if (e == 0 && o->base && !saved) e = named_model(&base, o->base, &mo, &err);
+    if (e == 0 && o->base && !saved) e = named_model(&base, o->base, &plain, &err);
+    adapters_done(&ad);
     struct lar_perplexity_options po = {.ctx = o->ctx,
                                         .chunks = o->chunks,
                                         .base = base,
@@ -158,6 +167,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1, .help = "The figures as one JSON object."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No progress on the terminal."},
+    {.kind = OPT_GROUP, .group = adapters_opts, .at = AT(adapter)},
     {.kind = OPT_END},
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "cli/adapters.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
 #include "cli/out.h"
@@ -80,7 +81,10 @@ static int read_prompt(struct buf *b, char **arg, int narg, int raw, struct lar_
 static int open_model(struct runner *r, struct lar_err *err)
 {
     struct lar_model_options mo = {.threads = r->o.threads, .deterministic = r->o.deterministic};
-    int e = named_load(&r->m, &r->named, &mo, err);
+    struct adapters ad;
+    int e = adapters_read(&ad, &r->o.adapter, &mo, err);
+    if (e == 0) e = named_load(&r->m, &r->named, &mo, err);
+    adapters_done(&ad);
     if (e < 0) return e;
     lar_model_info(r->m, &r->info);
     r->raw = r->o.raw || !r->info.has_template;
@@ -293,6 +297,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},
+    {.kind = OPT_GROUP, .group = adapters_opts, .at = AT(adapter)},
     {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
      .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,

@@ -36,6 +36,11 @@ struct lar_convert_result {
 LAR_API int lar_convert(const char *from, const char *to, const struct lar_convert_options *opt,
                         struct lar_convert_result *out, struct lar_err *err);
 
+/* Writes the adapter GGUF `to` from a LoRA adapter of PEFT or MLX (a folder with adapter_config.json, or its weights file). base says what it
+ * belongs to: the Hugging Face folder, or a .gguf made from it; of both no weights are read. out may be NULL. */
+LAR_API int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,
+                             struct lar_err *err);
+
 #ifdef __cplusplus
 }
 #endif

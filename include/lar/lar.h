@@ -48,11 +48,19 @@ LAR_API void lar_free(void *p);
 
 /* ---- model ------------------------------------------------------------------------------------------------------ */
 
+/* Changes a model's matrices while it is open, W + scale (alpha / rank) B A: a GGUF file (lar/convert.h makes them). */
+struct lar_adapter {
+    const char *path;
+    float scale; /* 1: as it was trained */
+};
+
 struct lar_model_options {
     int threads; /* worker threads for this model, 0: as many as cores were given to the process */
     int deterministic; /* 1: results do not depend, to the last bit, on batch sizes, slices, threads, or what else a step evaluates; prompts are slower */
     int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
     const char *chat_template; /* in place of the file's: Jinja when it has "{%", else Go's language, as Ollama's Modelfiles have it; NULL: the file's */
+    const struct lar_adapter *adapters; /* all of them at once; an adapter that does not fit wholly is refused */
+    size_t nadapter;
 };
 
 /* Opens a .gguf (version 2 or 3; the first part of a split one opens all); with vocab_only also a Hugging Face folder, tokenizer.json,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "convert/convert.h"
+#include "convert/lora.h"
 
 static int type_of(const char *name, enum convert_type *t, struct lar_err *err)
 {
@@ -37,4 +38,21 @@ int lar_convert(const char *from, const char *to, const struct lar_convert_optio
     }
     convert_close(&c);
     return rc;
+}
+
+int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,
+                     struct lar_err *err)
+{
+    struct lora l;
+    if (!from || !base || !to) return lar_fail(err, LAR_EINVAL, "lar_convert_lora: from, base and to are needed");
+    int rc = lora_read(&l, from, base, err);
+    if (rc < 0) return rc;
+    rc = lora_write(&l, to, err);
+    if (rc >= 0 && out) {
+        *out = (struct lar_convert_result){.tensors = (size_t)rc};
+        for (size_t i = 0; i < l.n; i++) out->bytes += 4 * (uint64_t)(l.module[i].rank * (l.module[i].in + l.module[i].out));
+        snprintf(out->architecture, sizeof out->architecture, "%s", l.f->arch);
+    }
+    lora_done(&l);
+    return rc < 0 ? rc : 0;
 }

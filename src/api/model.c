@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "base/cpu.h"
 #include "convert/convert.h"
+#include "model/lora.h"
 
 #ifndef LAR_VERSION
 #define LAR_VERSION "0.0.0"
@@ -72,12 +73,21 @@ static int open_own(struct lar_model *m, const char *path, struct lar_err *err)
 }
 
 /* A GGUF, or what can be read as one: a Hugging Face folder or weights that lie in one. */
-static int open_weights(struct lar_model *m, const char *path, int threads, struct lar_err *err)
+static int open_weights(struct lar_model *m, const char *path, int threads, const struct lar_model_options *o,
+                        struct lar_err *err)
 {
     struct gguf g;
-    if (!convert_is(path)) return model_open(&m->model, path, threads, err);
-    int rc = convert_memory(&g, path, err);
-    return rc < 0 ? rc : model_open_gguf(&m->model, &g, path, threads, err);
+    int rc = convert_is(path) ? convert_memory(&g, path, err) : gguf_open(&g, path, err);
+    if (rc < 0) return rc;
+    struct lora_file *f = mem_zalloc((o->nadapter + 1) * sizeof *f);
+    if (!f) {
+        gguf_close(&g);
+        return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    }
+    for (size_t i = 0; i < o->nadapter; i++) f[i] = (struct lora_file){o->adapters[i].path, o->adapters[i].scale};
+    rc = model_open_adapted(&m->model, &g, path, threads, f, o->nadapter, err);
+    mem_free(f);
+    return rc;
 }
 
 int lar_model_open(struct lar_model **out, const char *path, const struct lar_model_options *opt,
@@ -88,11 +98,15 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
     *out = NULL;
     if (o.threads < 0 || o.threads > 256)
         return lar_fail(err, LAR_EINVAL, "%d threads: use 1 to 256, or 0 for all cores", o.threads);
+    if (o.nadapter > 64 || (o.nadapter && (!o.adapters || o.vocab_only)))
+        return lar_fail(err, LAR_EINVAL, "lar_model_open: %zu adapters", o.nadapter);
+    for (size_t i = 0; i < o.nadapter; i++)
+        if (!o.adapters[i].path) return lar_fail(err, LAR_EINVAL, "lar_model_open: adapter %zu has no path", i);
     struct lar_model *m = mem_zalloc(sizeof *m);
     if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
-    int rc = !o.vocab_only       ? open_weights(m, path, o.threads ? o.threads : cpu_count(), err)
+    int rc = !o.vocab_only       ? open_weights(m, path, o.threads ? o.threads : cpu_count(), &o, err)
              : vocab_hf_is(path) ? open_own(m, path, err)
                                  : model_open_file(&m->model, path, err);
     if (rc == 0 && !o.vocab_only) m->model->dev->steady = o.deterministic != 0;

@@ -47,6 +47,13 @@ int family_find(const struct family **out, const struct config *c, struct lar_er
         buf_z(&c->folder), STR_ARG(a));
 }
 
+const struct family *family_of(struct str arch)
+{
+    for (const struct family *f = family_table; f->hf; f++)
+        if (str_is(arch, f->arch)) return f;
+    return NULL;
+}
+
 struct str family_bare(struct str name)
 {
     static const char *const prefix[] = {"model.",    "language_model.", "transformer.", "gpt_neox.",

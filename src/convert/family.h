@@ -61,6 +61,7 @@ enum {
     FAMILY_NO_FILE_TYPE = 32,
     FAMILY_NORM_PLUS_ONE = 64,  /* every *norm.weight but linear_attn.norm */
     FAMILY_ROTARY_PAIRS = 128,  /* q and k are rearranged (HOW_ROPE_*) */
+    FAMILY_FACTORS = 512,       /* factors of config.json go into the weights */
     FAMILY_NO_EXPERTS = 256    /* expert_count is not written though config.json has such a number */
 };
 
@@ -77,6 +78,8 @@ struct family {
 
 /* By the first of config.json's architectures; LAR_EUNSUPPORTED with the known ones. */
 int family_find(const struct family **out, const struct config *c, struct lar_err *err);
+/* The first of this general.architecture, or NULL. */
+const struct family *family_of(struct str arch);
 /* The rule for a name and what its # and * stand for (-1: none); NULL: none. */
 struct family_match {
     int64_t layer, number;

@@ -27,6 +27,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
 /* The families' own keys (family_table.c). */
 int meta_mistral3(struct meta *m);
 int meta_delta(struct meta *m);
+int meta_gemma2(struct meta *m);
 int meta_gemma3(struct meta *m);
 int meta_gemma3n(struct meta *m);
 int meta_gemma4(struct meta *m);

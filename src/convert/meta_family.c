@@ -75,6 +75,21 @@ int meta_delta(struct meta *m)
     return 0;
 }
 
+/* Queries are divided by sqrt(query_pre_attn_scalar). No key of ggml's says it: readers divide by the root of a head's length, or in the models of
+ * 46 and 62 layers of width / heads; anything else is told by a key that Lar reads (attention.scale). */
+int meta_gemma2(struct meta *m)
+{
+    uint32_t scalar = 0, head = 256, layers = 0, width = 0, heads = 8;
+    const char *const names[] = {"query_pre_attn_scalar", "head_dim", "num_hidden_layers", "hidden_size", "num_attention_heads"};
+    uint32_t *const out[] = {&scalar, &head, &layers, &width, &heads};
+    for (size_t i = 0; i < 5; i++)
+        if (config_u32(m->c, names[i], out[i], m->err) < 0) return LAR_EFORMAT;
+    int by_width = !strcmp(m->f->arch, "gemma2") ? layers == 46 : layers == 62;
+    double usual = by_width && heads ? (double)width / heads : head;
+    if (scalar && fabs(usual - scalar) > 1e-6) meta_f32(m, "attention.scale", 1 / sqrt((double)scalar));
+    return 0;
+}
+
 /* What Gemma 3's files leave out is so: transformers' defaults of Gemma3TextConfig. */
 int meta_gemma3(struct meta *m)
 {
@@ -89,6 +104,7 @@ int meta_gemma3(struct meta *m)
     double base = 1000000, eps = 1e-6;
     if (config_find(m->c, "attn_logit_softcapping"))
         return wrong(m, "attn_logit_softcapping is not known in Gemma 3");
+    if (meta_gemma2(m) < 0) return LAR_EFORMAT;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         uint32_t v = all[i].usual;
         int rc = config_u32(m->c, all[i].from, &v, m->err);

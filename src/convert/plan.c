@@ -14,6 +14,7 @@ struct planner {
     const struct config *c;
     const struct weights *w;
     struct lar_err *err;
+    int lora;                                            /* tensors are halves of an adapter */
     uint32_t heads, kv_heads, groups;                    /* of attention; of a state space */
     uint32_t key_heads, value_heads, key_dim, value_dim; /* of a delta net */
     uint32_t latent, nope, v_head;                       /* of latent attention */
@@ -355,6 +356,25 @@ static int mxfp4(struct planner *b, const struct job *j)
     return 0;
 }
 
+/* A half of an adapter has the rows (or the columns) of its matrix and is rearranged as those are. */
+static int arrange_half(struct planner *b, const struct job *j)
+{
+    if (j->m.layer < 0 && !str_is(j->bare, "lm_head.weight") && !str_is(j->bare, "embed_out.weight"))
+        return bad(b, j, "an adapter of an embedding, which cannot be converted: merge it into the model");
+    switch (j->rule->how) {
+    case HOW_SAME:
+    case HOW_TRANSPOSE: return same(b, j, VALUE_SAME); /* PEFT's halves are those of the matrix turned already */
+    case HOW_ROPE_Q: return rope_pairs(b, j, b->heads);
+    case HOW_ROPE_K: return rope_pairs(b, j, b->kv_heads);
+    case HOW_QKV_HEADS: return qkv_heads(b, j);
+    case HOW_QKVZ: return qkvz(b, j);
+    case HOW_V_ROWS: return v_rows(b, j, 0, VALUE_SAME);
+    case HOW_V_TAIL: return v_rows(b, j, 2 * (int64_t)b->key_heads * b->key_dim, VALUE_SAME);
+    case HOW_V_COLUMNS: return v_columns(b, j);
+    default: return bad(b, j, "an adapter of a matrix that is taken apart or put together: merge it into the model");
+    }
+}
+
 static int arrange(struct planner *b, const struct job *j)
 {
     int plus = b->f->flags & FAMILY_NORM_PLUS_ONE && str_ends(j->bare, STR("norm.weight")) &&
@@ -546,17 +566,20 @@ static int add_weight(struct planner *b, const struct weight *w)
 {
     struct job j = {.w = w, .bare = family_bare(w->name)};
     size_t before = b->p->n;
+    if (family_other_part(j.bare) && b->lora)
+        return bad(b, &j, "an adapter of a part that is not converted (vision, audio, further tokens)");
     if (family_other_part(j.bare)) return b->p->other++, 0;
     if (is_factor(b, w->name)) return 0;
     j.rule = family_rule(b->f, j.bare, &j.m);
     if (!j.rule) return unknown(b, w);
     if (j.m.layer >= b->p->nlayer) { /* layers behind the last predict further tokens */
-        if (j.m.layer < b->p->nlayer + 8 && config_find(b->c, "num_nextn_predict_layers")) return b->p->other++, 0;
+        if (j.m.layer < b->p->nlayer + 8 && !b->lora && config_find(b->c, "num_nextn_predict_layers")) return b->p->other++, 0;
         return bad(b, &j, "is of a layer that config.json does not count");
     }
     if (w->n < 1) return bad(b, &j, "is empty");
-    if (str_is(j.bare, "lm_head.weight") && json_bool(config_find(b->c, "tie_word_embeddings"), 0)) return 0;
-    int rc = arrange(b, &j);
+    if (str_is(j.bare, "lm_head.weight") && json_bool(config_find(b->c, "tie_word_embeddings"), 0))
+        return b->lora ? bad(b, &j, "an adapter of an output that is the embedding: merge it into the model") : 0;
+    int rc = b->lora ? arrange_half(b, &j) : arrange(b, &j);
     if (rc < 0) return rc;
     int scaled = w->type == WEIGHT_F8_E4M3 || w->type == WEIGHT_F8_E5M2;
     if (scaled && j.rule->how == HOW_STACK) { /* the newest piece of an output that may be an old one */
@@ -614,16 +637,29 @@ static int check_method(struct planner *b)
         buf_z(&b->c->folder), STR_ARG(how));
 }
 
+static int make(struct planner *b, struct arena *a)
+{
+    struct plan *p = b->p;
+    *p = (struct plan){.a = a};
+    int rc = read_shape(b);
+    if (rc == 0 && !b->lora) rc = check_method(b); /* an adapter does not care how its base is stored */
+    for (size_t i = 0; i < b->w->n && rc == 0; i++) rc = add_weight(b, &b->w->w[i]);
+    for (size_t i = 0; i < p->n && rc == 0; i++) rc = finish(b, &p->out[i]);
+    return rc;
+}
+
 int plan_make(struct plan *p, const struct family *f, const struct config *c, const struct weights *w,
               struct arena *a, struct lar_err *err)
 {
     struct planner b = {.p = p, .f = f, .c = c, .w = w, .err = err};
-    *p = (struct plan){.a = a};
-    int rc = read_shape(&b);
-    if (rc == 0) rc = check_method(&b);
-    for (size_t i = 0; i < w->n && rc == 0; i++) rc = add_weight(&b, &w->w[i]);
-    for (size_t i = 0; i < p->n && rc == 0; i++) rc = finish(&b, &p->out[i]);
-    return rc;
+    return make(&b, a);
+}
+
+int plan_make_lora(struct plan *p, const struct family *f, const struct config *c, const struct weights *w,
+                   struct arena *a, struct lar_err *err)
+{
+    struct planner b = {.p = p, .f = f, .c = c, .w = w, .err = err, .lora = 1};
+    return make(&b, a);
 }
 
 int plan_add(struct plan *p, const char *name, const float *v, int64_t n, struct lar_err *err)

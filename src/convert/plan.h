@@ -53,6 +53,10 @@ struct plan {
 
 int plan_make(struct plan *p, const struct family *f, const struct config *c, const struct weights *w, struct arena *a,
               struct lar_err *err);
+/* The same for what an adapter adds (lora.h): tensors of [out][rank] (where columns are rearranged: [rank][in]) under the names of the matrices.
+ * Only matrices of layers and the output, and none that is put together from many. */
+int plan_make_lora(struct plan *p, const struct family *f, const struct config *c, const struct weights *w,
+                   struct arena *a, struct lar_err *err);
 /* A tensor of computed values; they are copied. */
 int plan_add(struct plan *p, const char *name, const float *v, int64_t n, struct lar_err *err);
 /* Values at .. at + n of o (which is not MXFP4). */

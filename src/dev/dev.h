@@ -16,6 +16,15 @@
 #include "io/dtype.h"
 #include "kern/kern.h"
 
+/* What an adapter adds to a matrix W: scale B A, of low rank. */
+struct dev_lora {
+    const float *a;  /* [rank][k] */
+    const float *bt; /* [rank][rows]: B transposed, so that rows of the output are summed side by side */
+    size_t rank;
+    float scale;
+    const struct dev_lora *next; /* of another adapter; NULL: none */
+};
+
 /* A matrix of `rows` rows of k elements, as the file has it. */
 struct dev_matrix {
     const void *data; /* NULL: not there */
@@ -23,6 +32,7 @@ struct dev_matrix {
     size_t k, rows;
     size_t stride; /* bytes from row to row */
     const float *scale; /* one number that products are multiplied by; NULL: 1 */
+    const struct dev_lora *lora; /* NULL: none. For products only: not for gather, not for parts of the matrix */
     int exact; /* activations stay F32 whatever the type: where small differences of the results count */
 };
 
@@ -145,6 +155,7 @@ struct dev_need {
     size_t k_max;             /* longest row of a matrix */
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
     size_t exact;             /* 1: some matrices are */
+    size_t rank;              /* largest of an adapter; 0: there is none */
 };
 
 /* The CPU device. LAR_CPU is honoured. */

@@ -33,25 +33,21 @@ static int granite_hybrid_setup(struct model *m, struct lar_err *err)
     return granite_setup(m, err);
 }
 
-/* Gemma 2 27B scales queries by width / heads, which no key says; it is the one with 46 layers. */
-static int gemma2_setup(struct model *m, struct lar_err *err)
+static int gemma_scale(struct model *m, size_t largest, struct lar_err *err)
 {
     uint32_t heads = 0;
     int rc = model_key_u32(m, "attention.head_count", &heads, err);
     if (rc < 0) return rc;
-    if (m->h.nlayer == 46 && heads) m->h.attn_scale = 1 / sqrtf((float)m->h.width / (float)heads);
-    return 0;
+    if (m->h.nlayer == largest && heads) m->h.attn_scale = 1 / sqrtf((float)m->h.width / (float)heads);
+    rc = model_key_f32(m, "attention.scale", &m->h.attn_scale, err); /* lar convert says what is unusual */
+    return rc < 0 ? rc : 0;
 }
 
+/* Gemma 2 27B scales queries by width / heads, which no key says; it is the one with 46 layers. */
+static int gemma2_setup(struct model *m, struct lar_err *err) { return gemma_scale(m, 46, err); }
+
 /* The same of Gemma 3 27B, with 62 layers. */
-static int gemma3_setup(struct model *m, struct lar_err *err)
-{
-    uint32_t heads = 0;
-    int rc = model_key_u32(m, "attention.head_count", &heads, err);
-    if (rc < 0) return rc;
-    if (m->h.nlayer == 62 && heads) m->h.attn_scale = 1 / sqrtf((float)m->h.width / (float)heads);
-    return 0;
-}
+static int gemma3_setup(struct model *m, struct lar_err *err) { return gemma_scale(m, 62, err); }
 
 static int mistral3_setup(struct model *m, struct lar_err *err)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/bind.h"
+#include "model/lora.h"
 
 const char *bind_name(const struct binder *b, const char *part, const char *tail,
                       char out[BIND_NAME_MAX])
@@ -52,6 +53,8 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
                                .rows = (size_t)t->dim[1],
                                .stride = (size_t)(t->bytes / (uint64_t)t->dim[1]),
                                .exact = b->m->both};
+    int rc = b->m->nlora ? lora_bind(b, name, out) : 0;
+    if (rc < 0) return rc;
     t = gguf_tensor(&b->m->gguf, bind_name(b, part, "scale", name));
     if (t && t->ndim == 1 && t->dim[0] == 1) /* longer ones are of another meaning */
         return bind_vector(b, part, "scale", 1, &out->scale);

@@ -3,11 +3,13 @@
  * model/model.c: opening a model, the layout of its keys and values, and the work space of a forward pass.
  */
 #include "model/model.h"
+#include "model/lora.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int open_on(struct model *m, const char *path, int threads, struct lar_err *err)
+static int open_on(struct model *m, const char *path, int threads, const struct lora_file *lora, size_t nlora,
+                   struct lar_err *err)
 {
     struct str name;
     char known[220];
@@ -23,7 +25,11 @@ static int open_on(struct model *m, const char *path, int threads, struct lar_er
     }
     if ((rc = dev_cpu_open(&m->dev, threads, err)) < 0) return rc;
     if ((rc = model_hparams(m, err)) < 0) return rc;
-    return model_bind(m, err);
+    rc = lora_open(m, lora, nlora, err);
+    if (rc == 0) rc = model_bind(m, err);
+    if (rc == 0) rc = lora_check(m, err);
+    lora_close(m);
+    return rc;
 }
 
 static struct model *new_model(struct lar_err *err)
@@ -52,6 +58,12 @@ int model_open(struct model **out, const char *path, int threads, struct lar_err
 
 int model_open_gguf(struct model **out, struct gguf *g, const char *path, int threads, struct lar_err *err)
 {
+    return model_open_adapted(out, g, path, threads, NULL, 0, err);
+}
+
+int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct lora_file *lora,
+                       size_t nlora, struct lar_err *err)
+{
     struct model *m = new_model(err);
     *out = NULL;
     if (!m) {
@@ -60,7 +72,7 @@ int model_open_gguf(struct model **out, struct gguf *g, const char *path, int th
     }
     m->gguf = *g;
     *g = (struct gguf){0};
-    return opened(out, m, open_on(m, path, threads, err));
+    return opened(out, m, open_on(m, path, threads, lora, nlora, err));
 }
 
 int model_open_file(struct model **out, const char *path, struct lar_err *err)

@@ -202,8 +202,11 @@ struct model {
     int64_t token_weights; /* as in struct lar_model_info */
     uint64_t token_bytes;
     int integer;
+    size_t lora_rank; /* largest of the adapters; 0: there are none */
     /* while binding */
     uint8_t *bound; /* [gguf.ntensor] */
+    struct lora *lora; /* [nlora], see lora.h */
+    size_t nlora;
 };
 
 struct arch {
@@ -253,6 +256,10 @@ void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
 /* On an opened GGUF, which it takes, also when it fails; path is for messages. */
 int model_open_gguf(struct model **out, struct gguf *g, const char *path, int threads, struct lar_err *err);
+/* The same with adapters (lora.h). */
+struct lora_file;
+int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct lora_file *lora,
+                       size_t nlora, struct lar_err *err);
 /* Only the file, for its vocabulary: no architecture, no device. */
 int model_open_file(struct model **out, const char *path, struct lar_err *err);
 /* The same on bytes that outlive the model. */

@@ -205,6 +205,7 @@ static void cpu_close(struct dev *d)
     pool_close(d->pool);
     for (int i = 0; i < ACT_COUNT; i++) mem_free(c->act[i]);
     mem_free(c->scratch);
+    mem_free(c->low);
     mem_free(c);
 }
 
@@ -277,12 +278,14 @@ static size_t act_for(const struct dev_need *need, int kind)
     return need->batch * act_bytes((enum kern_act)kind, k);
 }
 
+static size_t low_for(const struct dev_need *need) { return need->batch * kern_up64(4 * need->rank); }
+
 size_t dev_cpu_reserve_bytes(const struct dev *d, const struct dev_need *need)
 {
     const struct cpu_dev *c = (const struct cpu_dev *)(const void *)d;
     size_t n = scratch_for(c, need) * (size_t)d->threads;
     for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) n += act_for(need, i);
-    return n;
+    return n + low_for(need);
 }
 
 int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *err)
@@ -291,21 +294,26 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max),
                          max_size(need->group_max, c->need.group_max),
-                         max_size(need->exact, c->need.exact)};
+                         max_size(need->exact, c->need.exact), max_size(need->rank, c->need.rank)};
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
+    float *low = NULL;
     if (c->scratch && !memcmp(&n, &c->need, sizeof n)) return 0;
     size_t bytes = scratch_for(c, &n);
     int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;
     for (int i = ACT_F32 + 1; i < ACT_COUNT; i++)
         ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
+    if (n.rank) ok &= (low = mem_alloc_aligned(low_for(&n))) != NULL;
     if (!ok) {
         mem_free(scratch);
+        mem_free(low);
         for (int i = 0; i < ACT_COUNT; i++) mem_free(act[i]);
         return lar_fail(err, LAR_ENOMEM, "work space for %zu rows of %zu: out of memory", n.batch,
                         n.k_max);
     }
     dev_lock(d);
     mem_free(c->scratch);
+    mem_free(c->low);
+    c->low = low;
     c->scratch = scratch;
     c->scratch_bytes = bytes;
     c->tile = tile_for(&n);

@@ -16,6 +16,7 @@ struct cpu_dev {
         *act[ACT_COUNT]; /* [batch][act_bytes(k_max)], quantised activations; [ACT_F32] unused */
     uint8_t *scratch;    /* [threads][scratch_bytes], 64-byte aligned */
     size_t scratch_bytes;
+    float *low;  /* [batch][need.rank], rows times the A of an adapter */
     size_t tile; /* query tokens of an attention tile */
 };
 

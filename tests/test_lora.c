@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tests/test_lora.c: adapters. Logits of base and adapter against PEFT's in float64 (../shared/golden/train/lora, skipped where absent), at every
+ * CPU level; and on the small Llama of tests/data what must hold of any: scales, sums of several, MLX' form, what is refused. */
+#include <ftw.h>
+#include <lar/convert.h>
+#include <lar/lar.h>
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "io/safetensors.h"
+#include "tap.h"
+
+#define ROOT "../shared/golden/train"
+#define TINY "tests/data/tiny-llama"
+
+enum { VOCAB = 512, ROWS = 32 };
+
+static char tmp[64];
+
+static const char *in_tmp(const char *name)
+{
+    static char path[4][160];
+    static int at;
+    at = (at + 1) % 4;
+    snprintf(path[at], sizeof path[at], "%s/%s", tmp, name);
+    return path[at];
+}
+
+/* ---- golden ------------------------------------------------------------------------------------------------------- */
+
+/* The base's folder has no tokenizer; one of as many tokens is lent to it. */
+static int make_base(const char *name)
+{
+    static const char *const lent[] = {"tokenizer.model", "tokenizer_config.json"};
+    char from[300], to[200], cwd[150];
+    struct lar_err err = {0};
+    snprintf(to, sizeof to, "%s/%s", tmp, name);
+    if (!getcwd(cwd, sizeof cwd) || mkdir(to, 0700)) return -1;
+    for (int i = 0; i < 4; i++) {
+        const char *own = i == 0 ? "config.json" : "model.safetensors";
+        if (i < 2)
+            snprintf(from, sizeof from, "%s/" ROOT "/models/%s/%s", cwd, name, own);
+        else
+            snprintf(from, sizeof from, "%s/../shared/golden/models/llama-plain/%s", cwd,
+                     lent[i - 2]);
+        snprintf(to, sizeof to, "%s/%s/%s", tmp, name, i < 2 ? own : lent[i - 2]);
+        if (symlink(from, to)) return -1;
+    }
+    char folder[160], file[160];
+    snprintf(folder, sizeof folder, "%s/%s", tmp, name);
+    snprintf(file, sizeof file, "%s/%s.gguf", tmp, name);
+    if (lar_convert(folder, file, NULL, NULL, &err) == 0) return 0;
+    printf("# %s: %s\n", name, err.msg);
+    return -1;
+}
+
+static int evaluate(const char *model, const struct lar_adapter *a, size_t n, const int32_t *ids,
+                    size_t nid, float *out)
+{
+    struct lar_model_options mo = {.threads = 2, .adapters = a, .nadapter = n};
+    struct lar_session_options so = {.ctx = 64, .kv = LAR_KV_F32};
+    struct lar_model *m = NULL;
+    struct lar_session *s = NULL;
+    struct lar_err err = {0};
+    int rc = lar_model_open(&m, model, &mo, &err);
+    if (rc == 0) rc = lar_session_open(&s, m, &so, &err);
+    if (rc >= 0) rc = lar_session_extend(s, ids, nid, out, &err);
+    lar_session_close(s);
+    lar_model_close(m);
+    if (rc < 0) printf("# %s: %s\n", model, err.msg);
+    return rc < 0 ? rc : 0;
+}
+
+static double furthest(const float *a, const float *b, size_t n)
+{
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)a[i] - (double)b[i]);
+        if (!(d <= worst)) worst = d;
+    }
+    return worst;
+}
+
+static void check_case(const char *name, const char *base)
+{
+    static float got[ROWS * VOCAB];
+    struct safetensors st;
+    struct lar_err err = {0};
+    char path[200], folder[160], gguf[160];
+    snprintf(path, sizeof path, ROOT "/lora/%s/case.safetensors", name);
+    snprintf(folder, sizeof folder, "%s/%s.gguf", tmp, base);
+    snprintf(gguf, sizeof gguf, "%s/%s.lora.gguf", tmp, name);
+    CHECK_EQ(safetensors_open(&st, path, &err), 0);
+    snprintf(path, sizeof path, ROOT "/lora/%s", name);
+    if (lar_convert_lora(path, folder, gguf, NULL, &err) < 0)
+        printf("# %s: %s\n", name, err.msg), tap_case_bad++;
+    const struct safetensors_tensor *ids = safetensors_find(&st, "batch0.input_ids"),
+                                    *mask = safetensors_find(&st, "batch0.attention_mask"),
+                                    *last = safetensors_find(&st, "logits_last"),
+                                    *all = safetensors_find(&st, "logits");
+    for (int i = 0; i < 3 && !tap_case_bad; i++) {
+        size_t width = (size_t)ids->shape[1], n = 0;
+        const int32_t *id = (const int32_t *)(const void *)ids->data + (size_t)i * width,
+                      *use = (const int32_t *)(const void *)mask->data + (size_t)i * width;
+        while (n < width && use[n]) n++;
+        struct lar_adapter a = {gguf, 1};
+        CHECK_EQ(evaluate(folder, &a, 1, id, n, got), 0);
+        CHECK_NEAR(furthest(got + (n - 1) * VOCAB,
+                            (const float *)(const void *)last->data + i * VOCAB, VOCAB),
+                   0, 5e-5);
+        if (all)
+            CHECK_NEAR(furthest(got,
+                                (const float *)(const void *)all->data + (size_t)i * width * VOCAB,
+                                n * VOCAB),
+                       0, 5e-5);
+    }
+    safetensors_close(&st);
+}
+
+static void golden(void)
+{
+    static const char *const level[] = {"c", "avx2", "avx512", "neon"};
+    static const struct {
+        const char *name, *base;
+    } cases[] = {
+        {"plain-llama", "llama"},     {"rslora", "llama"},    {"patterns", "llama"},
+        {"patterns-rslora", "llama"}, {"one-layer", "qwen3"}, {"plain-qwen3", "qwen3"},
+        {"plain-gemma3", "gemma3"},
+    };
+    if (access(ROOT "/lora", R_OK)) {
+        SKIP(ROOT " is not here");
+        return;
+    }
+    if (make_base("llama") || make_base("qwen3") || make_base("gemma3")) {
+        tap_ok(0, "the bases are converted");
+        return;
+    }
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        char said[100];
+        tap_case_bad = 0;
+        for (size_t i = 0; i < 4; i++) {
+            setenv("LAR_CPU", level[i], 1);
+            if (strcmp(lar_cpu_level(), level[i]) == 0) check_case(cases[c].name, cases[c].base);
+        }
+        unsetenv("LAR_CPU");
+        snprintf(said, sizeof said, "%s on %s gives PEFT's logits", cases[c].name, cases[c].base);
+        tap_ok(!tap_case_bad, said);
+    }
+}
+
+static void what_a_gguf_cannot_hold_is_refused(void)
+{
+    static const char *const name[] = {"dora", "embedding", "modules-to-save",
+                                       "modules-to-save-tied"};
+    struct lar_err err;
+    char path[200];
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, ROOT "/lora/%s", name[i]);
+        CHECK_EQ(lar_convert_lora(path, ROOT "/models/llama", in_tmp("no.gguf"), NULL, &err),
+                 LAR_EUNSUPPORTED);
+        CHECK(strstr(err.msg, "merge"));
+        CHECK(access(in_tmp("no.gguf"), F_OK) != 0);
+    }
+}
+
+/* ---- the small one ------------------------------------------------------------------------------------------------ */
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs(text, f) >= 0);
+    if (f) fclose(f);
+}
+
+/* An adapter of the first layer's q_proj and down_proj: halves [r][in], [out][r] or, as MLX has them, turned. */
+static void write_adapter(const char *folder, int mlx, int64_t out)
+{
+    enum { R = 2 };
+    static float a[2][R * 64], b[2][R * 64], at[2][R * 64], bt[2][R * 64];
+    const int64_t in[2] = {16, 32}, rows[2] = {out, 16};
+    char path[200];
+    struct lar_err err = {0};
+    for (int m = 0; m < 2; m++) {
+        for (int r = 0; r < R; r++)
+            for (int i = 0; i < in[m]; i++)
+                a[m][r * in[m] + i] = at[m][i * R + r] =
+                    (float)(((r * 7 + i * 13 + m) % 11) - 5) / 16;
+        for (int r = 0; r < R; r++)
+            for (int i = 0; i < rows[m]; i++)
+                b[m][i * R + r] = bt[m][r * rows[m] + i] =
+                    (float)(((r * 5 + i * 3 + m) % 9) - 4) / 8;
+    }
+#define PEFT "base_model.model.model.layers.0."
+    struct lar_array peft[] = {
+        {PEFT "self_attn.q_proj.lora_A.weight", "F32", 2, {R, in[0]}, a[0]},
+        {PEFT "self_attn.q_proj.lora_B.weight", "F32", 2, {rows[0], R}, b[0]},
+        {PEFT "mlp.down_proj.lora_A.weight", "F32", 2, {R, in[1]}, a[1]},
+        {PEFT "mlp.down_proj.lora_B.weight", "F32", 2, {rows[1], R}, b[1]},
+    };
+    struct lar_array turned[] = {
+        {"model.layers.0.self_attn.q_proj.lora_a", "F32", 2, {in[0], R}, at[0]},
+        {"model.layers.0.self_attn.q_proj.lora_b", "F32", 2, {R, rows[0]}, bt[0]},
+        {"model.layers.0.mlp.down_proj.lora_a", "F32", 2, {in[1], R}, at[1]},
+        {"model.layers.0.mlp.down_proj.lora_b", "F32", 2, {R, rows[1]}, bt[1]},
+    };
+    mkdir(folder, 0700);
+    snprintf(path, sizeof path, "%s/adapter_config.json", folder);
+    write_text(path, mlx ? "{\"lora_parameters\":{\"rank\":2,\"scale\":3.0}}"
+                         : "{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":6}");
+    snprintf(path, sizeof path, "%s/%s", folder,
+             mlx ? "adapters.safetensors" : "adapter_model.safetensors");
+    CHECK_EQ(lar_write_safetensors(path, mlx ? turned : peft, 4, &err), 0);
+}
+
+static const int32_t ids[] = {3, 5, 8, 13, 21, 1, 2};
+enum { NID = sizeof ids / sizeof *ids };
+
+static void scales_add_up(void)
+{
+    static float base[NID * VOCAB], whole[NID * VOCAB], other[NID * VOCAB];
+    struct lar_err err = {0};
+    struct lar_convert_result res;
+    char folder[100], gguf[160];
+    snprintf(folder, sizeof folder, "%s/peft", tmp);
+    write_adapter(folder, 0, 16);
+    snprintf(gguf, sizeof gguf, "%s/peft.gguf", tmp);
+    CHECK_EQ(lar_convert_lora(folder, TINY, gguf, &res, &err), 0);
+    CHECK_EQ(res.tensors, 4);
+    struct lar_adapter one[] = {{gguf, 1}}, none[] = {{gguf, 0}},
+                       halves[] = {{gguf, 0.5f}, {gguf, 0.25f}, {gguf, 0.25f}};
+    struct lar_adapter away[] = {{gguf, 1}, {gguf, -1}};
+    CHECK_EQ(evaluate(TINY, NULL, 0, ids, NID, base), 0);
+    CHECK_EQ(evaluate(TINY, one, 1, ids, NID, whole), 0);
+    CHECK(furthest(base, whole, NID * VOCAB) > 1e-3);
+    CHECK_EQ(evaluate(TINY, none, 1, ids, NID, other), 0);
+    CHECK(furthest(base, other, NID * VOCAB) <= 0);
+    CHECK_EQ(evaluate(TINY, halves, 3, ids, NID, other), 0);
+    CHECK_NEAR(furthest(whole, other, NID * VOCAB), 0, 1e-5);
+    CHECK_EQ(evaluate(TINY, away, 2, ids, NID, other), 0);
+    CHECK_NEAR(furthest(base, other, NID * VOCAB), 0, 1e-5);
+}
+
+static void mlx_form_gives_the_same(void)
+{
+    static float a[NID * VOCAB], b[NID * VOCAB];
+    struct lar_err err = {0};
+    char folder[100], gguf[160], first[160];
+    snprintf(folder, sizeof folder, "%s/mlx", tmp);
+    write_adapter(folder, 1, 16);
+    snprintf(gguf, sizeof gguf, "%s/mlx.gguf", tmp);
+    snprintf(first, sizeof first, "%s/peft.gguf", tmp);
+    CHECK_EQ(lar_convert_lora(folder, TINY, gguf, NULL, &err), 0);
+    struct lar_adapter one = {first, 1}, two = {gguf, 1};
+    CHECK_EQ(evaluate(TINY, &one, 1, ids, NID, a), 0);
+    CHECK_EQ(evaluate(TINY, &two, 1, ids, NID, b), 0);
+    CHECK(furthest(a, b, NID * VOCAB) <= 0);
+}
+
+static void what_does_not_fit_is_refused(void)
+{
+    struct lar_model *m = NULL;
+    struct lar_err err = {0};
+    char folder[100], gguf[160];
+    snprintf(folder, sizeof folder, "%s/wide", tmp);
+    write_adapter(folder, 0, 32);
+    snprintf(gguf, sizeof gguf, "%s/wide.gguf", tmp);
+    CHECK_EQ(lar_convert_lora(folder, TINY, gguf, NULL, &err), 0);
+    struct lar_adapter a[] = {
+        {gguf, 1}, {"models/lar-demo-q8_0.gguf", 1}, {in_tmp("peft.gguf"), 1}};
+    struct lar_model_options mo = {.adapters = a, .nadapter = 1};
+    CHECK(lar_model_open(&m, TINY, &mo, &err) == LAR_EFORMAT &&
+          strstr(err.msg, "blk.0.attn_q.weight"));
+    mo.adapters = a + 1;
+    CHECK(lar_model_open(&m, TINY, &mo, &err) == LAR_EUNSUPPORTED &&
+          strstr(err.msg, "no LoRA adapter"));
+    mo.adapters = a + 2;
+    CHECK(lar_model_open(&m, "models/lar-demo-q8_0.gguf", &mo, &err) == LAR_EUNSUPPORTED &&
+          strstr(err.msg, "llama"));
+    CHECK_EQ(lar_model_open(&m, TINY, &mo, &err), 0);
+    lar_model_close(m);
+    CHECK_EQ(lar_convert_lora(TINY, TINY, in_tmp("no.gguf"), NULL, &err), LAR_EFORMAT);
+    CHECK(strstr(err.msg, "adapter_config.json"));
+}
+
+static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+int main(void)
+{
+    tap_timeout(60);
+    snprintf(tmp, sizeof tmp, "/tmp/lar-lora-%ld", (long)getpid());
+    if (mkdir(tmp, 0700)) return 1;
+    RUN(scales_add_up);
+    RUN(mlx_form_gives_the_same);
+    RUN(what_does_not_fit_is_refused);
+    golden();
+    if (!access(ROOT "/lora", R_OK)) RUN(what_a_gguf_cannot_hold_is_refused);
+    nftw(tmp, drop, 8, FTW_DEPTH | FTW_PHYS);
+    return tap_done();
+}
