@@ -3,6 +3,7 @@
 #ifndef CLI_ADAPTERS_H
 #define CLI_ADAPTERS_H
 
+#include <lar/convert.h>
 #include <lar/lar.h>
 
 #include "cli/options.h"

@@ -73,8 +73,6 @@ static void warn(const struct modelfile *f)
         if (c->what == MODELFILE_RENDERER || c->what == MODELFILE_PARSER)
             say("%s is kept, but has no effect in Lar: the template decides",
                 c->what == MODELFILE_PARSER ? "PARSER" : "RENDERER");
-        if (c->what == MODELFILE_ADAPTER)
-            say("ADAPTER is kept, but Lar cannot run a model with one yet");
     }
 }
 

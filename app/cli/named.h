@@ -5,6 +5,7 @@
 #ifndef CLI_NAMED_H
 #define CLI_NAMED_H
 
+#include <lar/convert.h>
 #include <lar/lar.h>
 
 #include "store/store.h"

@@ -41,6 +41,12 @@ LAR_API int lar_convert(const char *from, const char *to, const struct lar_conve
 LAR_API int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,
                              struct lar_err *err);
 
+/* Changes a model's matrices while it is open, W + scale (alpha / rank) B A: a GGUF file. See lar_model_options. */
+struct lar_adapter {
+    const char *path;
+    float scale; /* 1: as it was trained */
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -48,18 +48,12 @@ LAR_API void lar_free(void *p);
 
 /* ---- model ------------------------------------------------------------------------------------------------------ */
 
-/* Changes a model's matrices while it is open, W + scale (alpha / rank) B A: a GGUF file (lar/convert.h makes them). */
-struct lar_adapter {
-    const char *path;
-    float scale; /* 1: as it was trained */
-};
-
 struct lar_model_options {
     int threads; /* worker threads for this model, 0: as many as cores were given to the process */
     int deterministic; /* 1: results do not depend, to the last bit, on batch sizes, slices, threads, or what else a step evaluates; prompts are slower */
     int vocab_only; /* 1: tokenizer and template only, so the file need hold no more; lar_session_open refuses then */
     const char *chat_template; /* in place of the file's: Jinja when it has "{%", else Go's language, as Ollama's Modelfiles have it; NULL: the file's */
-    const struct lar_adapter *adapters; /* all of them at once; an adapter that does not fit wholly is refused */
+    const struct lar_adapter *adapters; /* lar/convert.h; all at once; one that does not fit wholly is refused */
     size_t nadapter;
 };
 
@@ -67,8 +61,7 @@ struct lar_model_options {
  * tokenizer.model or .tiktoken file. The caller closes with lar_model_close. */
 LAR_API int lar_model_open(struct lar_model **out, const char *path,
                            const struct lar_model_options *opt, struct lar_err *err);
-/* The model lives on until its last session is closed. NULL is allowed. */
-LAR_API void lar_model_close(struct lar_model *m);
+LAR_API void lar_model_close(struct lar_model *m); /* it lives on until its last session is closed; NULL is allowed */
 
 struct lar_model_info {
     const char *architecture; /* general.architecture */
@@ -157,8 +150,7 @@ LAR_API void lar_session_close(struct lar_session *s);
  * LAR_ECANCEL after lar_session_cancel (what was evaluated by then is kept). */
 LAR_API int lar_session_sync(struct lar_session *s, const int32_t *tokens, size_t n, struct lar_err *err);
 /* Evaluates further tokens at the end of the timeline; with all non-NULL also the logits of every one: all is [n][vocab], the caller's. */
-LAR_API int lar_session_extend(struct lar_session *s, const int32_t *tokens, size_t n, float *all,
-                               struct lar_err *err);
+LAR_API int lar_session_extend(struct lar_session *s, const int32_t *tokens, size_t n, float *all, struct lar_err *err);
 LAR_API const float *lar_session_logits(const struct lar_session *s); /* [vocab]; NULL before the first token */
 LAR_API const int32_t *lar_session_tokens(const struct lar_session *s, size_t *n);
 LAR_API int lar_session_ctx(const struct lar_session *s);

@@ -50,7 +50,8 @@ int lar_convert_lora(const char *from, const char *base, const char *to, struct 
     rc = lora_write(&l, to, err);
     if (rc >= 0 && out) {
         *out = (struct lar_convert_result){.tensors = (size_t)rc};
-        for (size_t i = 0; i < l.n; i++) out->bytes += 4 * (uint64_t)(l.module[i].rank * (l.module[i].in + l.module[i].out));
+        for (size_t i = 0; i < l.n; i++)
+            out->bytes += 4 * (uint64_t)(l.module[i].rank * (l.module[i].in + l.module[i].out));
         snprintf(out->architecture, sizeof out->architecture, "%s", l.f->arch);
     }
     lora_done(&l);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api/model.c: lar.h's models and tokens: argument checks, then one call down. */
+#include <lar/convert.h>
+
 #include "api/api.h"
 #include "base/cpu.h"
 #include "convert/convert.h"

@@ -80,7 +80,8 @@ int meta_delta(struct meta *m)
 int meta_gemma2(struct meta *m)
 {
     uint32_t scalar = 0, head = 256, layers = 0, width = 0, heads = 8;
-    const char *const names[] = {"query_pre_attn_scalar", "head_dim", "num_hidden_layers", "hidden_size", "num_attention_heads"};
+    const char *const names[] = {"query_pre_attn_scalar", "head_dim", "num_hidden_layers", "hidden_size",
+                                 "num_attention_heads"};
     uint32_t *const out[] = {&scalar, &head, &layers, &width, &heads};
     for (size_t i = 0; i < 5; i++)
         if (config_u32(m->c, names[i], out[i], m->err) < 0) return LAR_EFORMAT;

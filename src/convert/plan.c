@@ -573,7 +573,8 @@ static int add_weight(struct planner *b, const struct weight *w)
     j.rule = family_rule(b->f, j.bare, &j.m);
     if (!j.rule) return unknown(b, w);
     if (j.m.layer >= b->p->nlayer) { /* layers behind the last predict further tokens */
-        if (j.m.layer < b->p->nlayer + 8 && !b->lora && config_find(b->c, "num_nextn_predict_layers")) return b->p->other++, 0;
+        int further = j.m.layer < b->p->nlayer + 8 && config_find(b->c, "num_nextn_predict_layers");
+        if (further && !b->lora) return b->p->other++, 0;
         return bad(b, &j, "is of a layer that config.json does not count");
     }
     if (w->n < 1) return bad(b, &j, "is empty");
