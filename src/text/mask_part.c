@@ -32,7 +32,10 @@ static int xtmp(struct masks *m, uint32_t tail, uint32_t token)
     return 0;
 }
 
-static int live(struct grammar *g, uint32_t a) { return a != RX_EMPTY && rx_alive(g->rx, a); }
+static int live(struct grammar *g, uint32_t a)
+{
+    return a != RX_EMPTY && (g->rx->node[a].alive == 1 || rx_alive(g->rx, a));
+}
 
 static uint32_t own(const struct trie *t, uint32_t n, uint32_t k) { return t->order[t->node[n].lo + k]; }
 
@@ -168,6 +171,44 @@ static int mostly_free(struct job *j, uint32_t a)
     return same > j->t->t.n / 2;
 }
 
+/* ---- all, where every text goes on ---- */
+
+/* Whether the string of a may end at the first quote of a token. */
+static int may_close(struct job *j, uint32_t token, uint32_t a)
+{
+    struct str s = j->t->bytes[token];
+    for (size_t i = 0; i < s.n && a != RX_EMPTY; i++) {
+        static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+        unsigned b = (unsigned char)s.p[i];
+        if (b == '"') return rx_nullable(j->g->rx, a);
+        if (b == '\\') {
+            const char *k = ++i < s.n && s.p[i] ? strchr(from, s.p[i]) : NULL;
+            if (!k) return 0;
+            b = (unsigned char)to[k - from];
+        }
+        a = rx_step(j->g->rx, a, b);
+    }
+    return 0;
+}
+
+static void *room(struct masks *m, size_t n, size_t size);
+static void take_cut(struct job *j, struct part *p);
+
+static void open_part(struct job *j, struct part *p, uint32_t a, int lines)
+{
+    const struct toktrie *t = j->t;
+    const struct tfree *f = &t->free[0];
+    struct texit *e = room(j->m, f->nexit, sizeof *e);
+    p->base = t->inner;
+    for (uint32_t i = 0; e && i < f->nexit; i++)
+        if (may_close(j, f->exit[i].token, a)) e[p->nexit++] = f->exit[i];
+    p->exit = e;
+    for (uint32_t i = 0; i < t->ncloser; i++)
+        if (!may_close(j, t->closer[i], a)) masks_tmp(j->m, t->closer[i]);
+    for (uint32_t i = 0; lines && i < t->nline; i++) masks_tmp(j->m, t->line[i]);
+    take_cut(j, p);
+}
+
 /* ---- parts ---- */
 
 static int by_number(const void *ctx, uint32_t a, uint32_t b)
@@ -293,9 +334,12 @@ static uint32_t depth_of(const struct toktrie *t, uint32_t node, enum part_kind 
 
 static void make(struct job *j, struct part *p, uint32_t node, uint32_t a, int chars, uint32_t lo, uint32_t hi)
 {
+    enum rx_open open = node == 0 && j->kind == PART_STRING && !chars ? rx_is_open(j->g->rx, a) : RX_CLOSED;
     j->m->ntmp = j->m->nxtmp = 0;
     if (node == 0 && chars)
         bounded(j, p, lo, hi);
+    else if (open)
+        open_part(j, p, a, open == RX_OPEN_LINE);
     else if (node == 0 && j->kind == PART_STRING && mostly_free(j, a)) {
         from_free(j->t, &j->t->free[0], p);
         cut_walk(j, 0, a, RX_ALL, 0);

@@ -77,6 +77,9 @@ const uint32_t *rx_row(struct rx *p, uint32_t r);
 int rx_nullable(const struct rx *p, uint32_t r);
 /* Is there any text in it? */
 int rx_alive(struct rx *p, uint32_t r);
+/* Whether every text (but perhaps for line terminators) is the beginning of one in r; RX_CLOSED when that is not plain to see. */
+enum rx_open { RX_CLOSED, RX_OPEN, RX_OPEN_LINE };
+enum rx_open rx_is_open(struct rx *p, uint32_t r);
 /* Whether r is "any lo to hi characters": 1 with the numbers (hi RX_INF: any). */
 int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi);
 /* One byte of each class that r tells apart (the first of it): a set of bytes to try. */

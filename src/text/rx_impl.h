@@ -63,6 +63,7 @@ struct rx {
     size_t nmemo, cap_memo;
     uint32_t (*step)[256]; /* rows of states that were stepped from: UINT32_MAX = not known yet */
     size_t nstep, cap_step;
+    uint32_t dot; /* "." of regular expressions, 0: not made yet */
     uint32_t single[256]; /* sets of one byte, 0 = not made yet */
     size_t bytes, limit;
     int depth, failed;

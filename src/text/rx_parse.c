@@ -407,7 +407,7 @@ static struct part *atom(struct parser *q)
     int c = peek(q);
     if (take(q, "(")) return group(q);
     if (take(q, "[")) return plain(q, bracket(q));
-    if (take(q, ".")) return plain(q, rx_ranges(q->p, dot, 4));
+    if (take(q, ".")) return plain(q, q->p->dot = rx_ranges(q->p, dot, 4));
     if (take(q, "^")) return part(q, BEGIN);
     if (take(q, "$")) return part(q, END);
     if (take(q, "\\")) {

@@ -139,6 +139,23 @@ int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi)
     return r == RX_CHAR || (n->kind == RXK_REP && n->a == RX_CHAR);
 }
 
+/* Is r, or one of its alternatives, "any text of these characters, and then" something that is not empty? */
+static int opens(struct rx *p, uint32_t r, uint32_t c)
+{
+    struct rx_node n = p->node[r];
+    if (n.kind == RXK_CAT) return opens(p, n.a, c) && rx_alive(p, n.b);
+    if (n.kind == RXK_REP && n.a == c) return n.hi == RX_INF;
+    for (uint32_t i = 0; n.kind == RXK_ALT && i < n.b; i++)
+        if (p->node[p->kid[n.a + i]].kind != RXK_ALT && opens(p, p->kid[n.a + i], c)) return 1;
+    return 0;
+}
+
+enum rx_open rx_is_open(struct rx *p, uint32_t r)
+{
+    if (opens(p, r, RX_CHAR)) return RX_OPEN;
+    return p->dot && opens(p, r, p->dot) ? RX_OPEN_LINE : RX_CLOSED;
+}
+
 const uint32_t *rx_row(struct rx *p, uint32_t r)
 {
     static const uint32_t none[256]; /* RX_EMPTY everywhere */

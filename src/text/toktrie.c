@@ -301,6 +301,31 @@ static int find_inner(struct toktrie *t)
     return 0;
 }
 
+/* By what they spell: \n, \r, \u...., a lone backslash at the end, and the bytes of U+2028 and U+2029 or the beginning of them. */
+static int may_break(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char b = (unsigned char)s.p[i];
+        if (b == '\\') {
+            if (i + 1 == s.n || strchr("nru", s.p[i + 1])) return 1;
+            i++;
+        }
+        if (b == 0xe2 && (i + 1 == s.n || (unsigned char)s.p[i + 1] == 0x80)) return 1;
+    }
+    return s.n && ((unsigned char)*s.p & 0xc0) == 0x80; /* the rest of some character */
+}
+
+static int find_lines(struct toktrie *t)
+{
+    const struct tfree *f = &t->free[0];
+    if (!(t->line = arena_array(&t->a, f->ninner + f->nexit + 1, sizeof *t->line))) return -1;
+    for (uint32_t i = 0; i < f->ninner; i++)
+        if (may_break(t->bytes[f->inner[i]])) t->line[t->nline++] = f->inner[i];
+    for (uint32_t i = 0; i < f->nexit; i++)
+        if (may_break(t->bytes[f->exit[i].token])) t->line[t->nline++] = f->exit[i].token;
+    return 0;
+}
+
 static int is_space(unsigned b) { return b == ' ' || b == '\n' || b == '\r' || b == '\t'; }
 
 /* Breadth first: white space from the root on, and what follows it. */
@@ -361,7 +386,7 @@ int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, stru
     t->nword = (n + 63) / 64;
     t->bytes = bytes;
     if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_tails(t) < 0 ||
-        find_strings(t) < 0 || find_inner(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
+        find_strings(t) < 0 || find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
         toktrie_close(t);
         return lar_fail(err, LAR_ENOMEM, "out of memory for the tree of %u tokens", n);
     }

@@ -64,6 +64,7 @@ struct toktrie {
     uint64_t *upto;   /* [TOKTRIE_CHARS + 1][nword] those of inner with at most so many characters */
     uint8_t *chars;   /* [nvocab] characters (up to its quote; one that is only begun counts), 255: that or more */
     uint32_t *closer, ncloser; /* tokens of inner that end with the quote */
+    uint32_t *line, nline;     /* tokens of a string that hold, or may come to hold, a line terminator (which "." does not match) */
     uint32_t *longer, nlonger; /* tokens of inner with more than TOKTRIE_CHARS characters */
     /* White space (JSON's): */
     uint32_t *space, nspace; /* tokens of nothing else */
