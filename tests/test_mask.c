@@ -163,6 +163,23 @@ static void patterns_and_choices_bound_the_whole_answer(void)
     }
 }
 
+static void recursive_grammars_have_masks_too(void)
+{
+    static const char *const text[] = {
+        "root ::= e \"\\n\"\ne ::= t ([-+] t)*\nt ::= [0-9]+ | \"(\" e \")\" | [a-z] [a-z ]*\n",
+        "root ::= o\no ::= \"{\" ws (s \":\" ws v (\",\" ws s \":\" ws v)*)? \"}\" ws\nv ::= o | s | [0-9]+ ws\n"
+        "s ::= \"\\\"\" ([^\"\\\\\\n] | \"\\\\\" [\"\\\\n])* \"\\\"\" ws\nws ::= [ \\n]*\n"};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        struct setup s;
+        long left = 0;
+        int whole = 0;
+        CHECK_EQ(setup(&s, GRAMMAR_GBNF, text[i], 0), 0);
+        for (unsigned r = 0; r < 6; r++) walk(&s, text[i], r, &left, &whole);
+        CHECK_EQ(left, 0);
+        teardown(&s);
+    }
+}
+
 static void what_is_forced_is_told(void)
 {
     struct setup s;
@@ -193,6 +210,7 @@ int main(void)
     }
     RUN(masks_allow_what_the_machine_takes);
     RUN(patterns_and_choices_bound_the_whole_answer);
+    RUN(recursive_grammars_have_masks_too);
     RUN(what_is_forced_is_told);
     toktrie_close(trie);
     vocab_close(vocab);

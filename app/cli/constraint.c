@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cli/constraint.c: --schema, --regex, --choices and --json-answer: at most one of them. */
+ * cli/constraint.c: --schema, --regex, --choices, --grammar and --json-answer: at most one of them. */
 #include "cli/constraint.h"
 
 #include <stddef.h>
@@ -36,7 +36,7 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     enum lar_grammar_kind kind = LAR_GRAMMAR_JSON;
     struct buf text = {0};
     char *notes = NULL;
-    int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + c->json;
+    int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + (c->grammar != NULL) + c->json;
     *out = NULL;
     if (n == 0) {
         if (c->compact) return lar_fail(err, LAR_EINVAL, "--compact: only with --schema or --json-answer");
@@ -44,10 +44,13 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     }
     if (n > 1)
         return lar_fail(err, LAR_EINVAL,
-                        "--schema, --regex, --choices and --json-answer exclude one another: give one");
+                        "--schema, --regex, --choices, --grammar and --json-answer exclude one another: give one");
     if (c->schema) {
         kind = LAR_GRAMMAR_SCHEMA;
         e = in_all(c->schema, &text, err);
+    } else if (c->grammar) {
+        kind = LAR_GRAMMAR_GBNF;
+        e = in_all(c->grammar, &text, err);
     } else if (c->regex) {
         kind = LAR_GRAMMAR_REGEX;
         buf_puts(&text, c->regex);
@@ -73,6 +76,8 @@ const struct opt constraint_options[] = {
      .help = "The whole answer matches this regular expression (ECMA-262)."},
     {.kind = OPT_TEXT, .name = "choices", .at = AT(choices), .arg = "A,B,...", .help = "The answer is one of "
         "these texts."},
+    {.kind = OPT_TEXT, .name = "grammar", .at = AT(grammar), .arg = "FILE",
+     .help = "The answer follows this grammar, in GBNF as llama.cpp has it."},
     {.kind = OPT_FLAG, .name = "compact", .at = AT(compact), .value = 1, .help = "JSON without white space "
         "between its parts."},
     {.kind = OPT_END},

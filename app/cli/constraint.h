@@ -8,7 +8,7 @@
 #include "cli/options.h"
 
 struct constraint_given {
-    const char *schema, *regex, *choices;
+    const char *schema, *regex, *choices, *grammar;
     int json, compact;
 };
 extern const struct opt constraint_options[];

@@ -26,7 +26,8 @@ enum lar_grammar_kind {
     LAR_GRAMMAR_SCHEMA, /* text: a JSON Schema, drafts 4 to 2020-12 */
     LAR_GRAMMAR_JSON,   /* any JSON; text is not read */
     LAR_GRAMMAR_REGEX,  /* text: a regular expression (ECMA-262) that the whole answer matches */
-    LAR_GRAMMAR_CHOICES /* text: a JSON array of strings: the answer is one of them */
+    LAR_GRAMMAR_CHOICES, /* text: a JSON array of strings: the answer is one of them */
+    LAR_GRAMMAR_GBNF    /* text: a grammar in llama.cpp's form; left recursion is refused */
 };
 
 /* Zeroed, every field is the default. */

@@ -109,6 +109,7 @@ static int ends(const struct grammar *g, uint32_t id)
 {
     const struct item *it = &g->item[id];
     if (it->kind == I_END) return 1;
+    if (it->kind == I_SEQ) return g->gbnf.node[it->a].empty && g->state[it->parent].accepts;
     if ((it->kind != I_SCALAR && it->kind != I_TERM) || !rx_nullable(g->rx, it->a)) return 0;
     return g->state[it->parent].accepts;
 }
@@ -204,10 +205,48 @@ uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before)
 
 /* ---- steps ---- */
 
+static uint32_t going_on(struct grammar *g, uint32_t node, uint32_t parent)
+{
+    return node ? grammar_one(g, (struct item){.kind = I_SEQ, .a = node, .parent = parent}) : parent;
+}
+
+/* What node n begins with, before what goes on in parent. */
+static void begin(struct grammar *g, uint32_t n, uint32_t parent)
+{
+    const struct gbnf_node *d = &g->gbnf.node[n];
+    uint64_t key = (uint64_t)n << 32 | parent;
+    if (g->failed || d->dead) return;
+    if (n == 0) {
+        grammar_pop(g, parent, 0);
+        return;
+    }
+    if (d->kind == GBNF_TERM) {
+        grammar_out(g, (struct item){.kind = I_TERM, .a = d->a, .parent = going_on(g, d->next, parent)});
+        return;
+    }
+    for (size_t i = 0; i < g->nvisit; i++)
+        if (g->visit[i] == key) return;
+    if (g->depth > POP_DEPTH_MAX) {
+        grammar_fail(g, LAR_ELIMIT, "rules that begin one another too deep");
+        return;
+    }
+    if (grammar_grow(g, &g->visit, g->nvisit, &g->cap_visit, sizeof *g->visit)) return;
+    g->visit[g->nvisit++] = key;
+    g->depth++;
+    if (d->kind == GBNF_CALL)
+        begin(g, d->a, going_on(g, d->next, parent));
+    else
+        for (uint32_t k = 0; k < d->n; k++) begin(g, g->gbnf.way[d->a + k], parent);
+    g->depth--;
+    if (g->depth == 0) g->nvisit = 0;
+}
+
 static void resume(struct grammar *g, uint32_t id, uint32_t text)
 {
     struct item it = g->item[id];
-    if (it.kind == I_ARRAY)
+    if (it.kind == I_SEQ)
+        begin(g, it.a, it.parent);
+    else if (it.kind == I_ARRAY)
         json_resume(g, &it, text);
     else
         grammar_out(g, it);
@@ -223,6 +262,15 @@ void grammar_pop(struct grammar *g, uint32_t parent, uint32_t text)
     for (uint32_t i = 0; i < g->state[parent].n && !g->failed; i++)
         resume(g, g->ids[g->state[parent].items + i], text);
     g->depth--;
+    if (g->depth == 0) g->nvisit = 0;
+}
+
+uint32_t grammar_resumed(struct grammar *g, uint32_t parent)
+{
+    if (!g->gbnf.nnode || g->failed) return parent;
+    g->nout = 0;
+    grammar_pop(g, parent, 0);
+    return g->failed ? 0 : grammar_set(g, g->out, g->nout, 0);
 }
 
 void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
@@ -366,6 +414,14 @@ static int open_regex(struct grammar *g, enum grammar_kind kind, struct str text
                       struct lar_err *err)
 {
     int64_t r;
+    if (kind == GRAMMAR_GBNF) {
+        int e = gbnf_read(&g->gbnf, text, g->rx, &g->a, err);
+        if (e < 0) return e;
+        g->nout = 0;
+        begin(g, g->gbnf.start, g->end);
+        g->start = grammar_set(g, g->out, g->nout, 0);
+        return 0;
+    }
     if (kind == GRAMMAR_REGEX)
         r = rx_parse(g->rx, text, 1, err);
     else {
@@ -442,6 +498,7 @@ void grammar_close(struct grammar *g)
     mem_free(g->as);
     mem_free(g->link);
     mem_free(g->out);
+    mem_free(g->visit);
     struct table *t[] = {&g->titem, &g->tstate, &g->tos, &g->tks, &g->tas, &g->tlink};
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) mem_free(t[i]->head);
     mem_free(g);

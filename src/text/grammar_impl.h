@@ -3,6 +3,7 @@
 #ifndef TEXT_GRAMMAR_IMPL_H
 #define TEXT_GRAMMAR_IMPL_H
 
+#include "text/gbnf.h"
 #include "text/grammar.h"
 
 enum item_kind {
@@ -13,7 +14,8 @@ enum item_kind {
     I_OBJECT, /* a: object's state, phase; O_COLON b: value */
     I_KEY,    /* a: object's state, b: key's state, c: place in an escape */
     I_ARRAY, /* a: array's state, phase; b: text before the item that is being read (uniqueItems) */
-    I_TERM /* a: expression of what is left of a text that is no JSON; ends where that is nullable */
+    I_TERM, /* a: expression of what is left of a text that is no JSON; ends where that is nullable */
+    I_SEQ   /* a: node of a GBNF grammar that follows; only among those that go on: a state has what it begins with instead */
 };
 enum { O_OPEN, O_COMMA, O_COLON, O_NEXT, A_OPEN, A_NEXT };
 
@@ -70,6 +72,7 @@ struct table { /* heads of hash chains over a growing array */
 struct grammar {
     struct grammar_options opt;
     struct schema *schema;
+    struct gbnf gbnf;
     struct rx *rx, *own_rx; /* the schema's, or its own */
     struct arena a;
     struct item *item;
@@ -95,6 +98,8 @@ struct grammar {
     size_t bytes;
     int unique; /* the schema has uniqueItems somewhere */
     int failed, depth;
+    uint64_t *visit; /* nodes and parents that are being begun: an empty repetition comes back to them */
+    size_t nvisit, cap_visit;
     struct lar_err err;
 };
 
@@ -109,6 +114,7 @@ uint32_t grammar_one(struct grammar *g, struct item it); /* the set of one item 
 uint32_t grammar_alone(struct grammar *g, const struct item *it, uint32_t text); /* likewise, with recorded text */
 void grammar_out(struct grammar *g, struct item it);     /* adds to what is being made */
 void grammar_pop(struct grammar *g, uint32_t parent, uint32_t text); /* a value has ended */
+uint32_t grammar_resumed(struct grammar *g, uint32_t parent); /* the state in which all that go on are */
 uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before);
 void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uint32_t before,
                        uint32_t after);

@@ -297,8 +297,10 @@ static void text_below(struct masks *m, uint32_t n, const struct item *it)
     const struct part *p = mask_part(m, PART_TEXT, n, it->a, &scratch);
     if (!p) return;
     add_inner(m, p);
-    for (uint32_t i = 0; i < p->nstop; i++) below(m, p->stop[i], it->parent);
-    if (rx_nullable(m->g->rx, it->a)) below(m, n, it->parent);
+    if (!p->nstop && !rx_nullable(m->g->rx, it->a)) return;
+    uint32_t after = grammar_resumed(m->g, it->parent);
+    for (uint32_t i = 0; i < p->nstop; i++) below(m, p->stop[i], after);
+    if (rx_nullable(m->g->rx, it->a)) below(m, n, after);
 }
 
 /* The bytes with which items of this kind may go on: more than they take, never fewer. */
