@@ -80,6 +80,10 @@ ok "  ... for its owner only" test "$(stat -c %a "$TMP/talk.json")" = 600
 ok "/save to a place that is none" type "/save $TMP/nowhere/talk.json" 'cannot create'
 ok "/save to a device" type "/save /dev/null" 'no regular file'
 ok "  ... which stays one" test -c /dev/null
+cp $model "$TMP/other.gguf"
+ok "/save onto a model" type "/save $TMP/other.gguf" 'is not a saved chat, so it is not replaced'
+ok "  ... leaves it" cmp $model "$TMP/other.gguf"
+ok "/save onto an earlier conversation" type "/save $TMP/talk.json" '4 messages saved'
 ok "/clear forgets" type '/clear' 'a new conversation'
 ok "  ... them" type '/show messages' 'no messages yet'
 ok "/load continues" type "/load $TMP/talk.json" '4 messages loaded'

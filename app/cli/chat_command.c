@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "cli/chat.h"
 #include "cli/out.h"
+#include "cli/target.h"
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
@@ -130,6 +131,8 @@ int chat_history(struct chat *c, int on, struct lar_err *err)
         buf_puts(&path, env);
     else
         e = default_history(&path, err);
+    struct target reads = {.input = {c->r->path}, .ninput = 1};
+    if (e == 0) e = target_check(&reads, buf_z(&path), TARGET_HISTORY, 0, err);
     if (e == 0) e = line_history(c->line, buf_z(&path), err);
     buf_done(&path);
     return e;
@@ -250,6 +253,8 @@ static int show_what(struct chat *c, const char *rest, struct lar_err *err)
 static int save(struct chat *c, const char *rest, struct lar_err *err)
 {
     if (!*rest) return lar_fail(err, LAR_EINVAL, "/save FILE");
+    struct target reads = {.input = {c->r->path}, .ninput = 1};
+    if (target_check(&reads, rest, TARGET_TALK, 0, err) < 0) return err->code;
     int e = talk_save(&c->talk, c->r->path, rest, err);
     if (e == 0) fprintf(stderr, "%zu messages saved\n", c->talk.n);
     return e;

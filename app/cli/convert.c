@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cli/interrupt.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
 
 struct convert_options {
@@ -56,6 +57,10 @@ static int run(const void *values, char **arg, int narg)
         say("convert: --lora writes F32; --type has no place beside it");
         return EXIT_MISUSE;
     }
+    struct target reads = {.ninput = 0};
+    target_input(&reads, arg[0]);
+    target_input(&reads, o->lora);
+    if (target_check(&reads, o->output, TARGET_MODEL, 0, &err) < 0) return say_err(&err);
     interrupt_begin(NULL, 1);
     int rc = o->lora ? lar_convert_lora(arg[0], o->lora, o->output, &r, &err)
                      : lar_convert(arg[0], o->output, &c, &r, &err);

@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
 
 struct imatrix_options {
@@ -48,6 +49,9 @@ static int run(const void *values, char **arg, int narg)
             o->file ? "-o FILE.gguf says where the matrix goes" : "-f FILE names the text");
         return EXIT_MISUSE;
     }
+    struct target reads = {.ninput = 0};
+    target_input(&reads, o->file);
+    if (target_check_model(&reads, arg[0], o->output_file, TARGET_IMATRIX, &err) < 0) return say_err(&err);
     struct lar_model_options mo = {.threads = o->threads};
     struct lar_imatrix_options io = {.ctx = o->ctx,
                                      .chunks = o->chunks,

@@ -9,6 +9,7 @@
 #include "cli/in.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
 
 struct logits_options {
@@ -154,8 +155,11 @@ static int run(const void *values, char **arg, int narg)
     struct lar_err err;
     int e;
     (void)narg;
+    struct target reads = {.ninput = 0};
     if (check_options(l.o, &err) < 0) return say_err(&err);
     struct adapters ad;
+    target_input(&reads, l.o->tokens_file);
+    if (target_check_model(&reads, arg[0], l.o->output, TARGET_NUMBERS, &err) < 0) return say_err(&err);
     struct lar_model_options mo = {.threads = l.o->threads, .deterministic = l.o->deterministic};
     e = adapters_read(&ad, &l.o->adapter, &mo, &err);
     if (e == 0 && (e = named_model(&l.m, arg[0], &mo, &err)) == 0) {

@@ -14,6 +14,7 @@
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
 
 struct perplexity_options {
@@ -97,6 +98,20 @@ static void tell_json(const struct lar_perplexity *p)
     buf_puts(out(), "}\n");
 }
 
+/* May --save-base write where it says? */
+static int check_save(const struct perplexity_options *o, const char *model, int saved, struct lar_err *err)
+{
+    struct target reads = {.ninput = 0};
+    struct named base = {0};
+    if (!o->save_base) return 0;
+    int e = o->base && !saved ? named_open(&base, o->base, err) : 0;
+    target_input(&reads, o->file);
+    target_input(&reads, saved ? o->base : base.path);
+    if (e == 0) e = target_check_model(&reads, model, o->save_base, TARGET_BASE, err);
+    named_close(&base);
+    return e;
+}
+
 static int run(const void *values, char **arg, int narg)
 {
     const struct perplexity_options *o = values;
@@ -112,7 +127,8 @@ static int run(const void *values, char **arg, int narg)
                                   : "-f FILE names the text");
         return EXIT_MISUSE;
     }
-    int saved = o->base && is_saved_base(o->base), e = in_all(o->file, &text, &err);
+    int saved = o->base && is_saved_base(o->base), e = check_save(o, arg[0], saved, &err);
+    if (e == 0) e = in_all(o->file, &text, &err);
     struct lar_model_options mo = {.threads = o->threads};
     struct adapters ad;
     struct lar_model_options plain = mo;

@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/target.h"
 #include "cli/verbs.h"
 
 struct quantize_options {
@@ -143,6 +144,10 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
                                      .ctx = &w};
     if (o->part_size && parse_size("--part-size", o->part_size, &q.part_bytes, &err) < 0)
         return say_err(&err);
+    struct target reads = {.ninput = 0};
+    target_input(&reads, from);
+    target_input(&reads, o->imatrix);
+    if (!o->dry_run && target_check(&reads, arg[1], TARGET_MODEL, o->part_size != NULL, &err) < 0) return say_err(&err);
     if (lar_quantize(from, NULL, &q, &err) < 0) return say_err(&err);
     if (w.twice)
         say("%zu tensors are quantised already and lose a second time; the unquantised file gives a better one",
