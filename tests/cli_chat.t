@@ -156,7 +156,7 @@ long='And where is my order D-19? I have been waiting for it for a very long tim
 start "$model --temp 0 --ctx 120 --system Brief."
 ok "a short context is enough for one" type 'Where is order C-18?' '"order_id":"C-18"'
 ok "not for a second" type "$long $long" 'was not sent'
-ok "  ... which is told" sh -c 'echo "$1" | grep -q "/set parameter ctx 240"' - "$(news)"
+ok "  ... which is told" sh -c 'echo "$1" | grep -q "/set parameter ctx 512"' - "$(news)"
 ok "  ... and nothing was cut" type "/save $TMP/talk.json" '3 messages saved'
 ok "  ... of them" look json "$TMP/talk.json" '$j->{messages}[0]{content} eq "Brief." && $j->{messages}[1]{content} eq "Where is order C-18?"'
 ok "an answer that does not fit stops" type "$long" 'the answer stops here: the context of 120 tokens is full (/set parameter ctx'

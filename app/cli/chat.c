@@ -5,6 +5,8 @@
  * conversation stays as it was: nothing is ever cut in silence. */
 #include "cli/chat.h"
 
+#include <lar/batch.h>
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,15 +87,34 @@ static int generate(struct chat *c, const char *text, struct lar_result *res, in
     return e;
 }
 
-static void tell_full(struct chat *c, const struct lar_err *err)
+/* Tokens of the prompt that this turn makes, 0 when it cannot be told. */
+static size_t prompt_tokens(const struct chat *c, const char *text)
 {
-    int ctx = lar_session_ctx(c->r->s);
+    struct lar_sampling sampling;
+    struct lar_request req;
+    struct lar_writer *w;
+    size_t n = 0;
+    runner_request(c->r, &sampling, &req);
+    if (c->r->raw)
+        req.text = text;
+    else
+        req.messages = c->talk.msg, req.nmessage = c->talk.n;
+    if (lar_writer_open(&w, c->r->m, &req, NULL) < 0) return 0;
+    lar_writer_prompt(w, &n);
+    lar_writer_close(w);
+    return n;
+}
+
+static void tell_full(const struct chat *c, size_t tokens, const struct lar_err *err)
+{
+    enum { STEP = 256 }; /* the least room for an answer */
+    size_t room = (tokens + 2 * STEP - 1) / STEP * STEP, ctx = (size_t)lar_session_ctx(c->r->s);
     say("%s", err->msg);
     fprintf(
         stderr,
-        "Your message was not sent, and nothing was cut. /set parameter ctx %d makes more room, /save FILE keeps\n"
+        "Your message was not sent, and nothing was cut. /set parameter ctx %zu makes more room, /save FILE keeps\n"
         "the conversation, /clear begins a new one.\n",
-        ctx * 2);
+        room > 2 * ctx ? room : 2 * ctx);
 }
 
 static void turn(struct chat *c, const struct buf *text)
@@ -102,6 +123,7 @@ static void turn(struct chat *c, const struct buf *text)
     struct lar_err err;
     int interrupted = 0, e;
     struct str none = {0};
+    size_t tokens = 0;
     if ((e = talk_add(&c->talk, "user", buf_view(text), none, &err)) < 0) {
         say_err(&err);
         return;
@@ -118,9 +140,10 @@ static void turn(struct chat *c, const struct buf *text)
         lar_result_free(&res);
         return;
     }
+    if (e == LAR_ELIMIT && c->r->s) tokens = prompt_tokens(c, text->p);
     talk_drop_last(&c->talk);
     if (e == LAR_ELIMIT && c->r->s)
-        tell_full(c, &err);
+        tell_full(c, tokens, &err);
     else if (e != LAR_ECANCEL || !interrupted)
         say_err(&err);
 }
