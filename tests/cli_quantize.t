@@ -56,6 +56,17 @@ for t in Q2_K Q3_K_L IQ4_XS Q5_K_M; do try "$t is a mix" $LAR quantize $M $t --d
 try_status 2 "an unknown type" $LAR quantize $M "$TMP/no.gguf" Q9
 ok "is named" grep -q 'Q9' "$TMP/err"
 try_status 2 "a bad pattern" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'a(=q8_0'
+try_status 2 "a pattern that fits no tensor" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'attn_q=q8_0' --tensor-type 'nosuch=q8_0'
+ok "is named" grep -q 'nosuch=q8_0: the pattern fits no tensor' "$TMP/err"
+try_status 2 "a type that cannot be made yet" $LAR quantize $M "$TMP/no.gguf" IQ2_XS
+ok "is told" grep -q 'IQ2_XS: .* cannot make' "$TMP/err"
+$LAR help quantize >"$TMP/help"
+ok "and the help names those that can" sh -c 'sed -n "/types:/,/^$/p" "$1" | grep -q "IQ4_XS Q3_K_L" && ! grep -Eq "IQ[123]_" "$1"' - "$TMP/help"
+made() { for t in $(sed -n '/types:/,/IQ1/p' "$TMP/help" | grep -v IQ1 | sed 's/types://'); do $LAR quantize "$TMP/f16.gguf" $t --dry-run >/dev/null 2>&1 || { echo $t; return 1; }; done; }
+ok "  ... each of them" made
+mkdir "$TMP/folder"
+try_status 2 "a folder" $LAR quantize "$TMP/folder" "$TMP/no.gguf" Q4_0
+ok "is to be converted first" grep -q 'lar convert' "$TMP/err"
 try_status 2 "a type that needs importance" $LAR quantize $M "$TMP/no.gguf" Q2_K_S
 ok "says what is missing" grep -q 'imatrix' "$TMP/err"
 try_status 2 "a file that is no importance matrix" $LAR quantize $M "$TMP/no.gguf" Q4_0 --imatrix $M
@@ -66,6 +77,27 @@ try_status 2 "no output name" $LAR quantize $M Q4_0
 head -c 3000000 $M >"$TMP/cut.gguf"
 try_status 2 "half a model" $LAR quantize "$TMP/cut.gguf" "$TMP/no.gguf" Q4_0
 ok "nothing half done stays" test -z "$(ls "$TMP" | grep -e '^no' -e tmp-)"
+
+# ---- ended from outside -------------------------------------------------------------------------------------------------
+if [ -n "${RUN-}" ]; then
+    skip "an emulator takes the signals"
+else
+    for s in 'TERM 143' 'HUP 129'; do
+        set -- $s
+        $LAR quantize $M "$TMP/ended.gguf" Q3_K_M -t 1 >/dev/null 2>&1 &
+        pid=$!
+        for _ in $(seq 500); do ls "$TMP"/ended.gguf.tmp-* >/dev/null 2>&1 && break; sleep 0.01; done
+        kill -s $1 $pid
+        status=0
+        wait $pid 2>/dev/null || status=$?
+        ok "SIG$1 ends the work as by the signal" test $status = $2
+        ok "  ... and leaves no file" test -z "$(ls "$TMP" | grep ended)"
+    done
+    ulimited() { (ulimit -f 1 && exec "$@"); }
+    try_status 1 "a file that may not become so large" ulimited $LAR quantize $M "$TMP/ended.gguf" Q4_0
+    ok "is told" grep -q 'File too large' "$TMP/err"
+    ok "  ... and leaves no file" test -z "$(ls "$TMP" | grep ended)"
+fi
 
 # ---- what it costs: lar perplexity ------------------------------------------------------------------------------------
 perl -ne 'print "$1\n" if /"message": "(.*?)", "expected"/' models/test.jsonl >"$TMP/text"
@@ -106,6 +138,8 @@ $LAR quantize $M "$TMP/q2i.gguf" Q2_K --pure --imatrix "$TMP/im.gguf" >/dev/null
 $LAR perplexity "$TMP/q2.gguf" -f "$TMP/text" --ctx 64 --chunks 12 --base $M --json >"$TMP/without"
 $LAR perplexity "$TMP/q2i.gguf" -f "$TMP/text" --ctx 64 --chunks 12 --base $M --json >"$TMP/with"
 ok "a model made with it is nearer to the original" awk -v a="$(figure kld "$TMP/with")" -v b="$(figure kld "$TMP/without")" 'BEGIN { exit !(a + 0 > 0 && a + 0 < b + 0) }'
+try_status 2 "a matrix is no model" $LAR quantize "$TMP/im.gguf" "$TMP/no.gguf" Q4_0
+ok "is told" grep -q 'importance matrix, no model' "$TMP/err"
 try_status 2 "no text to read" $LAR imatrix $M -o "$TMP/no.gguf"
 try_status 2 "no name for the matrix" $LAR imatrix $M -f "$TMP/text"
 try_status 2 "too short a text to read" $LAR imatrix $M -f tools/lsan.supp -o "$TMP/no.gguf"

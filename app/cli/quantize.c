@@ -7,6 +7,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -144,6 +145,11 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
                                      .ctx = &w};
     if (o->part_size && parse_size("--part-size", o->part_size, &q.part_bytes, &err) < 0)
         return say_err(&err);
+    struct stat st;
+    if (stat(from, &st) == 0 && S_ISDIR(st.st_mode)) {
+        say("%s: is a folder: make it one file first, with lar convert %s -o OUT.gguf", from, from);
+        return EXIT_MISUSE;
+    }
     struct target reads = {.ninput = 0};
     target_input(&reads, from);
     target_input(&reads, o->imatrix);
@@ -187,7 +193,7 @@ static void more(struct buf *b)
     buf_puts(b, "  types:");
     for (size_t i = 0; lar_quantize_type(i); i++)
         buf_printf(b, "%s%s", i && i % 12 == 0 ? "\n         " : " ", lar_quantize_type(i));
-    buf_putc(b, '\n');
+    buf_puts(b, "\n  IQ1, IQ2 and IQ3 types can be run, but not made yet.\n");
 }
 
 #define AT(field) offsetof(struct quantize_options, field)
@@ -195,7 +201,7 @@ static void more(struct buf *b)
 static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "imatrix", .at = AT(imatrix), .arg = "FILE",
      .help = "An importance matrix (lar imatrix makes one): columns that matter more lose less. "
-             "IQ1, IQ2 and IQ3_XXS need it."},
+             "Q2_K_S needs it."},
     {.kind = OPT_LIST, .name = "tensor-type", .at = AT(tensor_type), .arg = "PATTERN=TYPE",
      .help = "Tensors in whose name the regular expression is found get this type, whatever the mix says: attn_v=q8_0. "
              "May be given again; the first that fits decides."},

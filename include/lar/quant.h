@@ -40,7 +40,7 @@ struct lar_quantize_options {
  * Memory stays below some 100 MiB whatever the model's size. */
 LAR_API int lar_quantize(const char *in, const char *out, const struct lar_quantize_options *opt,
                          struct lar_err *err);
-/* The names of mixes, largest first; NULL behind the last. */
+/* The names of mixes that can be made, largest first; NULL behind the last. */
 LAR_API const char *lar_quantize_type(size_t i);
 
 /* ---- what it costs ------------------------------------------------------------------------------------------------ */

@@ -16,8 +16,10 @@ struct quantize {
 
 const char *lar_quantize_type(size_t i)
 {
-    const struct mix *m = mix_at(i);
-    return m ? m->name : NULL;
+    const struct mix *m;
+    for (size_t at = 0; (m = mix_at(at)); at++)
+        if (mix_can(m) && i-- == 0) return m->name;
+    return NULL;
 }
 
 static int tell(void *ctx, size_t i)
@@ -48,6 +50,9 @@ static int check(const char *in, const char *out, const struct lar_quantize_opti
                         POOL_THREADS_MAX);
     if (!mix_find(o->type))
         return lar_fail(err, LAR_EINVAL, "%s: no such quantisation; lar help quantize names them",
+                        o->type);
+    if (!mix_can(mix_find(o->type)))
+        return lar_fail(err, LAR_EUNSUPPORTED, "%s: Lar runs models of this type but cannot make them yet; lar help quantize names those it can",
                         o->type);
     return LAR_OK;
 }

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/sort.h"
+#include "quant/quantise.h"
 
 /* llama.h, enum llama_ftype */
 enum {
@@ -109,6 +110,8 @@ const struct mix *mix_find(const char *name)
     return NULL;
 }
 
+int mix_can(const struct mix *m) { return quantise_can(m->base); }
+
 int mix_dtype(const char *name)
 {
     for (uint32_t i = 0; i < DTYPE_COUNT; i++)
@@ -123,6 +126,7 @@ struct mix_override {
     struct {
         regex_t re;
         enum dtype type;
+        const char *text; /* the caller's */
     } v[];
 };
 
@@ -166,6 +170,7 @@ int mix_override_open(struct mix_override **out, const char *const *text, size_t
             return rc;
         }
         o->v[i].type = (enum dtype)type;
+        o->v[i].text = text[i];
         o->n++;
     }
     *out = o;
@@ -490,9 +495,12 @@ static int number(const struct gguf *g, struct str arch, const char *tail)
 
 static int describe(struct plan *p, struct lar_err *err)
 {
-    struct str arch = STR("");
+    struct str arch = STR(""), type = STR("");
     int rc = gguf_str(p->g, "general.architecture", &arch, err);
+    if (rc == LAR_OK) rc = gguf_str(p->g, "general.type", &type, err);
     if (rc < 0) return rc;
+    if (str_is(type, "imatrix"))
+        return lar_fail(err, LAR_EINVAL, "the file is an importance matrix, no model: it goes behind --imatrix");
     int heads = number(p->g, arch, ".attention.head_count"),
         kv = number(p->g, arch, ".attention.head_count_kv");
     p->layers = number(p->g, arch, ".block_count");
@@ -538,6 +546,25 @@ static void decide(struct plan *p, const struct mix *mix, const struct mix_overr
     out->type = fits;
 }
 
+static int found_in(const regex_t *re, const struct gguf *g)
+{
+    char name[256];
+    for (size_t i = 0; i < g->ntensor; i++)
+        if (mix_touches(&g->tensor[i]) && terminated(g->tensor[i].name, name, sizeof name) && regexec(re, name, 0, NULL, 0) == 0)
+            return 1;
+    return 0;
+}
+
+/* A pattern that fits nothing is a slip, and its tensors would silently get another type. */
+static int all_found(const struct mix_override *o, const struct gguf *g, struct lar_err *err)
+{
+    for (size_t i = 0; o && i < o->n; i++)
+        if (!found_in(&o->v[i].re, g))
+            return lar_fail(err, LAR_EINVAL, "tensor type %s: the pattern fits no tensor that is quantised (lar show --all names them)",
+                            o->v[i].text);
+    return LAR_OK;
+}
+
 int mix_plan(const struct gguf *g, const struct mix *mix, const struct mix_override *o,
              int has_importance, int pure, struct mix_tensor *out, struct lar_err *err)
 {
@@ -545,6 +572,7 @@ int mix_plan(const struct gguf *g, const struct mix *mix, const struct mix_overr
     uint32_t *order = mem_alloc((g->ntensor + 1) * sizeof *order);
     if (!order) return lar_fail(err, LAR_ENOMEM, "quantize: out of memory");
     int rc = describe(&p, err);
+    if (rc == LAR_OK) rc = all_found(o, g, err);
     for (size_t i = 0; i < g->ntensor; i++) order[i] = (uint32_t)i;
     sort_u32(order, g->ntensor, by_layer, g->tensor);
     for (size_t i = 0; rc == LAR_OK && i < g->ntensor; i++)

@@ -17,6 +17,8 @@ struct mix {
     enum dtype base;
 };
 
+/* Can Lar make it? Of the type of most tensors nothing can be made yet otherwise, and lar_quantize refuses by name. */
+int mix_can(const struct mix *m);
 /* By name, in any case of letters; NULL when there is none. mix_at: all of them, NULL at the end. */
 const struct mix *mix_find(const char *name);
 const struct mix *mix_at(size_t i);
@@ -29,13 +31,13 @@ struct mix_tensor {
     int override;  /* 1 + which override decided, 0: none */
 };
 
-struct mix_override; /* PATTERN=TYPE, compiled */
+struct mix_override; /* PATTERN=TYPE, compiled; the texts must live as long */
 int mix_override_open(struct mix_override **out, const char *const *text, size_t n,
                       struct lar_err *err);
 void mix_override_close(struct mix_override *o);
 
 /* Types for all tensors of g, in its order, to out[g->ntensor]. An override is searched in the tensor's name, the first that is found decides
- * and the mix is not asked. pure: no mix, the base type everywhere. */
+ * and the mix is not asked. One that is found in no name of a tensor that would be quantised is refused. pure: no mix, the base type everywhere. */
 int mix_plan(const struct gguf *g, const struct mix *mix, const struct mix_override *o,
              int has_importance, int pure, struct mix_tensor *out, struct lar_err *err);
 /* Would this tensor be quantised at all? */
