@@ -184,6 +184,8 @@ static const char man_rest[] =
     ".TP\n0\nDone.\n"
     ".TP\n1\nFailed: a file that is not there, no memory, an output that takes nothing more.\n"
     ".TP\n2\nMisuse, or input that was refused.\n"
+    ".TP\n130, 143, 129\nEnded by SIGINT (Ctrl\\-C), SIGTERM or SIGHUP, as a shell counts it: the signal itself ends "
+    "the program, after what was half written has been removed.\n"
     ".PP\nResults go to standard output, everything else to standard error.\n"
     ".SH ENVIRONMENT\n"
     ".TP\n\\fBLAR_CPU\\fR\nThe widest instructions to use: c, avx2, avx512 or neon. It lowers what was found, "

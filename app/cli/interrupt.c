@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * cli/interrupt.c: the handler only sets flags, its own and the session's. */
+ * cli/interrupt.c: the handler only sets flags, its own and the session's. A verb that ends by a signal first removes what is half done;
+ * then main lets the signal end the program, so that whoever started it sees what it was (a shell: 128 and the signal's number). */
 #include "cli/interrupt.h"
 
 #include <signal.h>
 #include <string.h>
 
+enum { NSIGNAL = 3 };
+static const int signals[NSIGNAL] = {SIGINT, SIGTERM, SIGHUP};
+
 static struct lar_session *volatile watched;
-static volatile sig_atomic_t seen, ends;
-static struct sigaction before;
+static volatile sig_atomic_t seen, ends; /* seen: the signal's number */
+static struct sigaction before[NSIGNAL];
+static int ended_by;
 
 static void on_interrupt(int sig)
 {
@@ -16,11 +21,11 @@ static void on_interrupt(int sig)
         signal(sig, SIG_DFL);
         raise(sig);
     }
-    seen = 1;
+    seen = sig;
     if (s) lar_session_cancel(s);
 }
 
-void interrupt_begin(struct lar_session *s, int twice_ends)
+void interrupt_begin(struct lar_session *s, int verb_ends)
 {
     struct sigaction a;
     memset(&a, 0, sizeof a);
@@ -28,16 +33,27 @@ void interrupt_begin(struct lar_session *s, int twice_ends)
     a.sa_flags = SA_RESTART;
     sigemptyset(&a.sa_mask);
     seen = 0;
-    ends = twice_ends;
+    ends = verb_ends;
     watched = s;
-    sigaction(SIGINT, &a, &before);
+    for (int i = 0; i < (ends ? NSIGNAL : 1); i++) {
+        sigaction(signals[i], &a, &before[i]);
+        if (i && before[i].sa_handler == SIG_IGN) sigaction(signals[i], &before[i], NULL); /* nohup */
+    }
 }
 
-int interrupt_seen(void) { return seen; }
+int interrupt_seen(void) { return seen != 0; }
 
 int interrupt_end(void)
 {
-    sigaction(SIGINT, &before, NULL);
+    for (int i = 0; i < (ends ? NSIGNAL : 1); i++) sigaction(signals[i], &before[i], NULL);
     watched = NULL;
-    return seen;
+    if (seen && ends) ended_by = (int)seen;
+    return seen != 0;
+}
+
+void interrupt_leave(void)
+{
+    if (!ended_by) return;
+    signal(ended_by, SIG_DFL);
+    raise(ended_by);
 }

@@ -7,6 +7,7 @@
 #include "cli/adapters.h"
 #include "cli/idlist.h"
 #include "cli/in.h"
+#include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
 #include "cli/target.h"
@@ -159,9 +160,10 @@ static int run(const void *values, char **arg, int narg)
     if (check_options(l.o, &err) < 0) return say_err(&err);
     struct adapters ad;
     target_input(&reads, l.o->tokens_file);
-    if (target_check_model(&reads, arg[0], l.o->output, TARGET_NUMBERS, &err) < 0) return say_err(&err);
     struct lar_model_options mo = {.threads = l.o->threads, .deterministic = l.o->deterministic};
     e = adapters_read(&ad, &l.o->adapter, &mo, &err);
+    for (size_t i = 0; i < l.o->adapter.n; i++) target_input(&reads, buf_z(&ad.path[i]));
+    if (e == 0) e = target_check_model(&reads, arg[0], l.o->output, TARGET_NUMBERS, &err);
     if (e == 0 && (e = named_model(&l.m, arg[0], &mo, &err)) == 0) {
         lar_model_info(l.m, &l.info);
         e = read_prompt(&l, &err);
@@ -170,10 +172,12 @@ static int run(const void *values, char **arg, int narg)
         struct lar_session_options so = {.ctx = e, .kv = (enum lar_kv)l.o->kv};
         e = lar_session_open(&l.s, l.m, &so, &err);
     }
+    interrupt_begin(l.s, 1);
     if (e == 0 && (e = take_rows(&l, &err)) == 0 && (e = evaluate(&l, &err)) == 0 &&
         (e = continue_greedily(&l, &err)) == 0)
         e = write_file(&l, &err);
     adapters_done(&ad);
+    interrupt_end();
     mem_free(l.rows);
     idlist_done(&l.prompt);
     idlist_done(&l.slices);

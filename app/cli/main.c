@@ -2,14 +2,18 @@
  *
  * cli/main.c: from argv to a verb. Each verb is a file of this folder with a table of its options; this one
  * only finds it, has its options parsed, and runs it. The program sees the library through <lar/...> alone. */
+#include <lar/lar.h>
+
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/help.h"
+#include "cli/interrupt.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 
@@ -27,6 +31,18 @@ static void hold_standard_descriptors(void)
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0)
             (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* A level of another kind of processor lowers everything away; whoever names it should know. */
+static void check_level(void)
+{
+    const char *want = getenv("LAR_CPU");
+#if defined(__x86_64__)
+    int foreign = want && strcmp(want, "neon") == 0;
+#else
+    int foreign = want && strncmp(want, "avx", 3) == 0;
+#endif
+    if (foreign) say("LAR_CPU=%s: this processor is of another kind, so the level in use is %s", want, lar_cpu_level());
 }
 
 static int no_such_verb(const char *name)
@@ -69,6 +85,7 @@ int main(int argc, char **argv)
 {
     hold_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, handled where we write */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not become larger (ulimit -f) */
     if (argc < 2) {
         help_overview(out());
         struct buf *b = out();
@@ -79,5 +96,8 @@ int main(int argc, char **argv)
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) name = "version";
     const struct verb *v = verb_find(name);
-    return v ? run_verb(v, argc - 2, argv + 2) : no_such_verb(name);
+    check_level();
+    int code = v ? run_verb(v, argc - 2, argv + 2) : no_such_verb(name);
+    interrupt_leave();
+    return code;
 }

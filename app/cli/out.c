@@ -51,7 +51,10 @@ int out_done(int code)
     errno = broken;
     struct lar_err err;
     lar_fail_errno(&err, "cannot write to standard output");
-    if (broken != EPIPE) say_err(&err);
+    if (broken == EPIPE)
+        say("standard output was closed before all was written");
+    else
+        say_err(&err);
     return code == EXIT_DONE ? EXIT_FAILED : code;
 }
 

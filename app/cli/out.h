@@ -21,7 +21,7 @@ void out_spill(void);
 /* Writes all of it now; -1 when standard output no longer takes anything. */
 int out_flush(void);
 /* The last call of a verb: flushes and gives the exit code: code itself, or EXIT_FAILED when something
- * could not be written (said on stderr, except when the reader of a pipe went away). */
+ * could not be written (said on stderr). */
 int out_done(int code);
 /* Text of a model or a file: to the byte, but on a terminal control characters other than newline and
  * tab are shown as U+FFFD, so that no file can drive somebody's terminal. */

@@ -5,7 +5,6 @@
 #include "cli/run.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -252,12 +251,7 @@ static int run(const void *values, char **arg, int narg)
     lar_grammar_close(r.grammar);
     lar_model_close(r.m);
     named_close(&r.named);
-    code = out_done(code);
-    if (interrupted) { /* whoever started us shall see that it was the signal */
-        signal(SIGINT, SIG_DFL);
-        raise(SIGINT);
-    }
-    return code;
+    return out_done(code);
 }
 
 #define AT(field) offsetof(struct run_options, field)

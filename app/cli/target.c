@@ -170,16 +170,19 @@ int target_check(const struct target *t, const char *path, enum target_kind kind
 {
     struct stat st;
     if (strcmp(path, "-") == 0)
-        return lar_fail(err, LAR_EINVAL, "-: this output goes to a file, not to standard output (./- is a file of that name)");
+        return lar_fail(err, LAR_EINVAL,
+                        "-: this output goes to a file, not to standard output (./- is a file of that name)");
     int rc = parts ? check_parts(t, path, err) : 0;
     if (rc < 0 || stat(path, &st)) return rc;
     if ((rc = check_inputs(t, path, &st, err)) < 0) return rc;
     if (!S_ISREG(st.st_mode) || is_kind(path, kind)) return 0;
-    return lar_fail(err, LAR_EINVAL, "%s: is there and is not %s, so it is not replaced: remove it, or choose another name",
-                    path, made_by[kind]);
+    return lar_fail(err, LAR_EINVAL,
+                    "%s: is there and is not %s, so it is not replaced: remove it, or choose another name", path,
+                    made_by[kind]);
 }
 
-int target_check_model(struct target *t, const char *model, const char *path, enum target_kind kind, struct lar_err *err)
+int target_check_model(const struct target *t, const char *model, const char *path, enum target_kind kind,
+                       struct lar_err *err)
 {
     struct named n;
     struct target all = *t;

@@ -18,7 +18,7 @@ enum target_kind {
     TARGET_HISTORY  /* a chat's lines */
 };
 
-enum { TARGET_INPUTS_MAX = 8 };
+enum { TARGET_INPUTS_MAX = 40 };
 struct target {
     const char *input[TARGET_INPUTS_MAX];
     size_t ninput;
@@ -31,6 +31,7 @@ void target_input(struct target *t, const char *path);
  * something of another kind, and "-". parts: the writer makes PATH-00001-of-0000N.gguf of path. */
 int target_check(const struct target *t, const char *path, enum target_kind kind, int parts, struct lar_err *err);
 /* The same with MODEL as the command line has it among the inputs: a path or a name. */
-int target_check_model(struct target *t, const char *model, const char *path, enum target_kind kind, struct lar_err *err);
+int target_check_model(const struct target *t, const char *model, const char *path, enum target_kind kind,
+                       struct lar_err *err);
 
 #endif

@@ -550,7 +550,8 @@ static int found_in(const regex_t *re, const struct gguf *g)
 {
     char name[256];
     for (size_t i = 0; i < g->ntensor; i++)
-        if (mix_touches(&g->tensor[i]) && terminated(g->tensor[i].name, name, sizeof name) && regexec(re, name, 0, NULL, 0) == 0)
+        if (mix_touches(&g->tensor[i]) && terminated(g->tensor[i].name, name, sizeof name) &&
+            regexec(re, name, 0, NULL, 0) == 0)
             return 1;
     return 0;
 }
@@ -560,7 +561,8 @@ static int all_found(const struct mix_override *o, const struct gguf *g, struct 
 {
     for (size_t i = 0; o && i < o->n; i++)
         if (!found_in(&o->v[i].re, g))
-            return lar_fail(err, LAR_EINVAL, "tensor type %s: the pattern fits no tensor that is quantised (lar show --all names them)",
+            return lar_fail(err, LAR_EINVAL,
+                            "tensor type %s: the pattern fits no tensor that is quantised (lar show --all names them)",
                             o->v[i].text);
     return LAR_OK;
 }
