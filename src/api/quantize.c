@@ -52,7 +52,8 @@ static int check(const char *in, const char *out, const struct lar_quantize_opti
         return lar_fail(err, LAR_EINVAL, "%s: no such quantisation; lar help quantize names them",
                         o->type);
     if (!mix_can(mix_find(o->type)))
-        return lar_fail(err, LAR_EUNSUPPORTED, "%s: Lar runs models of this type but cannot make them yet; lar help quantize names those it can",
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "%s: Lar runs models of this type, but cannot make them yet (lar help quantize names the others)",
                         o->type);
     return LAR_OK;
 }
