@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the folders beside it: the smallest models of families that tests/test_golden.c has no larger witness of.
+usage: make.py FOLDER [name...]      needs torch, transformers (5.23.0 made what is here), safetensors
+Random weights that BF16 holds exactly; expected.safetensors has transformers' own logits, computed in float64 without a cache."""
+import copy, json, os, sys
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+V, PROMPT, ANSWER = 96, 40, 12
+DEEPSEEK = dict(num_key_value_heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=8, v_head_dim=8, n_routed_experts=8,
+                num_experts_per_tok=3, n_shared_experts=1, moe_intermediate_size=16, first_k_dense_replace=1, n_group=4, topk_group=2,
+                max_position_embeddings=1024)
+SHARED = dict(head_dim=16, n_routed_experts=6, num_experts_per_tok=3, n_shared_experts=1, moe_intermediate_size=16, first_k_dense_replace=1,
+              routed_scaling_factor=1.5, n_group=1, topk_group=1, norm_topk_prob=True)
+YARN = dict(rope_type='yarn', factor=40.0, original_max_position_embeddings=64, beta_fast=32, beta_slow=1)
+CASES = {
+    'cohere': ('cohere', dict(logit_scale=0.25, tie_word_embeddings=True)),
+    'cohere2': ('cohere2', dict(num_hidden_layers=4, sliding_window=16, head_dim=8, logit_scale=0.25, tie_word_embeddings=True)),
+    'deepseek2-groups': ('deepseek_v2', DEEPSEEK | dict(q_lora_rank=None, routed_scaling_factor=1.5, topk_method='group_limited_greedy',
+                         rope_scaling=YARN | dict(mscale=0.707, mscale_all_dim=0.707))),
+    'deepseek3-groups': ('deepseek_v3', DEEPSEEK | dict(q_lora_rank=16, routed_scaling_factor=2.5, norm_topk_prob=True,
+                         rope_scaling=YARN | dict(mscale=1.0, mscale_all_dim=1.0))),
+    'dots1': ('dots1', SHARED | dict(sliding_window=None)),
+    'ernie45-moe': ('ernie4_5_moe', dict(moe_num_experts=6, moe_k=3, moe_num_shared_experts=1, moe_intermediate_size=16,
+                    moe_layer_start_index=1, tie_word_embeddings=True)),
+    'glm4-moe': ('glm4_moe', SHARED | dict(partial_rotary_factor=0.5, use_qk_norm=True, attention_bias=True)),
+    'minicpm3': ('minicpm3', dict(num_key_value_heads=4, kv_lora_rank=16, q_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=8,
+                 v_head_dim=8, scale_emb=12.0, scale_depth=1.4, dim_model_base=256, tie_word_embeddings=True)),
+    'nemotron': ('nemotron', dict(head_dim=16, partial_rotary_factor=0.5)),
+    'olmoe': ('olmoe', dict(num_experts=6, num_experts_per_tok=3, intermediate_size=16)),
+}
+
+
+@torch.no_grad()
+def randomise(model, seed, embed_std):
+    """Matrices N(0, 1.3 / sqrt(inputs)), norms near 1, biases small; a small embedding where it is also the output matrix."""
+    g = torch.Generator().manual_seed(seed)
+    for name, p in list(model.named_parameters()) + [(n, b) for n, b in model.named_buffers() if 'correction_bias' in n]:
+        w = torch.randn(p.shape, generator=g)
+        if 'embed' in name:
+            w *= embed_std
+        elif p.ndim >= 2:
+            w *= 1.3 / p.shape[-1] ** 0.5
+        else:
+            w = 0.1 * w + (1.0 if 'norm' in name and 'weight' in name and p.mean() > 0.5 else 0.0)
+        p.copy_(w.to(torch.bfloat16).to(p.dtype))
+
+
+@torch.no_grad()
+def expected(model, ids):
+    """All logits of the prompt and a greedy answer; the least distance of its tokens from the second best."""
+    seq, least = ids, 1e9
+    logits = model(input_ids=ids, use_cache=False).logits[0]
+    for _ in range(ANSWER):
+        last = model(input_ids=seq, use_cache=False).logits[0, -1]
+        top = torch.topk(last, 2).values
+        least = min(least, float(top[0] - top[1]))
+        seq = torch.cat([seq, last.argmax().view(1, 1)], 1)
+    return least, dict(input_ids=ids[0].to(torch.int32), logits=logits.float().contiguous(),
+                       greedy=seq[0, ids.shape[1]:].to(torch.int32).contiguous())
+
+
+def tokenizer(folder):
+    """Three control tokens, a byte's name each for the others: no text is tested here."""
+    special = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    names = ['<pad>', '<s>', '</s>'] + [chr(33 + i) for i in range(V - 3)]
+    json.dump(dict(version='1.0', added_tokens=[dict(id=i, content=names[i], **special) for i in range(3)], normalizer=None,
+                   pre_tokenizer=dict(type='ByteLevel', add_prefix_space=False, trim_offsets=True, use_regex=True),
+                   decoder=dict(type='ByteLevel', add_prefix_space=True, trim_offsets=True, use_regex=True),
+                   model=dict(type='BPE', vocab={n: i for i, n in enumerate(names)}, merges=[])),
+              open(os.path.join(folder, 'tokenizer.json'), 'w'), ensure_ascii=False)
+    json.dump(dict(bos_token='<s>', eos_token='</s>', pad_token='<pad>'), open(os.path.join(folder, 'tokenizer_config.json'), 'w'))
+
+
+def make(folder, name, seed, kind, settings):
+    usual = dict(vocab_size=V, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+                 max_position_embeddings=256, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+    config = AutoConfig.for_model(kind, **(usual | settings))
+    model = AutoModelForCausalLM.from_config(config, attn_implementation='eager')
+    if hasattr(model, 'set_experts_implementation'):
+        model.set_experts_implementation('eager')
+    randomise(model, seed, 0.05 if kind == 'minicpm3' else 0.3 if config.tie_word_embeddings else 1.0)
+    os.makedirs(folder, exist_ok=True)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)  # a copy: the cast rounds rotary tables too
+    model = model.double().eval()
+    for k in range(60):  # a prompt whose answer is never a close choice
+        ids = torch.randint(3, V, (1, PROMPT), generator=torch.Generator().manual_seed(seed + 1000 * k))
+        least, want = expected(model, ids)
+        if least > 0.01:
+            break
+    save_file(want, os.path.join(folder, 'expected.safetensors'))
+    tokenizer(folder)
+    extra = os.path.join(folder, 'generation_config.json')
+    if os.path.exists(extra):
+        os.remove(extra)
+    print(f'{name}: margin {least:.3f}, deviation {want["logits"].std():.3f}, {len(set(want["greedy"].tolist()))} tokens')
+
+
+for number, (case, (kind, settings)) in enumerate(CASES.items()):
+    if len(sys.argv) < 3 or case in sys.argv[2:]:
+        make(os.path.join(sys.argv[1], case), case, 700 + number, kind, settings)
