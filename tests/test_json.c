@@ -142,8 +142,9 @@ static void numbers_are_read_as_they_are_written(void)
     static const struct {
         const char *z;
         double num;
-    } row[] = {{"0", 0}, {"-0", 0}, {"10", 10}, {"1.5", 1.5}, {"-0.25", -0.25}, {"1e3", 1000}, {"1E+3", 1000}, {"2e-2", 0.02},
-               {"0e1", 0}, {"0.0", 0}, {"123456789012345678901234567890", 123456789012345678901234567890.0}, {"1e400", (double)INFINITY}};
+    } row[] = {{"0", 0}, {"-0", 0}, {"10", 10}, {"1.5", 1.5}, {"-0.25", -0.25}, {"1e3", 1000}, {"1E+3", 1000},
+               {"2e-2", 0.02}, {"0e1", 0}, {"0.0", 0}, {"123456789012345678901234567890", 1.2345678901234568e29},
+               {"1e400", (double)INFINITY}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         const struct json *v = parse(row[i].z);
         CHECK(v && v->kind == JSON_NUMBER && v->num == row[i].num && str_is(v->s, row[i].z));
@@ -152,8 +153,9 @@ static void numbers_are_read_as_they_are_written(void)
     static const struct {
         const char *z;
         size_t at;
-    } wrong[] = {{"-", 0}, {"+1", 0}, {".5", 0}, {"01", 0}, {"-01", 0}, {"00", 0}, {"1.", 0}, {"1.e1", 0}, {"1e", 0}, {"1e+", 0},
-                 {"1.5E-", 0}, {"-a", 0}, {"0x10", 1}, {"1_0", 1}, {"NaN", 0}, {"Infinity", 0}, {"-Infinity", 0}, {"1 2", 2}};
+    } wrong[] = {{"-", 0}, {"+1", 0}, {".5", 0}, {"01", 0}, {"-01", 0}, {"00", 0}, {"1.", 0}, {"1.e1", 0},
+                 {"1e", 0}, {"1e+", 0}, {"1.5E-", 0}, {"-a", 0}, {"0x10", 1}, {"1_0", 1}, {"NaN", 0}, {"Infinity", 0},
+                 {"-Infinity", 0}, {"1 2", 2}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) refuses(wrong[i].z, wrong[i].at, "");
 }
 
