@@ -150,7 +150,7 @@ $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/plain.a
 tests: $(PROG) all
 
 deps:
-	@tools/install-deps.sh '$(CC)' '$(RUN)' EDIT=$(EDIT) $(if $(filter check,$(MAKECMDGOALS)),cxx)
+	@tools/install-deps.sh '$(CC)' '$(RUN)' EDIT=$(EDIT) $(if $(filter check,$(MAKECMDGOALS)),cxx net)
 # The second make reads this file again: on a fresh machine there was no compiler to ask the first time.
 demo: deps
 	@$(MAKE) --no-print-directory $B/lar

@@ -55,7 +55,9 @@ for what; do
         need g++ "the public headers are also compiled as C++" has g++
         need curl "the tests of lar serve" has curl
         ;;
+    net) need libcurl4 "lar pull (loaded when it is wanted)" has_file /usr/lib/*/libcurl.so.4 /usr/lib/libcurl.so.4 ;;
     ci)
+        need libcurl4 "lar pull (loaded when it is wanted)" has_file /usr/lib/*/libcurl.so.4 /usr/lib/libcurl.so.4
         need g++ "the public headers are also compiled as C++" has g++
         need curl "the tests of lar serve" has curl
         need clang "the second compiler" has clang

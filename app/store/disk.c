@@ -126,7 +126,7 @@ int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err)
     return e;
 }
 
-int disk_walk(const char *folder, disk_walk_fn *f, void *ctx)
+static int walk(const char *folder, disk_walk_fn *f, void *ctx, int links)
 {
     struct buf path = {0};
     struct dirent *d;
@@ -139,12 +139,19 @@ int disk_walk(const char *folder, disk_walk_fn *f, void *ctx)
         buf_clear(&path);
         buf_printf(&path, "%s/%s", folder, d->d_name);
         if (path.failed) e = LAR_ENOMEM;
-        if (e == 0 && stat(buf_z(&path), &st) == 0)
+        if (e == 0 && (links ? lstat(buf_z(&path), &st) : stat(buf_z(&path), &st)) == 0)
             e = f(ctx, buf_z(&path), d->d_name, S_ISDIR(st.st_mode));
     }
     closedir(dir);
     buf_done(&path);
     return e;
+}
+
+int disk_walk(const char *folder, disk_walk_fn *f, void *ctx) { return walk(folder, f, ctx, 0); }
+
+int disk_walk_links(const char *folder, disk_walk_fn *f, void *ctx)
+{
+    return walk(folder, f, ctx, 1);
 }
 
 /* ---- the lock -------------------------------------------------------------------------------------------------------- */

@@ -29,6 +29,8 @@ int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err)
  * empty. is_folder follows links. */
 typedef int disk_walk_fn(void *ctx, const char *path, const char *name, int is_folder);
 int disk_walk(const char *folder, disk_walk_fn *f, void *ctx);
+/* The same; links are given as what they are, also those that lead nowhere. */
+int disk_walk_links(const char *folder, disk_walk_fn *f, void *ctx);
 
 /* Holds the lock, shared or alone; nests while shared. LAR_EIO at once when somebody else's hold forbids it and wait is 0. */
 int store_lock(struct store *s, int alone, int wait, struct lar_err *err);
@@ -54,6 +56,11 @@ int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
 /* ---- manifests ---------------------------------------------------------------------------------------------------------- */
 
 void manifest_path(const char *root, const struct name *n, struct buf *b);
+/* Is it a part of a split model: "x-00002-of-00003.gguf"? Gives its number, 0 when it is none. */
+int layer_part(const struct layer *l);
+/* Where the parts of a split model lie side by side under their names, as links to their blobs: "root/parts/HEX/NAME", HEX the first part's. */
+void parts_path(const char *root, const struct layer *first, struct buf *b);
+int parts_link(struct store *s, const struct manifest *m, struct lar_err *err);
 /* Puts a manifest under its name; its blobs are there and the lock is held shared. */
 int manifest_put(struct store *s, const struct name *n, struct str text, struct lar_err *err);
 /* Calls f for each manifest of the store in root. */
@@ -62,6 +69,14 @@ int manifest_walk(const char *root, manifest_walk_fn *f, void *ctx);
 
 /* ---- other places (places.c) --------------------------------------------------------------------------------------------- */
 
+/* What a model file's name says of it: 0 when it is none, or not the first part of one. */
+int places_quant(const char *file, struct str *quant);
+/* Without a tag: what most people would take has the lowest. */
+int places_rank(struct str quant);
+/* Cuts "-00001-of-00005" off a stem. Gives the part's number, 1 when there is none. */
+int places_cut_part(struct str *stem);
+/* But for the case of letters. */
+int places_same(struct str a, struct str b);
 void places_find(struct store *s);
 /* Fills name, path, bytes, modified, place of a model in Hugging Face's cache or LM Studio's folder: 1 when there is one. */
 int places_lookup(struct store *s, const struct name *n, struct store_model *out,

@@ -262,6 +262,24 @@ static int sweep_file(void *ctx, const char *path, const char *name, int is_fold
     return 0;
 }
 
+static int remove_part(void *ctx, const char *path, const char *name, int is_folder)
+{
+    (void)ctx, (void)name, (void)is_folder;
+    return unlink(path) ? -1 : 0;
+}
+
+/* Links of a split model whose blobs are gone. */
+static int sweep_parts(void *ctx, const char *path, const char *name, int is_folder)
+{
+    const struct needed *d = ctx;
+    (void)is_folder;
+    if (is_needed(d, name)) return 0;
+    /* Links to nothing are not seen by a walk that follows them: the folder's own names are few. */
+    disk_walk_links(path, remove_part, NULL);
+    rmdir(path);
+    return 0;
+}
+
 int store_gc(struct store *s, int now, struct store_gc *out, struct lar_err *err)
 {
     struct sweep w = {.out = out, .older = now ? time(NULL) + YOUNG_S : time(NULL) - YOUNG_S};
@@ -279,6 +297,9 @@ int store_gc(struct store *s, int now, struct store_gc *out, struct lar_err *err
         buf_printf(&path, "%s/tmp", s->root);
         w.everything = 1;
         disk_walk(buf_z(&path), sweep_file, &w);
+        buf_clear(&path);
+        buf_printf(&path, "%s/parts", s->root);
+        disk_walk(buf_z(&path), sweep_parts, &w.d);
     }
     needs_done(&w.d);
     buf_done(&path);

@@ -56,7 +56,7 @@ void places_find(struct store *s)
 
 static char small(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
-static int same(struct str a, struct str b)
+int places_same(struct str a, struct str b)
 {
     if (a.n != b.n) return 0;
     for (size_t i = 0; i < a.n; i++)
@@ -72,7 +72,7 @@ static int digits(struct str s)
 }
 
 /* Cuts "-00001-of-00005" off a stem. Gives the part's number, 1 when there is none. */
-static int cut_part(struct str *stem)
+int places_cut_part(struct str *stem)
 {
     enum { TAIL = 15 };
     struct str t = str_from(*stem, stem->n - TAIL);
@@ -86,12 +86,12 @@ static int cut_part(struct str *stem)
 }
 
 /* What a model file's name says of it: 0 when it is none, or not the first part of one. */
-static int quant_of(const char *file, struct str *quant)
+int places_quant(const char *file, struct str *quant)
 {
     struct str s = str_of(file);
     if (!str_ends(s, STR(".gguf")) || str_starts(s, STR("mmproj"))) return 0;
     s.n -= 5;
-    if (cut_part(&s) != 1) return 0;
+    if (places_cut_part(&s) != 1) return 0;
     size_t at = s.n;
     while (at && s.p[at - 1] != '-' && s.p[at - 1] != '.') at--;
     *quant = str_from(s, at);
@@ -116,7 +116,7 @@ static int each_file(void *ctx, const char *path, const char *name, int folder)
         w->depth++;
         e = disk_walk(path, each_file, w);
         w->depth--;
-    } else if (!folder && quant_of(name, &quant)) {
+    } else if (!folder && places_quant(name, &quant)) {
         e = w->f(w->ctx, path, quant);
     }
     return e;
@@ -165,12 +165,12 @@ static int snapshot(const char *repo, struct buf *out)
 /* ---- looking one up ---------------------------------------------------------------------------------------------------------------- */
 
 /* Without a tag: what most people would take, then what comes. */
-static int rank(struct str quant)
+int places_rank(struct str quant)
 {
     static const char *const best[] = {"Q4_K_M", "Q4_K_S", "Q5_K_M", "Q4_0", "Q6_K",
                                        "Q8_0",   "MXFP4",  "BF16",   "F16"};
     for (int i = 0; i < 9; i++)
-        if (same(quant, str_of(best[i]))) return i;
+        if (places_same(quant, str_of(best[i]))) return i;
     return 9;
 }
 
@@ -184,8 +184,8 @@ static int choose(void *ctx, const char *path, struct str quant)
 {
     struct choice *c = ctx;
     int r = c->n->tagged && strcmp(c->n->tag, NAME_TAG) != 0
-                ? (same(quant, str_of(c->n->tag)) ? 0 : 99)
-                : rank(quant);
+                ? (places_same(quant, str_of(c->n->tag)) ? 0 : 99)
+                : places_rank(quant);
     if (r >= c->rank && !(r == c->rank && r < 99 && strcmp(path, buf_z(&c->path)) < 0)) return 0;
     c->rank = r;
     buf_clear(&c->path);
@@ -204,7 +204,7 @@ static uint64_t bytes_of(const char *path)
     uint64_t sum = 0;
     stem.n -= stem.n > 5 ? 5 : 0;
     struct str whole = stem;
-    cut_part(&stem);
+    places_cut_part(&stem);
     if (stem.n == whole.n) return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
     const char *of = whole.p + whole.n - 5; /* "00005.gguf" */
     for (int i = 1; i < 100000; i++) {
@@ -337,7 +337,7 @@ static int lm_publisher(void *ctx, const char *path, const char *name, int folde
 static int loose(void *ctx, const char *path, const char *name, int folder)
 {
     struct str quant;
-    return !folder && quant_of(name, &quant) ? add(ctx, path, quant) : 0;
+    return !folder && places_quant(name, &quant) ? add(ctx, path, quant) : 0;
 }
 
 int places_list(struct store *s, struct store_list *l, struct lar_err *err)

@@ -192,7 +192,15 @@ static int one_layer(struct store_model *m, const char *root, const struct layer
 {
     struct str text = {0};
     int e = 0;
-    if (layer_is(l, "model")) {
+    if (layer_is(l, "model") && layer_part(l)) {
+        const char *blob;
+        struct buf path = {0};
+        e = file_layer(m, root, l, &blob, err);
+        parts_path(root, l, &path);
+        if (e == 0 && layer_part(l) == 1 && !(m->path = arena_copy(&m->a, buf_z(&path), path.n)))
+            e = no_memory(m->name, err);
+        buf_done(&path);
+    } else if (layer_is(l, "model")) {
         if (m->path)
             return lar_fail(err, LAR_EUNSUPPORTED,
                             "%s: its weights lie in several layers (a split model)", m->name);

@@ -99,6 +99,20 @@ int store_create(struct store *s, const char *name, const struct modelfile *f,
                  const struct store_create *opt, struct lar_err *err);
 /* Takes the name away, and the blobs that no other model needs. Gives 1 when blobs had to stay because another process is writing. */
 int store_delete(struct store *s, const char *name, struct lar_err *err);
+struct store_pull {
+    int connections; /* 0: 8 */
+    uint64_t rate;   /* bytes a second at most, 0: no limit */
+    /* What is being done: "pulling manifest", "pulling 2ca8bf077bfc" with total > 0 and done growing, ...; non-zero stops with
+     * LAR_ECANCEL. */
+    int (*on_progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+    void *ctx;
+};
+/* Fetches a model and gives it its name when all of it is here and is what its digests say: from an OCI registry as Ollama's (its
+ * manifest kept to the byte; $LAR_REGISTRY is the address of a mirror of the usual one), hf.co/user/repo[:quant] from Hugging Face
+ * ($HF_ENDPOINT, $HF_TOKEN). What is here already is not fetched; what a broken pull left is gone on with. */
+int store_pull(struct store *s, const char *name, const struct store_pull *opt,
+               struct lar_err *err);
+
 /* Another name for the same; from may be in an Ollama store, whose blobs are then taken over (shared on disk where the file system can). */
 int store_copy(struct store *s, const char *from, const char *to, struct lar_err *err);
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * net/client.h: one request, one answer. Redirects are followed here, not by libcurl: what authorises goes to the origin (scheme, host, port)
+ * that it was meant for and to no other, and https never becomes http.
+ */
+#ifndef NET_CLIENT_H
+#define NET_CLIENT_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct client_call {
+    const char *method; /* NULL: GET */
+    const char *url;
+    const char *authorization; /* the header's value, for the origin of url; NULL: none */
+    const char *const *header; /* further ones, "Name: value", ended by NULL; may be NULL */
+    const void *body;          /* sent; NULL: none */
+    size_t body_n;
+    int fd; /* else, when fd_bytes > 0: sent from this file */
+    uint64_t fd_bytes;
+    int stay;        /* 1: redirects are given, not followed */
+    size_t body_max; /* of the answer, 0: 16 MiB */
+};
+struct client_reply {
+    long status;
+    struct buf body;
+    struct buf url;      /* that answered */
+    struct buf location; /* absolute; of a redirect that was not followed */
+    struct buf challenge, link, digest,
+        upload; /* WWW-Authenticate, Link, Docker-Content-Digest, Location as it was sent */
+    int64_t length, total; /* Content-Length; of Content-Range the whole; -1 when absent */
+    int crossed;           /* a redirect led to another origin */
+};
+
+/* LAR_EIO when there is no answer; a status of 400 and more is an answer. r is the caller's to free with client_done, always. */
+int client_call(const struct client_call *c, struct client_reply *r, struct lar_err *err);
+void client_done(struct client_reply *r);
+/* 1 when both have the same scheme, host and port. */
+int client_same_origin(const char *a, const char *b);
+/* The value of key in a list like Bearer realm="...",service="...": 1 when it is there; appended to out. */
+int client_param(const char *list, const char *key, struct buf *out);
+
+#endif

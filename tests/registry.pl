@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/registry.pl FOLDER PORTFILE LOG: a small registry on loopback for tests/cli_pull.t, and what goes wrong with real ones.
+#
+# Serves GET /v2/NS/MODEL/manifests/TAG and .../blobs/DIGEST from FOLDER/manifests/NS/MODEL/TAG and FOLDER/blobs/sha256-HEX, and Hugging Face's
+# list and files from FOLDER/hub. Two ports: the second is the "other host" that redirects lead to. The namespace says what goes wrong:
+#   cut      every answer with bytes ends after 200000 of them     norange  ranges are not known
+#   away     blobs are redirected to the other port                lies     a byte of each blob is another
+#   auth     a token is asked for (Bearer, from /token)            long     says that blobs are longer than they are
+#   slow     200 KB a second                                       shift    answers a range with another one
+# LOG gets a line a request: port, method, path, range, authorization.
+use strict;
+use warnings;
+use IO::Socket::INET;
+use IO::Select;
+my ($root, $portfile, $log) = @ARGV;
+$SIG{CHLD} = 'IGNORE';
+$SIG{PIPE} = 'IGNORE';
+my @listen = map { IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64, ReuseAddr => 1) or die "listen: $!" } 1 .. 2;
+my @port = map { $_->sockport } @listen;
+open my $pf, '>', "$portfile.new" or die;
+print $pf "@port\n";
+close $pf;
+rename "$portfile.new", $portfile or die;
+
+sub slurp { my ($f) = @_; open my $h, '<:raw', $f or return undef; local $/; my $t = <$h>; return $t }
+
+sub answer {
+    my ($c, $status, $body, %h) = @_;
+    my $text = "HTTP/1.1 $status X\r\nContent-Length: " . ($h{length} // length $body) . "\r\n";
+    delete $h{length};
+    $text .= "$_: $h{$_}\r\n" for sort keys %h;
+    print $c "$text\r\n$body";
+}
+
+sub blob {
+    my ($c, $ns, $file, $range) = @_;
+    my $n = -s $file;
+    return answer($c, 404, '{"errors":[{"message":"blob unknown"}]}') unless defined $n;
+    my ($from, $to, $status) = (0, $n - 1, 200);
+    if ($range =~ /bytes=(\d+)-(\d*)/ && $ns ne 'norange') { ($from, $to, $status) = ($1, $2 eq '' ? $n - 1 : $2, 206) }
+    $to = $n - 1 if $to > $n - 1;
+    $from += 1000, $to += 1000 if $ns eq 'shift' && $to > 0 && $to < $n - 1000;
+    my $total = $n + ($ns eq 'long' ? 7 : 0);
+    my $len = $to - $from + 1;
+    print $c "HTTP/1.1 $status X\r\nContent-Length: $len\r\n" . ($status == 206 ? "Content-Range: bytes $from-$to/$total\r\n" : '') . "\r\n";
+    open my $h, '<:raw', $file or return;
+    seek $h, $from, 0;
+    my $sent = 0;
+    while ($len > 0 && read($h, my $piece, $len > 20000 ? 20000 : $len)) {
+        substr($piece, 0, 1) = chr(ord(substr $piece, 0, 1) ^ 1) if $ns eq 'lies' && $from + $sent == 0;
+        print $c $piece or return;
+        $sent += length $piece;
+        $len -= length $piece;
+        return 'cut' if $ns eq 'cut' && $sent >= 200000 && $len > 0;
+        select undef, undef, undef, 0.1 if $ns eq 'slow';
+    }
+    return 'cut' if $ns eq 'norange-cut';
+    return;
+}
+
+sub serve {
+    my ($c, $which) = @_;
+    binmode $c;
+    $c->autoflush(1);
+    while (defined(my $line = <$c>)) {
+        my ($method, $path) = $line =~ m{^(\S+) (\S+)} or last;
+        my %h;
+        while (defined(my $l = <$c>)) {
+            $l =~ s/\r?\n$//;
+            last if $l eq '';
+            $h{lc $1} = $2 if $l =~ /^([^:]+):\s*(.*)/;
+        }
+        my ($range, $auth) = ($h{range} // '-', $h{authorization} // '-');
+        if (open my $f, '>>', $log) { syswrite $f, "$which $method $path $range $auth\n"; close $f }
+        my $end;
+        if ($path =~ m{^/token\?(.*)}) {
+            answer($c, 200, '{"token":"T' . ($1 =~ /scope=repository%3Aauth/ ? 'OK' : 'NO') . '"}');
+        } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/(manifests|blobs)/([\w.:-]+)$}) {
+            my ($ns, $model, $kind, $id) = ($1, $2, $3, $4);
+            if ($ns eq 'auth' && $auth ne 'Bearer TOK') {
+                answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:auth/$model:pull\"");
+            } elsif ($kind eq 'manifests') {
+                my $m = slurp("$root/manifests/$ns/$model/$id") // slurp("$root/manifests/any/$model/$id");
+                defined $m ? answer($c, 200, $m) : answer($c, 404, '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
+            } elsif (($ns eq 'away' || $ns eq 'auth') && $which == 0) {
+                answer($c, 307, '', Location => "http://127.0.0.1:$port[1]$path?signed=1");
+            } else {
+                (my $f = $id) =~ s/:/-/;
+                $end = blob($c, $ns, "$root/blobs/$f", $range);
+            }
+        } elsif ($path =~ m{^/v2/(?:away|auth)/[\w.-]+/blobs/sha256:(\w+)\?signed=1$}) {
+            blob($c, '', "$root/blobs/sha256-$1", $range);
+        } elsif ($path =~ m{^/api/models/([\w.-]+/[\w.-]+)/tree/main}) {
+            my $m = slurp("$root/hub/$1/tree.json");
+            defined $m ? answer($c, 200, $m) : answer($c, 404, '{"error":"Repository not found"}');
+        } elsif ($path =~ m{^/([\w.-]+/[\w.-]+)/resolve/main/([\w./-]+)$} && $2 !~ /\.\./) {
+            answer($c, 302, '', Location => "http://127.0.0.1:$port[1]/cdn/$1/$2");
+        } elsif ($path =~ m{^/cdn/([\w.-]+/[\w.-]+)/([\w./-]+)$} && $2 !~ /\.\./) {
+            blob($c, '', "$root/hub/$1/$2", $range);
+        } else {
+            answer($c, 404, '{}');
+        }
+        last if $end;
+    }
+    close $c;
+}
+
+my $select = IO::Select->new(@listen);
+my $parent = getppid;
+while (1) {
+    for my $l ($select->can_read(1)) {
+        my $c = $l->accept or next;
+        my $pid = fork;
+        if (defined $pid && $pid == 0) { close $_ for @listen; serve($c, $l == $listen[0] ? 0 : 1); exit 0 }
+        close $c;
+    }
+    exit 0 if getppid != $parent; # nobody is left to ask us
+}
