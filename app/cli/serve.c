@@ -7,9 +7,9 @@
 #include "serve/server.h"
 
 struct serve_options {
-    const char *host, *keep_alive;
+    const char *host, *keep_alive, *key_file;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet;
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet, insecure;
 };
 
 static void init(void *values)
@@ -46,6 +46,8 @@ static int run(const void *values, char **arg, int narg)
                                 .queue = o->queue,
                                 .kv_mib = o->kv_mib,
                                 .keep_alive = o->keep_alive,
+                                .key_file = o->key_file,
+                                .insecure = o->insecure,
                                 .max_body_mib = o->max_body,
                                 .drain_s = o->drain,
                                 .log = !o->quiet,
@@ -61,10 +63,15 @@ static const struct opt options[] = {
      .help = "A model and the name that clients call it by; may be given again."},
     {.kind = OPT_TEXT, .name = "host", .at = AT(host), .arg = "ADDRESS",
      .help = "Where to listen, 127.0.0.1 without it; a path that begins with / is a Unix socket. Addresses that "
-             "other machines "
-             "can reach are refused."},
+             "other machines can "
+             "reach need --key-file and --insecure."},
     {.kind = OPT_INT, .name = "port", .letter = 'p', .at = AT(port), .arg = "N", .min = 0, .max = 65535,
      .help = "The port, 11434 without it; 0 takes a free one and says which."},
+    {.kind = OPT_TEXT, .name = "key-file", .at = AT(key_file), .arg = "FILE",
+     .help = "Only who has a key may ask (Authorization: Bearer KEY, or x-api-key). A line a key: NAME:HEX, where "
+             "HEX is the SHA-256 of the key."},
+    {.kind = OPT_FLAG, .name = "insecure", .at = AT(insecure), .value = 1,
+     .help = "With --key-file and an address that others reach: keys and answers cross the network without TLS."},
     {.kind = OPT_LIST, .name = "allow-origin", .at = AT(origin), .arg = "ORIGIN",
      .help = "Pages of this origin (https://app.example) may use the server, beside those of this machine; * "
              "allows all."},
@@ -101,14 +108,18 @@ static const struct opt options[] = {
 const struct verb verb_serve = {
     .name = "serve",
     .synopsis = "FILE...",
-    .summary = "models over HTTP: Ollama's and OpenAI's interfaces",
-    .about = "Answers requests of Ollama's clients (/api/chat, /api/generate, /api/tags, /api/show, /api/ps, "
-             "/api/version) and of "
-             "OpenAI's (/v1/chat/completions, /v1/completions, /v1/models) on this machine alone. A model is "
-             "called by its file's "
-             "name without .gguf. All requests are evaluated together, in steps that mix the next tokens of "
-             "answers and slices of "
-             "prompts.\n\nWhat a request asks for and this server cannot do is an error that names it.",
+    .summary = "models over HTTP: Ollama's, OpenAI's and Anthropic's interfaces",
+    .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
+             "version), of OpenAI's "
+             "(/v1/chat/completions, completions, embeddings, models) and of Anthropic's (/v1/messages, with "
+             "count_tokens) on "
+             "this machine alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and "
+             "/metrics. A "
+             "model is called by its file's name without .gguf. All requests are evaluated together, in steps "
+             "that mix the "
+             "next tokens of answers and slices of prompts.\n\nWhat a request asks for and this server cannot "
+             "do is an error "
+             "that names it.",
     .opts = options,
     .size = sizeof(struct serve_options),
     .init = init,

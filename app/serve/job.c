@@ -136,6 +136,17 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     return rc;
 }
 
+int job_count(struct job *j, size_t *n, struct lar_err *err)
+{
+    struct lar_writer *w;
+    struct lar_request req = {.chat = j->ask.prompt[0].chat, .think = j->ask.think};
+    int rc = lar_writer_open(&w, j->engine->model, &req, err);
+    if (rc < 0) return rc;
+    lar_writer_prompt(w, n);
+    lar_writer_close(w);
+    return 0;
+}
+
 /* ---- answering ------------------------------------------------------------------------------------------------------------- */
 
 static void send(struct job *j, struct buf *b)

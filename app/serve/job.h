@@ -47,9 +47,9 @@ struct row {
     struct logprob *prob; /* [nprob] not yet sent */
     size_t nprob, prob_room;
     size_t nout;
-    size_t text_at;              /* characters of the answer whose probabilities are told */
-    struct lar_result result;    /* when done */
-    int64_t began, first, ended; /* ns: evaluation began; first token; last */
+    size_t text_at;                    /* characters of the answer whose probabilities are told */
+    struct lar_result result;          /* when done */
+    int64_t began, first, last, ended; /* ns: evaluation began; first token; latest; the end */
 };
 
 /* How a dialect writes. b is appended to. */
@@ -91,7 +91,9 @@ struct job *job_new(struct http_call *c, const struct dialect *d, int kind);
 int job_hold(struct job *j, struct shelf *s, struct lar_err *err);
 /* Makes rows from the ask: prompts become tokens here. ctx: for who does not say one. */
 int job_prepare(struct job *j, int ctx, struct lar_err *err);
-/* Gives the model back, the call and all memory. */
+/* How many tokens the ask's first prompt has. */
+int job_count(struct job *j, size_t *n, struct lar_err *err);
+/* Gives the model back, the call and all memory. NULL is allowed. */
 void job_free(struct job *j);
 
 /* Sends what row r has written. */

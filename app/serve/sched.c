@@ -15,6 +15,8 @@
 #define LOOK_NS 10000000 /* 10 ms */
 #define SLOWER  2.0
 
+enum { CACHE_TOKENS = 16 }; /* shorter timelines are not worth keeping */
+
 struct sched {
     struct sched_options opt;
     pthread_t thread;
@@ -23,7 +25,7 @@ struct sched {
     struct job **in; /* [nin] */
     size_t nin, in_room;
     int closing, stop; /* takes no more; ends now */
-    struct sched_numbers number;
+    struct metrics number;
     /* the thread's */
     struct job **job; /* [njob], all that are not done */
     size_t njob, job_room;
@@ -35,23 +37,33 @@ struct sched {
 
 static double kv_of(const struct row *r) { return r->job->engine->kv_token_bytes * r->ctx; }
 
+static void row_unqueue(struct engine *e, const struct row *r)
+{
+    for (struct row **p = &e->waiting; *p; p = &(*p)->next)
+        if (*p == r) {
+            *p = r->next;
+            if (e->tail == &r->next) e->tail = p;
+            return;
+        }
+}
+
 /* Out of the engine's lists; its session is given back. */
 static void row_leave(struct sched *s, struct row *r)
 {
     struct engine *e = r->job->engine;
     if (r->state == ROW_WAITS) {
-        for (struct row **p = &e->waiting; *p; p = &(*p)->next)
-            if (*p == r) {
-                *p = r->next;
-                if (e->tail == &r->next) e->tail = p;
-                break;
-            }
+        row_unqueue(e, r);
     } else if (r->state != ROW_DONE) {
         for (size_t i = 0; i < e->nrow; i++)
             if (e->row[i] == r) e->row[i] = e->row[--e->nrow];
         s->kv_used -= kv_of(r);
     }
-    lar_session_close(r->session);
+    size_t n = 0;
+    if (r->session) lar_session_tokens(r->session, &n);
+    if (n >= CACHE_TOKENS)
+        cache_put(&e->cache, r->session, e->kv_token_bytes * (double)n);
+    else
+        lar_session_close(r->session);
     r->session = NULL;
     r->state = ROW_DONE;
 }
@@ -123,37 +135,78 @@ static int note_logprob(struct row *r, const float *logits, int32_t id)
 
 /* ---- a step ------------------------------------------------------------------------------------------------------------------ */
 
+/* The timeline that r begins as, at work or kept: shared, not evaluated again. */
+static int share_beginning(struct engine *e, struct row *r, struct lar_err *err)
+{
+    int64_t most, kept = 0;
+    struct lar_session *from = cache_best(&e->cache, r->prompt, r->nprompt, &most);
+    for (size_t i = 0; i < e->nrow; i++) {
+        int64_t k = lar_session_shared(e->row[i]->session, r->prompt, r->nprompt);
+        if (k <= most) continue;
+        most = k;
+        from = e->row[i]->session;
+    }
+    if (from && most >= CACHE_TOKENS) {
+        kept = lar_session_fork(r->session, from, r->prompt, r->nprompt, err);
+        if (kept > 0) cache_outgrown(&e->cache, from, kept);
+    }
+    if (kept < 0) return (int)kept;
+    r->at = r->reused = (size_t)kept;
+    return 0;
+}
+
+/* Answers to one prompt wait until the first of them has evaluated it. */
+static int waits_for_sibling(const struct row *r)
+{
+    const struct row *first = r - r->index % r->job->ask.n;
+    return first != r && first->state <= ROW_PROMPT && !r->job->over;
+}
+
+/* LAR_ENOMEM only when no answer is at work whose end would help. */
+static int open_session(struct sched *s, struct engine *e, struct row *r, struct lar_err *err)
+{
+    struct lar_session_options o = {.ctx = r->ctx, .kv = s->opt.kv, .batch = 1};
+    int rc;
+    if (kv_of(r) > s->opt.kv_bytes)
+        return lar_fail(
+            err, LAR_ELIMIT,
+            "a context of %d tokens needs %.0f MiB, this server has %.0f for all: lower "
+            "num_ctx or max_tokens",
+            r->ctx, kv_of(r) / 1048576, s->opt.kv_bytes / 1048576);
+    do rc = lar_session_open(&r->session, e->model, &o, err);
+    while (rc == LAR_ENOMEM && cache_drop(&e->cache));
+    return rc < 0 ? rc : share_beginning(e, r, err);
+}
+
+/* 0: not now, and who stands behind waits too. */
+static int admit_one(struct sched *s, struct engine *e, struct row *r)
+{
+    struct lar_err err = {0};
+    double need = kv_of(r);
+    while (s->kv_used + e->cache.bytes + need > s->opt.kv_bytes && cache_drop(&e->cache)) continue;
+    if (s->kv_used + need > s->opt.kv_bytes && s->kv_used > 0) return 0; /* when others are done */
+    int rc = open_session(s, e, r, &err);
+    if (rc == LAR_ENOMEM && e->nrow) return 0;
+    if (rc < 0) {
+        row_fail(s, r, &err);
+        row_leave(s, r);
+        return 1;
+    }
+    row_unqueue(e, r);
+    r->state = ROW_PROMPT;
+    r->began = time_ns();
+    e->row[e->nrow++] = r;
+    s->kv_used += need;
+    return 1;
+}
+
 /* From the waiting to those at work, in the order of arrival. */
 static void admit(struct sched *s, struct engine *e)
 {
-    struct lar_err err;
-    while (e->waiting && e->nrow < e->row_room) {
-        struct row *r = e->waiting;
-        double need = kv_of(r);
-        if (s->kv_used + need > s->opt.kv_bytes && s->kv_used > 0)
-            return; /* when others are done */
-        if (need > s->opt.kv_bytes) {
-            lar_fail(
-                &err, LAR_ELIMIT,
-                "a context of %d tokens needs %.0f MiB, this server has %.0f for all: lower num_ctx or max_tokens",
-                r->ctx, need / 1048576, s->opt.kv_bytes / 1048576);
-            row_fail(s, r, &err);
-            row_leave(s, r);
-            continue;
-        }
-        struct lar_session_options o = {.ctx = r->ctx, .kv = s->opt.kv, .batch = 1};
-        if (lar_session_open(&r->session, e->model, &o, &err) < 0) {
-            if (err.code == LAR_ENOMEM && e->nrow) return;
-            row_fail(s, r, &err);
-            row_leave(s, r);
-            continue;
-        }
-        e->waiting = r->next;
-        if (!e->waiting) e->tail = &e->waiting;
-        r->state = ROW_PROMPT;
-        r->began = time_ns();
-        e->row[e->nrow++] = r;
-        s->kv_used += need;
+    struct row *next;
+    for (struct row *r = e->waiting; r && e->nrow < e->row_room; r = next) {
+        next = r->next;
+        if (!waits_for_sibling(r) && !admit_one(s, e, r)) return;
     }
 }
 
@@ -200,12 +253,28 @@ static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *
     return n;
 }
 
+static void note_token(struct sched *s, struct row *r)
+{
+    int64_t now = time_ns();
+    pthread_mutex_lock(&s->lock);
+    if (!r->first) {
+        metrics_note(&s->number.first, (double)(now - r->job->arrived) * 1e-9);
+        metrics_note(&s->number.queue, (double)(r->began - r->job->arrived) * 1e-9);
+        s->number.reused_tokens += (long)r->reused;
+    } else {
+        metrics_note(&s->number.between, (double)(now - r->last) * 1e-9);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!r->first) r->first = now;
+    r->last = now;
+}
+
 /* Logits became known: the next token. */
 static void write_token(struct sched *s, struct row *r, const float *logits)
 {
     struct lar_err err;
     int rc = lar_writer_step(r->writer, logits, &r->token, &err);
-    if (!r->first) r->first = time_ns();
+    note_token(s, r);
     if (rc >= 0 && r->job->ask.logprobs && note_logprob(r, logits, r->token) < 0)
         rc = lar_fail(&err, LAR_ENOMEM, "logprobs: out of memory");
     if (rc < 0) {
@@ -228,10 +297,14 @@ static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
     }
 }
 
-static void count_step(struct sched *s, double ns, size_t nwrite, size_t nprompt)
+static void count_step(struct sched *s, const struct engine *e, double ns, size_t nwrite,
+                       size_t nprompt)
 {
     pthread_mutex_lock(&s->lock);
     s->number.steps++;
+    s->number.kv_bytes = s->kv_used;
+    s->number.cache_bytes = e->cache.bytes;
+    s->number.kv_limit = s->opt.kv_bytes;
     s->number.step_s += ns * 1e-9;
     if (nprompt) s->number.prompt_s += ns * 1e-9;
     s->number.prompt_tokens += (long)nprompt;
@@ -248,7 +321,7 @@ static void step(struct sched *s, struct engine *e)
     int rc = lar_batch_step(e->batch, e->part, n, &err);
     double ns = (double)(time_ns() - began);
     measure(e, ns, nwrite, nprompt);
-    count_step(s, ns, nwrite, nprompt);
+    count_step(s, e, ns, nwrite, nprompt);
     for (size_t i = 0; i < n; i++) {
         struct row *r = e->who[i];
         struct lar_part *p = &e->part[i];
@@ -415,6 +488,7 @@ void sched_submit(struct sched *s, struct job *j)
         s->number.running++;
         pthread_cond_signal(&s->wake);
     }
+    if (why) s->number.refused++;
     pthread_mutex_unlock(&s->lock);
     if (!why) return;
     job_fail(j, 503, why);
@@ -455,7 +529,7 @@ void sched_poke(struct sched *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-void sched_look(struct sched *s, struct sched_numbers *out)
+void sched_look(struct sched *s, struct metrics *out)
 {
     pthread_mutex_lock(&s->lock);
     *out = s->number;

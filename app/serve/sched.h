@@ -10,6 +10,7 @@
 #define SERVE_SCHED_H
 
 #include "serve/job.h"
+#include "serve/metrics.h"
 
 struct sched;
 
@@ -31,12 +32,6 @@ void sched_close(struct sched *s);
 /* Wakes the thread, to see to models whose time is over. */
 void sched_poke(struct sched *s);
 
-struct sched_numbers {
-    long running, waiting;
-    long done, failed, gone; /* jobs so far */
-    long prompt_tokens, reused_tokens, answer_tokens, steps;
-    double prompt_s, step_s; /* seconds of steps; of those that had prompts in them */
-};
-void sched_look(struct sched *s, struct sched_numbers *out);
+void sched_look(struct sched *s, struct metrics *out);
 
 #endif

@@ -12,8 +12,11 @@
 #include "base/err.h"
 #include "net/http.h"
 #include "net/origin.h"
+#include "serve/anthropic.h"
+#include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/reading.h"
 #include "serve/sched.h"
 
 enum { STEP_TOKENS = 512, CONNECTIONS = 1024, IDLE_S = 120 };
@@ -22,7 +25,9 @@ struct server {
     struct server_options opt;
     struct shelf shelf;
     struct sched *sched;
+    struct reading *reading;
     struct http *http;
+    struct keys *keys; /* NULL: none are asked for */
     atomic_int draining;
 };
 
@@ -83,6 +88,16 @@ static void get_ps(struct server *s, struct http_call *c)
     reply_json(c, &b);
 }
 
+static void get_metrics(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    struct metrics m;
+    sched_look(s->sched, &m);
+    metrics_write(&b, &m);
+    http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&b));
+    buf_done(&b);
+}
+
 static void get_models(struct server *s, struct http_call *c)
 {
     struct buf b = {0};
@@ -125,6 +140,14 @@ static int cannot_think(const struct job *j, struct lar_err *err)
     return lar_fail(err, LAR_EINVAL, "\"%s\" does not support thinking", j->book->name);
 }
 
+static int cannot_write(const struct job *j, struct lar_err *err)
+{
+    if (!j->engine->reads_only) return 0;
+    return lar_fail(err, LAR_EUNSUPPORTED,
+                    "\"%s\" does not support generate: it reads texts, to embed or rank them",
+                    j->book->name);
+}
+
 /* The job is answered, or the scheduler's. */
 static void start(struct server *s, struct job *j)
 {
@@ -139,7 +162,7 @@ static void start(struct server *s, struct job *j)
         job_free(j);
         sched_poke(s->sched); /* it may have to go at once */
         return;
-    } else if (rc < 0 || (rc = cannot_think(j, &err)) < 0 ||
+    } else if (rc < 0 || (rc = cannot_think(j, &err)) < 0 || (rc = cannot_write(j, &err)) < 0 ||
                (rc = job_prepare(j, s->opt.ctx, &err)) < 0) {
         job_fail(j, job_status(rc), err.msg);
     } else {
@@ -191,6 +214,64 @@ static void post_completions(struct server *s, struct http_call *c)
     write_answer(s, c, &openai_dialect, OPENAI_TEXT, openai_read);
 }
 
+static void post_messages(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &anthropic_dialect, ANTHROPIC_MESSAGES, anthropic_read);
+}
+
+static void post_count_tokens(struct server *s, struct http_call *c)
+{
+    struct lar_err err = {0};
+    struct buf b = {0};
+    size_t n = 0;
+    int status = 200;
+    struct job *j = job_new(c, &anthropic_dialect, ANTHROPIC_COUNT);
+    int rc = j ? anthropic_read(&j->ask, ANTHROPIC_COUNT, http_body(c), &err)
+               : lar_fail(&err, LAR_ENOMEM, "out of memory");
+    if (rc < 0)
+        status = job_status(rc);
+    else if ((rc = job_hold(j, &s->shelf, &err)) < 0)
+        status = rc == LAR_EINVAL ? 404 : job_status(rc);
+    else if ((rc = job_count(j, &n, &err)) < 0)
+        status = job_status(rc);
+    if (rc < 0)
+        anthropic_error(&b, status, err.msg);
+    else
+        anthropic_counted(&b, n);
+    http_reply(c, status, "application/json", buf_view(&b));
+    buf_done(&b);
+    job_free(j);
+}
+
+static void post_embeddings(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_EMBEDDINGS);
+}
+static void post_embed(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_EMBED);
+}
+static void post_embedding(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_EMBEDDING);
+}
+static void post_rerank(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_RERANK);
+}
+static void post_tokenize(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_TOKENIZE);
+}
+static void post_detokenize(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_DETOKENIZE);
+}
+static void post_template(struct server *s, struct http_call *c)
+{
+    reading_take(s->reading, c, READING_TEMPLATE);
+}
+
 /* ---- routes ------------------------------------------------------------------------------------------------------------------------ */
 
 static const struct route {
@@ -200,6 +281,7 @@ static const struct route {
     {"GET", "", get_root},
     {"GET", "/health", get_health},
     {"GET", "/v1/health", get_health},
+    {"GET", "/metrics", get_metrics},
     {"GET", "/api/version", get_version},
     {"GET", "/api/tags", get_tags},
     {"GET", "/api/ps", get_ps},
@@ -210,6 +292,17 @@ static const struct route {
     {"GET", "/v1/models/", get_model},
     {"POST", "/v1/chat/completions", post_chat_completions},
     {"POST", "/v1/completions", post_completions},
+    {"POST", "/v1/messages", post_messages},
+    {"POST", "/v1/messages/count_tokens", post_count_tokens},
+    {"POST", "/v1/embeddings", post_embeddings},
+    {"POST", "/v1/rerank", post_rerank},
+    {"POST", "/v1/reranking", post_rerank},
+    {"POST", "/rerank", post_rerank},
+    {"POST", "/api/embed", post_embed},
+    {"POST", "/api/embeddings", post_embedding},
+    {"POST", "/tokenize", post_tokenize},
+    {"POST", "/detokenize", post_detokenize},
+    {"POST", "/apply-template", post_template},
     {NULL, NULL, NULL},
 };
 
@@ -224,14 +317,23 @@ static int is_path(const char *path, const char *route)
 static void handle(struct http_call *c, void *ctx)
 {
     const char *method = http_method(c), *path = http_path(c);
-    error_fn *form = strncmp(path, "/v1/", 4) == 0 ? openai_error : ollama_error;
+    error_fn *form = strncmp(path, "/v1/messages", 12) == 0 ? anthropic_error
+                     : strncmp(path, "/v1/", 4) == 0        ? openai_error
+                                                            : ollama_error;
+    struct server *s = ctx;
     int known = 0;
+    if (s->keys && !is_path(path, "/health") &&
+        !keys_name(s->keys, http_header(c, "Authorization"), http_header(c, "x-api-key"))) {
+        http_set(c, "WWW-Authenticate", "Bearer");
+        reply_error(c, form, 401, "a key is needed: Authorization: Bearer KEY");
+        return;
+    }
     if (strcmp(method, "HEAD") == 0) method = "GET"; /* the body is left out on its way */
     for (const struct route *r = routes; r->method; r++) {
         if (!is_path(path, r->path)) continue;
         known = 1;
         if (strcmp(method, r->method) != 0) continue;
-        r->handle(ctx, c);
+        r->handle(s, c);
         return;
     }
     struct buf b = {0};
@@ -288,10 +390,16 @@ static int open_all(struct server *s, struct lar_err *err)
     const struct server_options *o = &s->opt;
     int64_t keep = (int64_t)300 * 1000000000;
     int unix_socket = o->host[0] == '/';
-    if (!unix_socket && !origin_is_loopback(o->host))
+    int others = !unix_socket && !origin_is_loopback(o->host);
+    if (others && !o->key_file)
+        return lar_fail(err, LAR_EINVAL,
+                        "--host %s: other machines could use this server: it needs --key-file",
+                        o->host);
+    if (others && !o->insecure)
         return lar_fail(
             err, LAR_EINVAL,
-            "--host %s: other machines could use this server without a key; use 127.0.0.1 or a Unix socket",
+            "--host %s: keys and answers would cross the network as they are: put a proxy with TLS before a "
+            "server on 127.0.0.1, or say --insecure",
             o->host);
     if (o->keep_alive) {
         struct json v = {.kind = JSON_STRING, .s = str_of(o->keep_alive)};
@@ -321,14 +429,16 @@ static int open_all(struct server *s, struct lar_err *err)
                               .norigin = o->norigin,
                               .host_name = o->host_name,
                               .nhost_name = o->nhost_name,
-                              .any_host = unix_socket,
+                              .any_host = unix_socket || o->key_file,
                               .handle = handle,
                               .log = o->log ? log_request : NULL,
                               .ctx = s};
     int rc = shelf_open(&s->shelf, &so, err);
+    if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
+    if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);
     if (rc == 0) rc = http_open(&s->http, &ho, err);
     return rc;
 }
@@ -337,7 +447,7 @@ static int open_all(struct server *s, struct lar_err *err)
 static void wait_for_end(struct server *s, const sigset_t *set)
 {
     struct timespec second = {.tv_sec = 0, .tv_nsec = 50000000};
-    struct sched_numbers n;
+    struct metrics n;
     int got = 0;
     sigwait(set, &got);
     atomic_store(&s->draining, 1);
@@ -366,9 +476,11 @@ int server_run(const struct server_options *opt, struct lar_err *err)
         opt->say(buf_z(&line));
         wait_for_end(&s, &set);
     }
+    reading_close(s.reading);
     sched_close(s.sched);
     http_close(s.http);
     shelf_close(&s.shelf);
+    keys_close(s.keys);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     buf_done(&line);
     return rc;

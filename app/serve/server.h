@@ -25,6 +25,8 @@ struct server_options {
     int queue;    /* requests at once, waiting ones included */
     int kv_mib;   /* keys and values of all; 0: half of the memory that is free */
     const char *keep_alive;
+    const char *key_file; /* NULL: whoever can reach the server may use it */
+    int insecure;         /* 1: keys and what is said may cross a network as they are */
     int max_body_mib;
     int drain_s;
     int log; /* a line a request: never what was said */

@@ -24,6 +24,7 @@ int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err 
 static void engine_close(struct engine *e)
 {
     if (!e) return;
+    cache_done(&e->cache);
     lar_batch_close(e->batch);
     lar_model_close(e->model);
     mem_free(e->row);
@@ -187,7 +188,9 @@ static int engine_open(struct engine **out, const char *path, const struct shelf
     int rc = lar_model_open(&e->model, path, &mo, err);
     struct lar_session_options so = {.ctx = 1024, .kv = (enum lar_kv)o->kv, .batch = 1};
     if (rc == 0) rc = lar_session_bytes(e->model, &so, &kv, NULL, err);
-    if (rc == 0) rc = lar_batch_open(&e->batch, e->model, &bo, err);
+    e->reads_only = rc == LAR_EUNSUPPORTED && e->model != NULL;
+    if (e->reads_only) rc = 0;
+    if (rc == 0 && !e->reads_only) rc = lar_batch_open(&e->batch, e->model, &bo, err);
     if (rc == 0) {
         lar_model_info(e->model, &e->info);
         e->kv_token_bytes = (double)kv / 1024;

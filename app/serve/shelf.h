@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "serve/cache.h"
 
 struct row;
 
@@ -20,6 +21,7 @@ struct engine {
     struct lar_model *model;
     struct lar_batch *batch;
     struct lar_model_info info;
+    int reads_only;        /* writes no text: no batch */
     double kv_token_bytes; /* of keys and values */
     /* the scheduler's */
     struct row *waiting, **tail;
@@ -27,6 +29,7 @@ struct engine {
     size_t nrow, row_room;
     struct lar_part *part;
     struct row **who;
+    struct cache cache;       /* timelines that are over */
     double step_ns, token_ns; /* running means: a step that only writes; a token of a prompt */
 };
 

@@ -245,6 +245,7 @@ struct lar_result {
     int32_t *tokens;    /* all generated ids, the ending one included */
     size_t ntoken;
     enum lar_stop stop;
+    const char *stop_string; /* of LAR_STOP_STRING the request's own string that ended it, else NULL */
     size_t prompt_tokens; /* of the whole prompt */
     size_t prompt_reused; /* of these, already in the session */
     double prompt_ms;     /* evaluating the rest */

@@ -335,6 +335,7 @@ int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err 
     if (w->first) out->generate_ms = time_ms_since(w->first);
     out->stop = w->ending;
     memcpy(out->warning, w->warning.msg, sizeof out->warning);
+    if (w->answer.stopped && w->answer.stopped_by < w->req.nstop) out->stop_string = w->req.stop[w->answer.stopped_by];
     out->prompt_tokens = w->prompt.n;
     int rc = api_give(&w->answer.text[ANSWER_TEXT], &out->text, &out->text_n, err);
     if (rc == 0)

@@ -123,6 +123,7 @@ static void settle(struct answer *a, int end)
         drop_front(a, at + mark_n);
         if (i >= 2) {
             a->stopped = 1;
+            a->stopped_by = (size_t)i - 2;
             buf_clear(&a->hold);
         } else {
             a->state = opens ? ANSWER_THINKING : ANSWER_TEXT;

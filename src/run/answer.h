@@ -26,7 +26,8 @@ struct answer {
     enum answer_kind state;
     int begun;          /* something but white space was seen: thinking can only begin before */
     int trim;           /* white space after the end of thinking is dropped */
-    int stopped;        /* a stop string was found */
+        int stopped;            /* a stop string was found */
+    size_t stopped_by;      /* its number */
     struct buf hold;    /* not yet given out */
     struct buf text[2]; /* what was given out, by kind */
     int (*on_text)(void *ctx, enum answer_kind kind, const char *text, size_t n); /* may be NULL */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/anthropic.c: Anthropic's answers: see anthropic.h. A stream is blocks, one after another: thinking, then text; the job's state is the kind
+ * of the open one (0: none yet, 1: text, 2: thinking), its number is in the row's text_at. */
+#include "serve/anthropic.h"
+
+enum { NONE, TEXT, THINKING };
+
+void anthropic_error(struct buf *b, int status, const char *message)
+{
+    const char *type = status == 401   ? "authentication_error"
+                       : status == 403 ? "permission_error"
+                       : status == 404 ? "not_found_error"
+                       : status == 413 ? "request_too_large"
+                       : status == 503 ? "overloaded_error"
+                       : status >= 500 ? "api_error"
+                                       : "invalid_request_error";
+    buf_printf(b, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
+    buf_json_str(b, str_of(message));
+    buf_puts(b, "}}\n");
+}
+
+void anthropic_counted(struct buf *b, size_t tokens)
+{
+    buf_printf(b, "{\"input_tokens\":%zu}\n", tokens);
+}
+
+static void broken(struct buf *b, const char *message)
+{
+    buf_puts(b, "event: error\ndata: ");
+    anthropic_error(b, 500, message);
+    buf_putc(b, '\n');
+}
+
+static void head(struct job *j, struct buf *b)
+{
+    buf_printf(b,
+               "{\"id\":\"msg_%s\",\"type\":\"message\",\"role\":\"assistant\",\"model\":", j->id);
+    buf_json_str(b, j->ask.model.n ? j->ask.model : str_of(j->book->name));
+}
+
+/* Tokens of the prompt that were already there are counted by themselves, as the reference does it. */
+static void usage(struct job *j, struct buf *b, size_t out)
+{
+    size_t in = job_prompt_tokens(j), reused = job_reused(j);
+    buf_printf(
+        b,
+        "\"usage\":{\"input_tokens\":%zu,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":%zu,",
+        in - reused, reused);
+    buf_printf(b, "\"output_tokens\":%zu}", out);
+}
+
+static void reason(struct job *j, struct buf *b)
+{
+    const struct row *r = &j->row[0];
+    static const char *const name[] = {[LAR_STOP_END] = "end_turn",
+                                       [LAR_STOP_STRING] = "stop_sequence",
+                                       [LAR_STOP_LENGTH] = "max_tokens",
+                                       [LAR_STOP_FULL] = "max_tokens",
+                                       [LAR_STOP_CANCEL] = "end_turn"};
+    buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":", name[r->result.stop]);
+    if (r->result.stop == LAR_STOP_STRING && r->result.stop_string)
+        buf_json_str(b, str_of(r->result.stop_string));
+    else
+        buf_puts(b, "null");
+}
+
+static void begin(struct job *j, struct buf *b)
+{
+    buf_puts(b, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":");
+    head(j, b);
+    buf_puts(b, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,");
+    usage(j, b, 1);
+    buf_puts(b, "}}\n\nevent: ping\ndata: {\"type\":\"ping\"}\n\n");
+}
+
+static void close_block(struct job *j, struct row *r, struct buf *b)
+{
+    if (j->state == NONE) return;
+    buf_printf(
+        b, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":%zu}\n\n",
+        r->text_at++);
+    j->state = NONE;
+}
+
+static void open_block(struct job *j, struct row *r, struct buf *b, int kind)
+{
+    static const char *const empty[] = {
+        "", "{\"type\":\"text\",\"text\":\"\"}",
+        "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"};
+    if (j->state == kind) return;
+    close_block(j, r, b);
+    j->state = kind;
+    buf_printf(
+        b,
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":%zu,\"content_block\":%s}\n\n",
+        r->text_at, empty[kind]);
+}
+
+static void delta(struct job *j, struct row *r, struct buf *b, int kind, struct str text)
+{
+    if (!text.n) return;
+    open_block(j, r, b, kind);
+    buf_printf(
+        b,
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":%zu,\"delta\":",
+        r->text_at);
+    buf_puts(b, kind == TEXT ? "{\"type\":\"text_delta\",\"text\":"
+                             : "{\"type\":\"thinking_delta\",\"thinking\":");
+    buf_json_str(b, text);
+    buf_puts(b, "}}\n\n");
+}
+
+static void piece(struct job *j, struct row *r, struct buf *b)
+{
+    delta(j, r, b, THINKING, buf_view(&r->piece[1]));
+    delta(j, r, b, TEXT, buf_view(&r->piece[0]));
+}
+
+static void finish(struct job *j, struct buf *b)
+{
+    struct row *r = &j->row[0];
+    if (j->state == NONE && r->text_at == 0)
+        open_block(j, r, b, TEXT); /* an answer without a word is a block without one */
+    close_block(j, r, b);
+    buf_puts(b, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{");
+    reason(j, b);
+    buf_puts(b, "},");
+    usage(j, b, r->nout);
+    buf_puts(b, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+}
+
+static void whole(struct job *j, struct buf *b)
+{
+    const struct lar_result *t = &j->row[0].result;
+    head(j, b);
+    buf_puts(b, ",\"content\":[");
+    if (t->thinking_n) {
+        buf_puts(b, "{\"type\":\"thinking\",\"thinking\":");
+        buf_json_str(b, (struct str){t->thinking, t->thinking_n});
+        buf_puts(b, ",\"signature\":\"\"},");
+    }
+    buf_puts(b, "{\"type\":\"text\",\"text\":");
+    buf_json_str(b, (struct str){t->text, t->text_n});
+    buf_puts(b, "}],");
+    reason(j, b);
+    buf_putc(b, ',');
+    usage(j, b, t->ntoken);
+    buf_puts(b, "}\n");
+}
+
+const struct dialect anthropic_dialect = {
+    .stream_type = "text/event-stream",
+    .error = anthropic_error,
+    .begin = begin,
+    .piece = piece,
+    .finish = finish,
+    .broken = broken,
+    .whole = whole,
+};

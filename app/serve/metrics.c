@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/metrics.c: see metrics.h. */
+#include "serve/metrics.h"
+
+static const double bounds[METRICS_BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                               0.5,   1,      2.5,   5,    10,    30,   60,  300};
+
+void metrics_note(struct histogram *h, double seconds)
+{
+    h->n++;
+    h->sum += seconds;
+    for (int i = 0; i < METRICS_BUCKETS; i++)
+        if (seconds <= bounds[i]) {
+            h->count[i]++;
+            return;
+        }
+}
+
+static void head(struct buf *b, const char *name, const char *type, const char *help)
+{
+    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(struct buf *b, const char *name, const char *type, const char *help, double v)
+{
+    head(b, name, type, help);
+    buf_printf(b, "%s ", name);
+    buf_json_num(b, v);
+    buf_putc(b, '\n');
+}
+
+static void histogram(struct buf *b, const char *name, const char *help, const struct histogram *h)
+{
+    long sum = 0;
+    head(b, name, "histogram", help);
+    for (int i = 0; i < METRICS_BUCKETS; i++)
+        buf_printf(b, "%s_bucket{le=\"%g\"} %ld\n", name, bounds[i], sum += h->count[i]);
+    buf_printf(b, "%s_bucket{le=\"+Inf\"} %ld\n%s_sum %.9g\n%s_count %ld\n", name, h->n, name,
+               h->sum, name, h->n);
+}
+
+void metrics_write(struct buf *b, const struct metrics *m)
+{
+    head(b, "lar_requests_total", "counter", "Requests by how they ended.");
+    buf_printf(b, "lar_requests_total{result=\"done\"} %ld\n", m->done);
+    buf_printf(b, "lar_requests_total{result=\"failed\"} %ld\n", m->failed - m->gone);
+    buf_printf(b, "lar_requests_total{result=\"gone\"} %ld\n", m->gone);
+    buf_printf(b, "lar_requests_total{result=\"refused\"} %ld\n", m->refused);
+    one(b, "lar_requests_running", "gauge", "Requests that wait or are being answered.",
+        (double)m->running);
+    one(b, "lar_rows_waiting", "gauge", "Answers that wait for a place.", (double)m->waiting);
+    one(b, "lar_prompt_tokens_total", "counter", "Prompt tokens evaluated.",
+        (double)m->prompt_tokens);
+    one(b, "lar_prompt_tokens_reused_total", "counter", "Prompt tokens that were there already.",
+        (double)m->reused_tokens);
+    one(b, "lar_answer_tokens_total", "counter", "Tokens of answers.", (double)m->answer_tokens);
+    one(b, "lar_steps_total", "counter", "Steps of models.", (double)m->steps);
+    one(b, "lar_step_seconds_total", "counter", "Time in steps.", m->step_s);
+    one(b, "lar_prompt_step_seconds_total", "counter", "Time in steps that had prompts in them.",
+        m->prompt_s);
+    one(b, "lar_kv_reserved_bytes", "gauge", "Keys and values reserved by answers at work.",
+        m->kv_bytes);
+    one(b, "lar_kv_kept_bytes", "gauge",
+        "Keys and values of kept beginnings, shared ones counted for each.", m->cache_bytes);
+    one(b, "lar_kv_limit_bytes", "gauge", "Keys and values at most.", m->kv_limit);
+    histogram(b, "lar_first_token_seconds", "From arrival to the first token.", &m->first);
+    histogram(b, "lar_between_tokens_seconds", "From one token of an answer to the next.",
+              &m->between);
+    histogram(b, "lar_queue_seconds", "From arrival until evaluation began.", &m->queue);
+}

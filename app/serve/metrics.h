@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/metrics.h: what the scheduler counts, and how Prometheus reads it (text format 0.0.4). Numbers only: nothing of what was said. */
+#ifndef SERVE_METRICS_H
+#define SERVE_METRICS_H
+
+#include "base/buf.h"
+
+enum { METRICS_BUCKETS = 16 };
+
+/* Times in seconds; bucket i counts those up to metrics_bound(i), not those of the buckets below. */
+struct histogram {
+    long count[METRICS_BUCKETS], n;
+    double sum;
+};
+
+struct metrics {
+    long running, waiting;
+    long done, failed, gone,
+        refused; /* requests so far; failed ones include those that were gone */
+    long prompt_tokens, reused_tokens, answer_tokens, steps;
+    double prompt_s, step_s; /* of steps that had prompts in them; of all */
+    double kv_bytes, cache_bytes, kv_limit;
+    struct histogram first, between,
+        queue; /* from arrival to the first token; token to token; until evaluation began */
+};
+
+void metrics_note(struct histogram *h, double seconds);
+void metrics_write(struct buf *b, const struct metrics *m);
+
+#endif
