@@ -96,6 +96,21 @@ ok "and token ids, to the same end" cmp "$TMP/text" "$TMP/again"
 post /v1/chat/completions '{"model":"demo","messages":[{"role":"system","content":"x"},{"role":"user","content":[{"type":"text","text":"he"},{"type":"text","text":"llo"}]}],"max_tokens":1}'
 ok "contents may be lists of texts" is 200
 
+# ---- answers of a form -----------------------------------------------------------------------------------------------
+schema='{"type":"object","properties":{"b":{"type":"boolean"},"k":{"enum":["x","y"]}},"required":["b","k"],"additionalProperties":false}'
+form() { perl -MJSON::PP -e '
+    local $/; open my $f, "<", $ARGV[0] or die; my $j = decode_json(<$f>);
+    my $t = $j->{choices} ? $j->{choices}[0]{message}{content} : $j->{message}{content} // $j->{response};
+    my $v = decode_json($t); exit 1 unless join(",", sort keys %$v) eq "b,k" && $v->{k} =~ /^[xy]$/ && ref($v->{b}) =~ /Boolean/' "$TMP/body"; }
+post /v1/chat/completions "{$hot,\"temperature\":1,\"max_tokens\":400,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,\"schema\":$schema}}}"
+ok "a schema holds, however hot the draw" form
+post /api/chat "{\"model\":\"demo\",\"stream\":false,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"format\":$schema,\"options\":{\"temperature\":2,\"seed\":5}}"
+ok "in Ollama's words too" form
+post /api/generate '{"model":"demo","stream":false,"prompt":"x","format":"json","options":{"temperature":0}}'
+ok "any object" sh -c 'perl tests/look.pl get "$1" "\$j->{response}" > "$1.text" && perl tests/look.pl json "$1.text" "ref \$j eq q(HASH)"' - "$TMP/body"
+post /v1/chat/completions "{$chat,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"nonsense\"}}}}"
+ok "a schema that cannot be is refused" has '$j->{error}{message} =~ /format of the answer/'
+
 # ---- what cannot be done is said --------------------------------------------------------------------------------------
 refuses() # STATUS WORDS PATH JSON
 {
@@ -164,7 +179,7 @@ ok "an answer that nobody waits for ends" freed 1
 curl -sN --max-time 1 "$url/api/generate" -d "{$long}" -o "$TMP/part" || true
 ok "so does a stream that nobody reads" test "$(wc -l < "$TMP/part")" -gt 3
 stopped() { i=0; while [ $i -lt 200 ]; do [ "$(grep -c 'api/generate 200' "$TMP/server")" = "$1" ] && return 0; i=$((i + 1)); sleep 0.05; done; cat "$TMP/server"; return 1; }
-ok "and its connection is given up" stopped 4
+ok "and its connection is given up" stopped 5
 post /api/generate "{\"model\":\"demo\",\"prompt\":\"$message\",\"stream\":false,\"options\":{\"temperature\":0}}"
 ok "and the next one is as ever" sh -c 'perl tests/look.pl get "$1" "\$j->{response} . qq(\n)" | cmp - "$2"' - "$TMP/body" "$TMP/answer"
 head -c 34000000 /dev/zero | tr '\0' ' ' > "$TMP/big"

@@ -42,6 +42,21 @@ static int read_choice(struct ask *q, const struct json *v, const struct field *
     return lar_fail(err, LAR_EUNSUPPORTED, "is not supported by this server");
 }
 
+static int read_output(struct ask *q, const struct json *v, const struct field *f,
+                       struct lar_err *err)
+{
+    const struct json *format = json_get(v, "format"), *schema = json_get(format, "schema");
+    (void)f;
+    for (const struct json *c = v->child; c; c = c->next)
+        if (c->kind != JSON_NULL && !str_is(c->key, "format"))
+            return lar_fail(err, LAR_EUNSUPPORTED, "%.*s is not supported by this server",
+                            STR_ARG(c->key));
+    if (!format || format->kind == JSON_NULL) return 0;
+    if (!str_is(json_str(json_get(format, "type"), STR("")), "json_schema") || !schema)
+        return lar_fail(err, LAR_EINVAL, "format needs type json_schema and a schema");
+    return chat_format(q, schema, err);
+}
+
 #define AT(x) offsetof(struct ask, x)
 /* clang-format off */
 static const struct field fields[] = {
@@ -61,7 +76,7 @@ static const struct field fields[] = {
     {"service_tier", field_hint, 0, 0, 0, NULL}, /* there is one tier */
     {"container", field_false, 0, 0, 0, NULL},
     {"mcp_servers", field_false, 0, 0, 0, NULL},
-    {"output_config", field_refused, 0, 0, 0, NULL},
+    {"output_config", read_output, 0, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
 };
 /* clang-format on */

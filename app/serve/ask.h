@@ -56,7 +56,9 @@ struct ask {
     size_t nstop;
     struct lar_bias *bias;
     size_t nbias;
-    int n;             /* answers a prompt; at least 1 */
+    int n;      /* answers a prompt; at least 1 */
+    int format; /* 0: any text; else 1 + an enum lar_grammar_kind, with its text in schema */
+    struct str schema;
     int logprobs, top; /* 1: of each token; and of so many others */
     int echo;
     enum lar_think think;

@@ -2,6 +2,8 @@
  * serve/chat.c: see chat.h. */
 #include "serve/chat.h"
 
+#include <lar/grammar.h>
+
 #include "base/err.h"
 
 static int is_known_role(struct str s)
@@ -159,4 +161,20 @@ int chat_prompt(struct ask *q, const struct json *messages, struct str system,
     if (p) rc = ask_text(q, buf_view(&b), &p->chat, err);
     buf_done(&b);
     return rc < 0 ? rc : p ? 0 : LAR_ENOMEM;
+}
+
+int chat_format(struct ask *q, const struct json *schema, struct lar_err *err)
+{
+    struct buf b = {0};
+    if (schema && schema->kind != JSON_OBJECT && schema->kind != JSON_BOOL)
+        return lar_fail(err, LAR_EINVAL, "a schema must be an object");
+    if (schema)
+        json_write(&b, schema);
+    else
+        buf_puts(&b, "{\"type\":\"object\"}");
+    const char *p = b.failed ? NULL : arena_copy(&q->a, b.p, b.n);
+    q->schema = (struct str){p ? p : "", p ? b.n : 0};
+    q->format = 1 + LAR_GRAMMAR_SCHEMA;
+    buf_done(&b);
+    return p ? 0 : lar_fail(err, LAR_ENOMEM, "the request is too large");
 }

@@ -15,4 +15,7 @@ int chat_prompt(struct ask *q, const struct json *messages, struct str system,
 /* Appends the text of a content: a string, or a list of {"type":"text","text":...}. */
 int chat_content(struct buf *b, const struct json *content, struct lar_err *err);
 
+/* The answer must be JSON that follows schema (NULL: any object). */
+int chat_format(struct ask *q, const struct json *schema, struct lar_err *err);
+
 #endif

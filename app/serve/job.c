@@ -2,6 +2,8 @@
  * serve/job.c: see job.h. */
 #include "serve/job.h"
 
+#include <lar/grammar.h>
+
 #include <sys/random.h>
 #include <time.h>
 
@@ -54,6 +56,7 @@ void job_free(struct job *j)
     if (!j) return;
     for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
     mem_free(j->row);
+    lar_grammar_close(j->grammar);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
     http_drop(j->call);
     ask_done(&j->ask);
@@ -109,12 +112,22 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .max_tokens = q->max_tokens,
                                   .stop = q->stop,
                                   .nstop = q->nstop,
+                                  .grammar = j->grammar,
                                   .on_text = q->stream ? on_text : NULL,
                                   .ctx = r};
     if ((rc = lar_writer_open(&r->writer, j->engine->model, &r->req, err)) < 0) return rc;
     r->prompt = lar_writer_prompt(r->writer, &r->nprompt);
     r->ctx = room(j, r, ctx);
     return lar_writer_begin(r->writer, r->ctx, err);
+}
+
+static int open_grammar(struct job *j, struct lar_err *err)
+{
+    const struct ask *q = &j->ask;
+    struct lar_err why = {0};
+    int rc = lar_grammar_open(&j->grammar, (enum lar_grammar_kind)(q->format - 1), q->schema.p,
+                              q->schema.n, NULL, NULL, &why);
+    return rc < 0 ? lar_fail(err, rc, "the format of the answer: %s", why.msg) : 0;
 }
 
 int job_prepare(struct job *j, int ctx, struct lar_err *err)
@@ -128,6 +141,7 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     j->row = mem_zalloc(n * sizeof *j->row);
     if (!j->row) return lar_fail(err, LAR_ENOMEM, "request: out of memory");
     j->nrow = j->left = n;
+    if (q->format && (rc = open_grammar(j, err)) < 0) return rc;
     for (size_t i = 0; i < n && rc == 0; i++) {
         j->row[i].job = j;
         j->row[i].index = (int)i;

@@ -75,7 +75,8 @@ struct job {
     struct shelf *shelf;
     struct book *book; /* held when not NULL, and so is its engine */
     struct engine *engine;
-    const char *name; /* of the model, as asked for */
+    const char *name;            /* of the model, as asked for */
+    struct lar_grammar *grammar; /* what each answer must be, or NULL */
     struct row *row;
     size_t nrow, left; /* rows; rows not done */
     char id[40];

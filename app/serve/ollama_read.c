@@ -98,6 +98,17 @@ static int read_no_gpu(struct ask *q, const struct json *v, const struct field *
                     "this server computes on the processor: 0 and -1 are all that is supported");
 }
 
+/* "json", or a schema. */
+static int read_format(struct ask *q, const struct json *v, const struct field *f,
+                       struct lar_err *err)
+{
+    (void)f;
+    if (v->kind == JSON_STRING && v->s.n == 0) return 0;
+    if (v->kind == JSON_STRING && str_is(v->s, "json")) return chat_format(q, NULL, err);
+    if (v->kind == JSON_OBJECT) return chat_format(q, v, err);
+    return lar_fail(err, LAR_EINVAL, "needs \"json\" or a schema");
+}
+
 #define AT(x) offsetof(struct ask, x)
 /* clang-format off */
 static const struct field options[] = {
@@ -134,7 +145,7 @@ static const struct field options[] = {
     {"options", field_object, 0, 0, 0, options},             \
     {"keep_alive", read_keep, 0, 0, 0, NULL},                \
     {"think", read_think, 0, 0, 0, NULL},                    \
-    {"format", field_false, 0, 0, 0, NULL},                  \
+    {"format", read_format, 0, 0, 0, NULL},                  \
     {"truncate", read_truncate, 0, 0, 0, NULL},              \
     {"shift", read_truncate, 0, 0, 0, NULL},                 \
     {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},      \

@@ -46,12 +46,30 @@ static int read_stream_options(struct ask *q, const struct json *v, const struct
     return field_read(q, v, table, "", err);
 }
 
+static int read_schema(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    static const char *const known[] = {"name", "schema", "strict", "description"};
+    const struct json *schema = json_get(v, "schema");
+    if (!v || v->kind != JSON_OBJECT || !schema)
+        return lar_fail(err, LAR_EINVAL, "json_schema needs an object with name and schema");
+    for (const struct json *c = v->child; c; c = c->next) {
+        size_t i = 0;
+        while (i < 4 && !str_is(c->key, known[i])) i++;
+        if (i == 4)
+            return lar_fail(err, LAR_EINVAL, "json_schema: %.*s is not known here",
+                            STR_ARG(c->key));
+    }
+    return chat_format(q, schema, err);
+}
+
 static int read_format(struct ask *q, const struct json *v, const struct field *f,
                        struct lar_err *err)
 {
     struct str type = json_str(json_get(v, "type"), STR(""));
-    (void)q, (void)f;
+    (void)f;
     if (str_is(type, "text")) return 0;
+    if (str_is(type, "json_object")) return chat_format(q, NULL, err);
+    if (str_is(type, "json_schema")) return read_schema(q, json_get(v, "json_schema"), err);
     return lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server",
                     STR_ARG(type));
 }
