@@ -118,8 +118,7 @@ enum lar_think { LAR_THINK_DEFAULT, LAR_THINK_ON, LAR_THINK_OFF };
  * why in err: then the text is "Role: content" for each message, empty lines between, and "Assistant:". The caller frees *out with lar_free. */
 LAR_API int lar_chat_format(const struct lar_model *m, const struct lar_message *msg, size_t nmsg,
                             enum lar_think think, char **out, size_t *n, struct lar_err *err);
-/* The same for chat, the text of a JSON object: messages, and tools or any other variable of the template. What it does not say is as for
- * lar_chat_format: add_generation_prompt true, the model's own bos_token and eos_token, tools and documents null. */
+/* The same for chat, the text of a JSON object: messages, and any other variable of the template (what it lacks is as for lar_chat_format). */
 LAR_API int lar_chat_render(const struct lar_model *m, const char *chat, enum lar_think think,
                             char **out, size_t *n, struct lar_err *err);
 /* Renders any Jinja chat template. input is a JSON object: messages, tools, add_generation_prompt and any other variable. Limits on steps,
@@ -204,10 +203,7 @@ enum lar_stop {
 LAR_API const char *lar_stop_name(enum lar_stop s); /* "end", "string", "length", "context", "cancel" */
 
 /* A number added to a token's logit before everything else; -100 and below all but forbid it. */
-struct lar_bias {
-    int32_t token;
-    float add;
-};
+struct lar_bias { int32_t token; float add; };
 
 struct lar_request {
     /* What to continue: one of messages or chat (through the model's template), text, or tokens. */
@@ -222,8 +218,7 @@ struct lar_request {
      * in all messages, as other programs have it: whoever writes a message can then end it and speak for somebody else. */
     int parse_special;
     const struct lar_sampling *sampling; /* NULL: lar_sampling_default of the model */
-    const struct lar_bias *bias;
-    size_t nbias;
+    const struct lar_bias *bias; size_t nbias;
     int max_tokens;                      /* 0: until the context is full */
     const char *const *stop;             /* strings that end the answer */
     size_t nstop;
