@@ -153,6 +153,15 @@ typedef size_t kern_argmax_fn(size_t n, const float *x);
  *   norm: pairs (x[2i], x[2i+1])      neox: pairs (x[i], x[i + rot/2]) */
 typedef void kern_rope_fn(size_t rot, const float *c, const float *s, float *x);
 
+/* One token through one head of a recurrence (dev/dev.h has the formulas); the state is changed in place.
+ *   scan    Mamba-2, state S [hd][ds]:  S[p][n] = decay S[p][n] + dt x[p] b[n];  out[p] = sum over n of S[p][n] c[n] + d x[p]; in F32
+ *   delta   gated delta rule, state S [dk][dv]:  S = decay S;  S += k' (beta (v - S^T k'))^T;  out = S^T q', with k' = kn k and q' = qn q; sums
+ *           and products in double, S rounded to F32 at the end. */
+typedef void kern_scan_fn(size_t hd, size_t ds, float *state, const float *b, const float *c, const float *x, float dt,
+                          float decay, float d, float *out);
+typedef void kern_delta_fn(size_t dk, size_t dv, float *state, const float *q, double qn, const float *k, double kn,
+                           const float *v, double decay, double beta, float *out);
+
 struct kern {
     unsigned flags; /* enum cpu_flag of the rungs in use */
     struct kern_type type[DTYPE_COUNT];
@@ -167,6 +176,8 @@ struct kern {
     kern_axpy_fn *axpy;
     kern_argmax_fn *argmax;
     kern_rope_fn *rope_norm, *rope_neox;
+    kern_scan_fn *scan;
+    kern_delta_fn *delta;
     /* For measuring the machine: loops that do nothing else; they give the operations done, or the bytes read (64-byte aligned). */
     double (*peak_f32)(size_t rounds);
     double (*peak_int8)(size_t rounds);

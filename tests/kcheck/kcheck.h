@@ -43,6 +43,7 @@ void kc_quant(const struct kc_level *level);
 void kc_float(const struct kc_level *level);
 void kc_attn(const struct kc_level *level);
 void kc_row(const struct kc_level *level);
+void kc_scan(const struct kc_level *level);
 
 /* Opens the case "<what>_<level>"; 0 when --only leaves it out. Between kc_begin and kc_end: */
 int kc_begin(const char *what, ...) __attribute__((format(printf, 1, 2)));

@@ -272,6 +272,7 @@ int main(int argc, char **argv)
         kc_float(&level);
         kc_attn(&level);
         kc_row(&level);
+        kc_scan(&level);
     }
     printf("1..%d\n", kc.cases);
     return kc.bad ? 1 : 0;

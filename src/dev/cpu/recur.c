@@ -11,30 +11,50 @@
 #include "dev/cpu/cpu.h"
 
 struct conv_job {
+    const struct kern *kern;
     const struct dev_conv *c;
     const struct dev_seq *seq;
     size_t state_at;
     struct dev_rows x, out;
 };
 
-static void conv_channels(void *ctx, size_t begin, size_t end, int thread)
+/* At most so many channels at a time, side by side, and so many taps (model/recur.c refuses more). */
+enum { CONV_LANES = 32, CONV_TAPS = 64 };
+
+/* Channels at .. at + m - 1: their taps and their past are laid out by tap first, so that a row's neighbours are computed together. */
+static void conv_lanes(const struct conv_job *j, size_t at, size_t m)
 {
-    const struct conv_job *j = ctx;
     const struct dev_conv *c = j->c;
     size_t past = c->kernel - 1;
+    float *state = j->seq->state + j->state_at + at * past; /* [channel][past], oldest first */
+    float w[CONV_TAPS][CONV_LANES] = {{0}}, in[CONV_TAPS][CONV_LANES] = {{0}};
+    for (size_t i = 0; i < m; i++) {
+        for (size_t k = 0; k < c->kernel; k++) w[k][i] = c->w[(at + i) * c->kernel + k];
+        for (size_t k = 0; k < past; k++) in[k][i] = state[i * past + k];
+    }
+    for (size_t t = 0; t < j->seq->n; t++) {
+        size_t row = j->seq->first + t;
+        const float *x = j->x.p + row * j->x.stride + at;
+        float *out = j->out.p + row * j->out.stride + at;
+        double y[CONV_LANES] = {0};
+        for (size_t i = 0; i < m; i++) in[past][i] = x[i];
+        for (size_t i = 0; i < m && c->b; i++) y[i] = (double)c->b[at + i];
+        for (size_t k = 0; k <= past; k++)
+            for (size_t i = 0; i < CONV_LANES; i++) y[i] += (double)w[k][i] * (double)in[k][i];
+        memmove(in[0], in[1], past * sizeof in[0]);
+        for (size_t i = 0; i < m; i++) out[i] = (float)y[i];
+        if (c->silu) j->kern->silu_mul(m, out, NULL, out);
+    }
+    for (size_t i = 0; i < m; i++)
+        for (size_t k = 0; k < past; k++) state[i * past + k] = in[k][i];
+}
+
+static void conv_channels(void *ctx, size_t begin, size_t end, int thread)
+{
     (void)thread;
-    for (size_t ch = begin; ch < end; ch++) {
-        float *state = j->seq->state + j->state_at + ch * past; /* oldest first */
-        const float *w = c->w + ch * c->kernel;
-        for (size_t t = 0; t < j->seq->n; t++) {
-            size_t row = j->seq->first + t;
-            float x = j->x.p[row * j->x.stride + ch]; double y = c->b ? (double)c->b[ch] : 0;
-            for (size_t k = 0; k < past; k++) y += (double)w[k] * (double)state[k];
-            y += (double)w[past] * (double)x;
-            for (size_t k = 0; k + 1 < past; k++) state[k] = state[k + 1];
-            if (past) state[past - 1] = x;
-            j->out.p[row * j->out.stride + ch] = (float)(c->silu ? y / (1 + exp(-y)) : y);
-        }
+    for (size_t n; begin < end; begin += n) {
+        n = end - begin < CONV_LANES ? end - begin : CONV_LANES;
+        conv_lanes(ctx, begin, n);
     }
 }
 
@@ -42,13 +62,14 @@ void cpu_conv(struct dev *d, const struct dev_conv *c, const struct dev_seq *seq
               size_t state_at, struct dev_rows x, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
-        struct conv_job j = {c, &seq[i], state_at, x, out};
+        struct conv_job j = {d->kern, c, &seq[i], state_at, x, out};
         pool_for(d->pool, c->channels, c->channels * seq[i].n < 4096 ? c->channels : 64,
                  conv_channels, &j);
     }
 }
 
 struct scan_job {
+    const struct kern *kern;
     const struct dev_scan *s;
     const struct dev_seq *seq;
     size_t state_at;
@@ -72,15 +93,8 @@ static void mamba2_heads(void *ctx, size_t begin, size_t end, int thread)
             const float *c = j->c.p + row * j->c.stride + h / per_group * s->dstate;
             float dt = softplus(j->d.p[row * j->d.stride + h] + s->dt_bias[h]),
                   decay = expf(dt * s->a[h]);
-            float *out = j->out.p + row * j->out.stride + h * s->hd;
-            for (size_t p = 0; p < s->hd; p++) {
-                float *st = state + p * s->dstate, in = dt * x[p], y = 0;
-                for (size_t n = 0; n < s->dstate; n++) {
-                    st[n] = st[n] * decay + in * b[n];
-                    y += st[n] * c[n];
-                }
-                out[p] = y + s->d[h] * x[p];
-            }
+            j->kern->scan(s->hd, s->dstate, state, b, c, x, dt, decay, s->d[h],
+                          j->out.p + row * j->out.stride + h * s->hd);
         }
     }
 }
@@ -90,16 +104,16 @@ void cpu_mamba2(struct dev *d, const struct dev_scan *s, const struct dev_seq *s
                 struct dev_rows dt, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
-        struct scan_job j = {s, &seq[i], state_at, x, b, c, dt, out};
+        struct scan_job j = {d->kern, s, &seq[i], state_at, x, b, c, dt, out};
         pool_for(d->pool, s->nhead, 1, mamba2_heads, &j);
     }
 }
 
 static double unit(const float *x, size_t n)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
-    return 1 / sqrt(sum + 1e-6);
+    double sum[4] = {0};
+    for (size_t i = 0; i < n; i++) sum[i % 4] += (double)x[i] * (double)x[i];
+    return 1 / sqrt(sum[0] + sum[1] + (sum[2] + sum[3]) + 1e-6);
 }
 
 static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
@@ -120,18 +134,7 @@ static void delta_heads(void *ctx, size_t begin, size_t end, int thread)
             double beta = 1 / (1 + exp(-(double)ab[s->nhead + h]));
             double decay = exp((double)s->a[h] * log1p(exp((double)ab[h] + (double)s->dt_bias[h])));
             double qn = unit(q, dk) / sqrt((double)dk), kn = unit(k, dk);
-            for (size_t b = 0; b < dv; b++) {
-                double answer = 0, y = 0;
-                for (size_t a = 0; a < dk; a++)
-                    answer += (double)state[a * dv + b] * decay * (double)k[a] * kn;
-                double fix = ((double)v[b] - answer) * beta;
-                for (size_t a = 0; a < dk; a++) {
-                    double st = (double)state[a * dv + b] * decay + (double)k[a] * kn * fix;
-                    state[a * dv + b] = (float)st;
-                    y += st * (double)q[a] * qn;
-                }
-                out[b] = (float)y;
-            }
+            j->kern->delta(dk, dv, state, q, qn, k, kn, v, decay, beta, out);
         }
     }
 }
@@ -141,7 +144,7 @@ void cpu_delta(struct dev *d, const struct dev_scan *s, const struct dev_seq *se
                struct dev_rows ab, struct dev_rows out)
 {
     for (size_t i = 0; i < nseq; i++) {
-        struct scan_job j = {s, &seq[i], state_at, q, k, v, ab, out};
+        struct scan_job j = {d->kern, s, &seq[i], state_at, q, k, v, ab, out};
         pool_for(d->pool, s->nhead, 1, delta_heads, &j);
     }
 }

@@ -167,6 +167,12 @@ static inline vd vec_wide_square(vd sum, vf x, vd mean)
     float64x2_t hi = vsubq_f64(vcvt_high_f64_f32(x), mean.hi);
     return (vd){vfmaq_f64(sum.lo, lo, lo), vfmaq_f64(sum.hi, hi, hi)};
 }
+static inline vd vec_wide_of(vf x) { return (vd){vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)}; }
+static inline vd vec_wide_fma(vd a, vd b, vd c)
+{
+    return (vd){vfmaq_f64(c.lo, a.lo, b.lo), vfmaq_f64(c.hi, a.hi, b.hi)};
+}
+static inline vf vec_narrow(vd v) { return vcvt_high_f32_f64(vcvt_f32_f64(v.lo), v.hi); }
 static inline double vec_wide_sum(vd v) { return vaddvq_f64(vaddq_f64(v.lo, v.hi)); }
 
 #endif

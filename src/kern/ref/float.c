@@ -90,4 +90,6 @@ void kern_float_init_ref(struct kern *k)
     k->argmax = argmax_ref;
     k->rope_norm = rope_norm_ref;
     k->rope_neox = rope_neox_ref;
+    k->scan = scan_ref;
+    k->delta = delta_ref;
 }

@@ -24,4 +24,8 @@ kern_axpy_fn axpy_ref;
 kern_argmax_fn argmax_ref;
 kern_rope_fn rope_norm_ref, rope_neox_ref;
 
+/* scan.c */
+kern_scan_fn scan_ref;
+kern_delta_fn delta_ref;
+
 #endif

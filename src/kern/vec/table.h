@@ -10,6 +10,7 @@
 #include "kern/vec/attn.h"
 #include "kern/vec/dot.h"
 #include "kern/vec/row.h"
+#include "kern/vec/scan.h"
 #include "kern/vec/tile.h"
 
 #define TABLE_PANEL 64 /* rows of a panel; TILE_ROWS divides it */
@@ -110,6 +111,8 @@ static void vec_fill(struct kern *k, uint32_t gemm_from)
     k->argmax = row_argmax;
     k->rope_norm = row_rope_norm;
     k->rope_neox = row_rope_neox;
+    k->scan = row_scan;
+    k->delta = row_delta;
 }
 
 #endif

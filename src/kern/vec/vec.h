@@ -22,7 +22,7 @@
  *   vec_sum, vec_top    over the lanes; vec_sum4: four sums at once
  *   vec_transpose       a VN x VN matrix in place
  *   vec_twice_n, vec_swap, vec_fmaddsub    for neighbours as pairs (rotary)
- *   vec_wide...         sums in double
+ *   vec_wide...         sums in double; vec_wide_of, vec_narrow: floats to doubles and back
  */
 #ifndef KERN_VEC_VEC_H
 #define KERN_VEC_VEC_H

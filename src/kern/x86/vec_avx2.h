@@ -181,6 +181,18 @@ static inline vd vec_wide_square(vd sum, vf x, vd mean)
     __m256d hi = _mm256_sub_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)), mean.hi);
     return (vd){_mm256_fmadd_pd(lo, lo, sum.lo), _mm256_fmadd_pd(hi, hi, sum.hi)};
 }
+static inline vd vec_wide_of(vf x)
+{
+    return (vd){_mm256_cvtps_pd(_mm256_castps256_ps128(x)), _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1))};
+}
+static inline vd vec_wide_fma(vd a, vd b, vd c)
+{
+    return (vd){_mm256_fmadd_pd(a.lo, b.lo, c.lo), _mm256_fmadd_pd(a.hi, b.hi, c.hi)};
+}
+static inline vf vec_narrow(vd v)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(v.lo)), _mm256_cvtpd_ps(v.hi), 1);
+}
 static inline double vec_wide_sum(vd v)
 {
     double d[4];

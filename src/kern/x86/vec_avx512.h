@@ -174,6 +174,18 @@ static inline vd vec_wide_square(vd sum, vf x, vd mean)
     __m512d hi = _mm512_sub_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)), mean.hi);
     return (vd){_mm512_fmadd_pd(lo, lo, sum.lo), _mm512_fmadd_pd(hi, hi, sum.hi)};
 }
+static inline vd vec_wide_of(vf x)
+{
+    return (vd){_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+}
+static inline vd vec_wide_fma(vd a, vd b, vd c)
+{
+    return (vd){_mm512_fmadd_pd(a.lo, b.lo, c.lo), _mm512_fmadd_pd(a.hi, b.hi, c.hi)};
+}
+static inline vf vec_narrow(vd v)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(v.lo)), _mm512_cvtpd_ps(v.hi), 1);
+}
 static inline double vec_wide_sum(vd v) { return _mm512_reduce_add_pd(_mm512_add_pd(v.lo, v.hi)); }
 
 #endif
