@@ -3,6 +3,7 @@
 #ifndef TAP_H
 #define TAP_H
 
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,9 +66,15 @@ __attribute__((unused)) static int tap_done(void)
     printf("1..%d\n", tap_n);
     return tap_bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }
-/* Call first: a test that hangs is killed; ten times later where all is slower (tools/check.sh sets LAR_SLOW). */
+/* Call first: a test that hangs is killed; ten times later where all is slower (tools/check.sh sets LAR_SLOW). With LAR_TEST_LOCALE the test
+ * runs under that locale's LC_NUMERIC, whose point must be another (tests/locale.t). */
 __attribute__((unused)) static void tap_timeout(unsigned seconds)
 {
+    const char *name = getenv("LAR_TEST_LOCALE");
+    if (name && (!setlocale(LC_NUMERIC, name) || *localeconv()->decimal_point == '.')) {
+        printf("Bail out! locale %s: cannot be had, or writes 0.5\n", name);
+        exit(EXIT_FAILURE);
+    }
     alarm(getenv("LAR_SLOW") ? 10 * seconds : seconds);
 }
 

@@ -3,7 +3,8 @@
 #     awk -f tools/lint.awk FILE ...
 # Every text file: no tabs (but in Makefiles), no spaces at a line's end, no carriage returns, no invisible Unicode.
 # C files: an SPDX line and a story at the top, at most 900 lines (but NAME_table.c) and 120 a function, 120 columns of code (100 are the aim), no `TODO`; and names that
-# have no place where they stand: unbounded or locale-dependent functions everywhere, the allocator outside base,
+# have no place where they stand: unbounded or locale-dependent functions everywhere, floats from and to text outside
+# base/num.c, the allocator outside base,
 # printing and exiting in the library, instruction sets outside the kernels, asserts that do something.
 # Comments and strings are taken out before code is judged. Exits 1 when anything was found.
 
@@ -12,6 +13,8 @@ BEGIN {
             "alloca tmpnam mktemp setjmp longjmp gmtime localtime asctime ctime"
     heap = "malloc calloc realloc free aligned_alloc posix_memalign strdup strndup asprintf"
     loud = "signal sigaction printf vprintf puts putchar perror fprintf vfprintf fputs fputc exit _exit abort quick_exit"
+    point = "strtod strtof strtold localeconv"
+    n = split(point, word, " "); for (i = 1; i <= n; i++) ban_point[word[i]] = "follows the locale; base/num.h does not"
     n = split(never, word, " "); for (i = 1; i <= n; i++) ban[word[i]] = "is banned everywhere (STYLE.md)"
     n = split(heap, word, " ");  for (i = 1; i <= n; i++) ban_heap[word[i]] = "memory comes through base/mem.h"
     n = split(loud, word, " ");  for (i = 1; i <= n; i++) ban_loud[word[i]] = "the library never prints or exits, and takes no signals"
@@ -25,6 +28,7 @@ FNR == 1 {
     app = name ~ /^(.*\/)?app\//
     base = name ~ /(^|\/)src\/base\//
     kern = name ~ /(^|\/)src\/kern\//
+    num = name ~ /(^|\/)src\/base\/num\.c$/
     comment = lines = in_function = told = 0
     if (c_file && $0 !~ /^\/[*\/] SPDX-License-Identifier: Apache-2\.0/) fault("the first line names the licence (SPDX)")
 }
@@ -48,6 +52,10 @@ FNR <= 30 && /[a-z0-9_]+\.[ch]: / { told = 1 }
         in_function = 0
     }
     if (!lib && !app) next
+    text = $0
+    gsub(/%%/, "", text)
+    if (lib && !num && code ~ /"/ && text ~ /"[^"]*%[-+#0]*[0-9*]*(\.[0-9*]*)?[aefgAEFG]/)
+        fault("a float in printf follows the locale; base/num.h does not")
     if (code ~ /^[ \t]*#/) { directive(code); next }
     rest = code
     while (match(rest, /[A-Za-z_][A-Za-z0-9_]*[ \t]*\(/)) {
@@ -59,6 +67,7 @@ FNR <= 30 && /[a-z0-9_]+\.[ch]: / { told = 1 }
         if (before == "." || before2 == "->") continue
         if (word_is in ban) fault(word_is ": " ban[word_is])
         if (lib && !base && word_is in ban_heap) fault(word_is ": " ban_heap[word_is])
+        if (lib && !num && word_is in ban_point) fault(word_is ": " ban_point[word_is])
         if (lib && word_is in ban_loud) fault(word_is ": " ban_loud[word_is])
     }
     if (match(code, /(^|[^a-z_])assert\(.*/)) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/utf8.h"
 
 void buf_done(struct buf *b)
@@ -115,8 +116,8 @@ void buf_json_num(struct buf *b, double v)
         return;
     }
     for (int digits = 1; digits <= 17; digits++) { /* the shortest that reads back the same */
-        snprintf(t, sizeof t, "%.*g", digits, v);
-        if (strtod(t, NULL) == v) break;
+        num_print(t, sizeof t, 'g', digits, v);
+        if (num_parse(t, NULL) == v) break;
     }
     buf_puts(b, t);
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 
 struct reader {
@@ -123,9 +124,9 @@ static struct json *number(struct reader *r, struct json *v)
     }
     v->kind = JSON_NUMBER;
     v->s = (struct str){s, (size_t)(q - s)};
-    char *z = arena_copy(r->a, s, v->s.n); /* strtod wants an end */
+    char *z = arena_copy(r->a, s, v->s.n); /* num_parse wants an end */
     if (!z) return no_memory(r);
-    v->num = strtod(z, NULL);
+    v->num = num_parse(z, NULL);
     if (whole && v->s.n <= 20) {
         int64_t i = 0;
         int over = 0;

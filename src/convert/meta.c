@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
+
 enum { QUANTISATION_VERSION = 2 }; /* GGML_QNT_VERSION */
 
 const char *meta_key(const struct meta *m, const char *tail, char out[128])
@@ -90,7 +92,8 @@ static void put_size(struct buf *b, const struct plan *p)
     while (u < 3 && !(v > scale[u].unit)) u++;
     v /= scale[u].unit;
     long whole = lrint(v);
-    buf_printf(b, "%.*f%c", whole >= 10 ? 0 : whole >= 1 ? 1 : 2, v, scale[u].sign);
+    num_put(b, 'f', 0, whole >= 10 ? 0 : whole >= 1 ? 1 : 2, v);
+    buf_putc(b, scale[u].sign);
 }
 
 static void general(struct meta *m)
@@ -344,7 +347,8 @@ static int rotation(struct meta *m)
     if ((rc = config_rope(m->c, "factor", &s, m->err)) < 0) return rc;
     int has_factor = rc == 1;
     if (has_factor && !(s > 0))
-        return lar_fail(m->err, LAR_EFORMAT, "%s/config.json: the rotation's factor is %g", buf_z(&m->c->folder), s);
+        return lar_fail(m->err, LAR_EFORMAT, "%s/config.json: the rotation's factor is %s", buf_z(&m->c->folder),
+                        num_show(s).z);
     if (str_is(type, "linear") && has_factor) {
         gguf_keys_str(m->k, meta_key(m, "rope.scaling.type", key), STR("linear"));
         meta_f32(m, "rope.scaling.factor", s);

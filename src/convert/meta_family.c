@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "base/num.h"
 #include "convert/meta.h"
 
 static int wrong(struct meta *m, const char *what)
@@ -504,8 +505,8 @@ int meta_minicpm3(struct meta *m)
         if ((rc = config_num(m->c, all[i].name, &v, m->err)) < 0) return rc;
         if (fabs(v - all[i].fixed) > 1e-6)
             return lar_fail(m->err, LAR_EUNSUPPORTED,
-                            "%s/config.json: %s is %g, but readers of minicpm3 files take %g for granted",
-                            buf_z(&m->c->folder), all[i].name, v, all[i].fixed);
+                            "%s/config.json: %s is %s, but readers of minicpm3 files take %s for granted",
+                            buf_z(&m->c->folder), all[i].name, num_show(v).z, num_show(all[i].fixed).z);
     }
     if ((rc = meta_need_u32(m, "qk_rope_head_dim", &turn)) < 0) return rc;
     if ((rc = meta_need_u32(m, "qk_nope_head_dim", &nope)) < 0) return rc;

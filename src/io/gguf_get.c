@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/num.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are copied as the file has them");
 
 static const struct {
@@ -170,8 +172,8 @@ int gguf_f32(const struct gguf *g, const char *key, float *out, struct lar_err *
     double v = gguf_num_at(kv, 0);
     if (isfinite(v) && fabs(v) > (double)FLT_MAX)
         return lar_fail(err, LAR_EFORMAT,
-                        "key %.*s (offset 0x%" PRIx64 "): %g is out of range for a 32-bit float",
-                        STR_ARG(kv->key), kv->offset, v);
+                        "key %.*s (offset 0x%" PRIx64 "): %s is out of range for a 32-bit float",
+                        STR_ARG(kv->key), kv->offset, num_show(v).z);
     *out = (float)v;
     return 1;
 }

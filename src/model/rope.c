@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "model/model.h"
 
 /* The pair that turns `turns` times within orig positions, as a real number. */
@@ -60,8 +61,8 @@ static int table(struct model *m, size_t rot, double base, const float *factors,
         return lar_fail(err, LAR_ELIMIT, "more than %d kinds of rotation", MODEL_ROPES);
     if (rot % 2 || rot < 2 || !(base > 0))
         return lar_fail(err, LAR_EFORMAT,
-                        "%s.rope: dimension %zu must be even and base %g positive", m->arch->name,
-                        rot, base);
+                        "%s.rope: dimension %zu must be even and base %s positive", m->arch->name,
+                        rot, num_show(base).z);
     double *inv = arena_array(&m->a, rot / 2, sizeof *inv);
     if (!inv) return lar_fail(err, LAR_ENOMEM, "rotary table: out of memory");
     for (size_t i = 0; i < rot / 2; i++) {
@@ -95,8 +96,8 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
     if ((rc = model_key_f32(m, "rope.scaling.factor", &s, err)) < 0) return rc;
     if (rc == 0 && (rc = model_key_f32(m, "rope.scale_linear", &s, err)) < 0) return rc; /* files from before 2024 */
     if (s < 0)
-        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor is %g, it must be positive",
-                        m->arch->name, (double)s);
+        return lar_fail(err, LAR_EFORMAT, "%s.rope.scaling.factor is %s, it must be positive",
+                        m->arch->name, num_show((double)s).z);
     if (s == 0) s = 1;
     if (str_is(kind, "linear")) {
         for (size_t i = 0; i < rot / 2; i++) inv[i] /= (double)s;

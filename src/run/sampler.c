@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "base/exact.h"
+#include "base/num.h"
 #include "run/sampler_state.h"
 
 #define DRY_PENALTY_MAX 1e30 /* far below any logit, and still finite */
@@ -66,8 +67,8 @@ int sampler_check(const struct lar_sampling *p, struct lar_err *err)
     };
     for (size_t i = 0; i < sizeof range / sizeof *range; i++)
         if (!(range[i].v >= range[i].lo && range[i].v <= range[i].hi)) /* NaN is in no range */
-            return lar_fail(err, LAR_EINVAL, "%s is %g, expected %g to %g", range[i].name,
-                            range[i].v, range[i].lo, range[i].hi);
+            return lar_fail(err, LAR_EINVAL, "%s is %s, expected %s to %s", range[i].name,
+                            num_show(range[i].v).z, num_show(range[i].lo).z, num_show(range[i].hi).z);
     return LAR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 
 typedef int func(struct go_run *r, const struct go_val *a, size_t n, struct go_val *out);
@@ -234,6 +235,19 @@ static void pad(struct buf *b, struct str s, const struct verb *v)
     for (size_t i = 0; left && i < fill; i++) buf_putc(b, ' ');
 }
 
+/* A locale's point becomes '.'; where it had more bytes than that the field is filled up again. */
+static size_t mend_field(char *text, const struct verb *v)
+{
+    size_t was = strlen(text), lead = strspn(text, " "), n = lead + num_mend_point(text + lead);
+    size_t width = v->width > 0 ? (size_t)v->width : 0, fill = width > n ? width - n : 0;
+    if (fill > was - n) fill = was - n;
+    int zeros = strchr(v->flag, '0') != NULL, left = strchr(v->flag, '-') != NULL;
+    size_t at = left ? n : zeros ? lead + (text[lead] == '-' || text[lead] == '+') : 0;
+    memmove(text + at + fill, text + at, n - at);
+    memset(text + at, zeros && !left ? '0' : ' ', fill);
+    return n + fill;
+}
+
 /* Numbers go through C's printf, whose forms these verbs share with Go's. */
 static int format_number(struct go_run *r, struct buf *b, const struct verb *v, struct go_val a)
 {
@@ -249,7 +263,7 @@ static int format_number(struct go_run *r, struct buf *b, const struct verb *v, 
 #pragma GCC diagnostic pop
     if (n < 0 || (size_t)n >= sizeof text)
         return go_fail(r, LAR_ELIMIT, "printf: a number of %d characters", n);
-    buf_add(b, text, (size_t)n);
+    buf_add(b, text, a.kind == GO_FLOAT ? mend_field(text, v) : (size_t)n);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/gotmpl_impl.h"
 
@@ -189,7 +190,7 @@ static int number(struct parser *p, struct go_val *v)
     errno = 0;
     *v = go_int(strtoll(text, &end, 0));
     if (n && !*end && !errno) return 0;
-    *v = (struct go_val){.kind = GO_FLOAT, .f = strtod(text, &end)};
+    *v = (struct go_val){.kind = GO_FLOAT, .f = num_parse(text, &end)};
     return n && !*end ? 0 : FAIL(p, "bad number syntax \"%.20s\"", text);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/gotmpl_impl.h"
 
@@ -19,12 +20,11 @@ static void put_float(struct buf *b, double f, int low, int high, int json)
         buf_puts(b, isnan(f) ? "NaN" : f < 0 ? "-Inf" : "+Inf");
         return;
     }
-    do snprintf(t, sizeof t, "%.*e", precision, f);
-    while (strtod(t, NULL) != f && ++precision < 17);
+    do num_print(t, sizeof t, 'e', precision, f);
+    while (num_parse(t, NULL) != f && ++precision < 17);
     int e = (int)strtol(strchr(t, 'e') + 1, NULL, 10);
     if (f == 0 || (e >= low && e < high)) {
-        snprintf(t, sizeof t, "%.*f", precision > e ? precision - e : 0, f);
-        buf_puts(b, t);
+        num_put(b, 'f', 0, precision > e ? precision - e : 0, f);
     } else if (json && e < 0 && e > -10) {
         buf_printf(b, "%.*se-%d", (int)(strchr(t, 'e') - t), t, -e); /* e-07 as e-7 */
     } else {

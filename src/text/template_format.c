@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/template_val.h"
 
@@ -89,18 +90,6 @@ int tpl_format_int(struct tpl_run *r, struct val v, const struct tpl_spec *sp)
     return pad(r, sp, begin, from - begin, '>');
 }
 
-static void print_float(struct buf *b, char type, int alternate, int p, double f)
-{
-    switch (type) {
-    case 'e': buf_printf(b, alternate ? "%#.*e" : "%.*e", p, f); break;
-    case 'E': buf_printf(b, alternate ? "%#.*E" : "%.*E", p, f); break;
-    case 'f':
-    case 'F': buf_printf(b, alternate ? "%#.*f" : "%.*f", p, f); break;
-    case 'G': buf_printf(b, alternate ? "%#.*G" : "%.*G", p, f); break;
-    default: buf_printf(b, alternate ? "%#.*g" : "%.*g", p, f); break;
-    }
-}
-
 int tpl_format_float(struct tpl_run *r, double f, const struct tpl_spec *sp)
 {
     struct buf *b = &r->work;
@@ -118,7 +107,7 @@ int tpl_format_float(struct tpl_run *r, double f, const struct tpl_spec *sp)
     } else if (!t && sp->precision < 0) {
         tpl_repr_float(b, f);
     } else {
-        print_float(b, t == '%' ? 'f' : t, sp->alternate, !t && p == 0 ? 1 : p, f);
+        num_put(b, t == '%' ? 'f' : t, sp->alternate, !t && p == 0 ? 1 : p, f);
         /* without a type there is at least one digit after a point */
         size_t n = b->n - from;
         if (!t && !b->failed && !memchr(b->p + from, '.', n) && !memchr(b->p + from, 'e', n))

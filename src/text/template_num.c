@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/template_char.h"
 #include "text/template_val.h"
@@ -195,8 +196,8 @@ static struct val round_float(struct tpl_run *r, double f, int64_t digits)
     if (!isfinite(f) || digits > 323) return tpl_float(f);
     if (digits < -308) return tpl_float(copysign(0.0, f));
     if (digits >= 0) { /* printf rounds the exact binary value, half to even */
-        snprintf(t, sizeof t, "%.*f", (int)digits, f);
-        return tpl_float(strtod(t, NULL));
+        num_print(t, sizeof t, 'f', (int)digits, f);
+        return tpl_float(num_parse(t, NULL));
     }
     struct val whole = tpl_int_from_double(r, floor(f));
     if (!tpl_bad(whole)) whole = round_whole(r, whole, digits, f != floor(f));
@@ -283,12 +284,12 @@ struct val tpl_num_parse_float(struct str s)
     }
     t[n] = 0;
     const char *p = t + (t[0] == '-' || t[0] == '+');
-    int word = (*p | 32) == 'i' || (*p | 32) == 'n'; /* inf, infinity, nan: strtod knows them */
+    int word = (*p | 32) == 'i' || (*p | 32) == 'n'; /* inf, infinity, nan: num_parse knows them */
     if (!n || memchr(t, 0, n) || (!word && strspn(p, "0123456789.eE+-") != strlen(p)) ||
         strchr(p, '('))
         return tpl_missing();
     if (*p == '+' || *p == '-') return tpl_missing();
     char *end;
-    double f = strtod(t, &end);
+    double f = num_parse(t, &end);
     return end == t + n ? tpl_float(f) : tpl_missing();
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/template_val.h"
 
@@ -203,7 +204,7 @@ static struct val float_hex(ARGS)
     (void)raw;
     if (!isfinite(f)) return tpl_repr_str(r, a[0]);
     if (f == 0) return tpl_str_z(r, signbit(f) ? "-0x0.0p+0" : "0x0.0p+0");
-    snprintf(t, sizeof t, "%.13a", f);
+    num_print(t, sizeof t, 'a', 13, f);
     return tpl_str_new(r, str_of(t));
 }
 

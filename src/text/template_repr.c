@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/template_ast.h"
 #include "text/template_char.h"
@@ -37,9 +38,9 @@ void tpl_repr_float(struct buf *b, double f)
     /* 15 digits always survive, but for subnormals; 17 always suffice. At a power of two the doubles
      * below are closer than those above, so when the nearest decimal lies too low the next may do. */
     for (int p = fabs(f) < 0x1p-1022 ? 0 : 14; p < 17; p++) {
-        snprintf(t, sizeof t, "%.*e", p, f);
-        if (strtod(t, NULL) == f) break;
-        if (power && next_decimal(t) && strtod(t, NULL) == f) break;
+        num_print(t, sizeof t, 'e', p, f);
+        if (num_parse(t, NULL) == f) break;
+        if (power && next_decimal(t) && num_parse(t, NULL) == f) break;
     }
     char *e = strchr(t, 'e'), *digits = t + (t[0] == '-');
     int exp10 = (int)strtol(e + 1, NULL, 10);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "base/utf8.h"
 #include "text/template_char.h"
 #include "text/template_val.h"
@@ -236,8 +237,10 @@ struct val tpl_text_filesize(ARGS)
     }
     double unit = base * base;
     while (i < 7 && !(n < unit)) unit *= base, i++;
-    snprintf(t, sizeof t, "%.1f %s", base * n / unit, names[binary][i]);
-    return tpl_str_new(r, str_of(t));
+    num_print(t, sizeof t, 'f', 1, base * n / unit);
+    size_t begin = tpl_begin(r);
+    buf_printf(&r->work, "%s %s", t, names[binary][i]);
+    return tpl_end(r, begin);
 }
 
 /* ---- JSON ---- */
