@@ -53,7 +53,7 @@ static int check(const char *in, const char *out, const struct lar_quantize_opti
                         o->type);
     if (!mix_can(mix_find(o->type)))
         return lar_fail(err, LAR_EUNSUPPORTED,
-                        "%s: Lar runs models of this type, but cannot make them yet (lar help quantize names the others)",
+                        "%s: Lar runs models of this type, but cannot make them yet (see lar help quantize)",
                         o->type);
     return LAR_OK;
 }

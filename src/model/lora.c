@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/num.h"
+
 enum { RANK_MAX = 4096, FILES_MAX = 64 };
 
 struct lora {
@@ -34,8 +36,8 @@ static int read_keys(struct lora *l, const struct model *m, struct lar_err *err)
         return lar_fail(err, LAR_EUNSUPPORTED, "%s is an adapter of a %.*s model; this one is %s",
                         l->path, STR_ARG(arch), m->arch->name);
     if (!isfinite(l->alpha) || l->alpha < 0)
-        return lar_fail(err, LAR_EFORMAT, "%s: adapter.lora.alpha is %g", l->path,
-                        (double)l->alpha);
+        return lar_fail(err, LAR_EFORMAT, "%s: adapter.lora.alpha is %s", l->path,
+                        num_show((double)l->alpha).z);
     if (gguf_find(&l->g, "adapter.alora.invocation_tokens"))
         return lar_fail(err, LAR_EUNSUPPORTED,
                         "%s works from certain tokens on only (aLoRA), which Lar cannot do",
