@@ -66,6 +66,20 @@ try_status 2 "but not when it has become another" $LAR run "clerk@sha256:$(echo 
 try "tokenizes by name" $LAR tokenize clerk "x"
 try "quantizes by name" $LAR quantize clerk --dry-run Q4_0
 
+# ---- fit -------------------------------------------------------------------------------------------------------------------------------
+try "says what fits" $LAR fit clerk --ctx 300 --json --check
+cp "$TMP/out" "$TMP/fit"
+ok "  ... here, this model does" look json "$TMP/fit" '$j->{plans}[0]{fits} && $j->{read_gbs} > 0 && $j->{tok_s_at_best} > 0'
+$LAR show clerk --json --ctx 300 > "$TMP/show"
+ok "  ... with the bytes that the library tells" look json "$TMP/fit" "\$j->{plans}[0]{total} == $(look get "$TMP/show" '$j->{memory}{total}')"
+if [ -z "${LAR_SLOW-}" ]; then # emulators and sanitizers have memory of their own
+    ok "  ... and they are what is taken: a tenth at most is between, of 20 MiB" look json "$TMP/fit" 'abs($j->{check}{measured} / $j->{check}{foretold} - 1) < 0.1'
+else
+    skip "memory is not measured where all is slower"
+fi
+try "of all models in short" $LAR fit
+ok "  ... by name" told "clerk:latest: "
+
 # ---- templates, systems, messages ---------------------------------------------------------------------------------------------------
 cat > "$TMP/go" <<'END'
 FROM clerk

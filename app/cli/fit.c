@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * cli/fit.c: `lar fit`: what fits this machine, before anything is loaded. The bytes are those that the library will take, asked of it for a
+ * model of which only the header was read; how fast it can decode at best follows from the bytes that a token reads and the bandwidth measured
+ * now. Memory is what the kernel says is available, or less where a control group allows less. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <lar/lar.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/named.h"
+#include "cli/out.h"
+#include "cli/verbs.h"
+
+struct fit_options {
+    int json, check, ctx, threads;
+};
+
+struct machine {
+    int cores;
+    uint64_t total, available, disk; /* bytes; disk: free where models are kept */
+    struct lar_limits limits;
+};
+
+static const char *const kv_name[] = {"f16", "f32", "q8_0"};
+_Static_assert(LAR_KV_F16 == 0 && LAR_KV_F32 == 1 && LAR_KV_Q8_0 == 2, "as kv_name");
+
+/* ---- the machine ------------------------------------------------------------------------------------------------- */
+
+/* "Name:   123 kB" of a file in /proc. */
+static uint64_t kilobytes(const char *path, const char *name)
+{
+    char line[256];
+    unsigned long long v = 0;
+    size_t n = strlen(name);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, n) == 0 && line[n] == ':') v = strtoull(line + n + 1, NULL, 10);
+    if (f) fclose(f);
+    return v * 1024;
+}
+
+/* A file that holds one number; UINT64_MAX when it holds none ("max") or is not there. */
+static uint64_t number_in(const char *path)
+{
+    unsigned long long v;
+    FILE *f = fopen(path, "re");
+    int got = f && fscanf(f, "%llu", &v) == 1;
+    if (f) fclose(f);
+    return got ? v : UINT64_MAX;
+}
+
+/* What our control group leaves, version 2 or 1, as seen from inside a container. */
+static uint64_t group_left(void)
+{
+    static const char *const file[][2] = {
+        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+        {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+         "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 2; i++) {
+        uint64_t most = number_in(file[i][0]), now = number_in(file[i][1]);
+        if (most == UINT64_MAX || now == UINT64_MAX) continue;
+        uint64_t left = most > now ? most - now : 0;
+        if (left < least) least = left;
+    }
+    return least;
+}
+
+static int look_at_machine(struct machine *m, int threads, struct lar_err *err)
+{
+    struct statvfs fs;
+    const char *root = getenv("LAR_MODELS"), *home = getenv("HOME");
+    uint64_t group = group_left();
+    *m = (struct machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+    m->total = kilobytes("/proc/meminfo", "MemTotal");
+    m->available = kilobytes("/proc/meminfo", "MemAvailable");
+    if (group < m->available) m->available = group;
+    if (statvfs(root && *root ? root : home ? home : "/", &fs) == 0 || statvfs("/", &fs) == 0)
+        m->disk = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return lar_machine_limits(threads, &m->limits, err);
+}
+
+static void tell_machine(const struct machine *m)
+{
+    struct buf *b = out();
+    buf_printf(b, "%d cores, ", m->cores);
+    buf_bytes(b, m->available);
+    buf_puts(b, " of ");
+    buf_bytes(b, m->total);
+    buf_printf(b, " memory available, read at %.1f GB/s (%s); ", m->limits.read_gbs,
+               lar_cpu_level());
+    buf_bytes(b, m->disk);
+    buf_puts(b, " of disk free\n");
+}
+
+/* ---- one model ------------------------------------------------------------------------------------------------------ */
+
+struct plan {
+    struct lar_model_info info;
+    uint64_t kv, work, together;
+    double tok_s; /* at best */
+    int fits;
+};
+
+static int plan_for(const struct lar_model *m, const struct machine *mach, int ctx, enum lar_kv kv,
+                    struct plan *p, struct lar_err *err)
+{
+    struct lar_session_options so = {.ctx = ctx, .kv = kv};
+    *p = (struct plan){0};
+    lar_model_info(m, &p->info);
+    int e = lar_session_bytes(m, &so, &p->kv, &p->work, err);
+    if (e < 0) return e;
+    p->together = p->info.weight_bytes + p->kv + p->work;
+    p->tok_s = p->info.token_bytes ? mach->limits.read_gbs * 1e9 / (double)p->info.token_bytes : 0;
+    p->fits = p->together <= mach->available;
+    return 0;
+}
+
+static void row(const struct plan *p, int ctx, int kv, int json, int first)
+{
+    struct buf *b = out();
+    if (json) {
+        buf_printf(
+            b,
+            "%s{\"ctx\":%d,\"kv\":\"%s\",\"kv_bytes\":%llu,\"work_bytes\":%llu,\"total\":%llu,\"fits\":%s}",
+            first ? "" : ",", ctx, kv_name[kv], (unsigned long long)p->kv,
+            (unsigned long long)p->work, (unsigned long long)p->together,
+            p->fits ? "true" : "false");
+        return;
+    }
+    size_t at = b->n;
+    buf_printf(b, "  %9d  %-5s ", ctx, kv_name[kv]);
+    buf_bytes(b, p->kv);
+    buf_printf(b, "%*s", b->n - at < 32 ? (int)(32 - (b->n - at)) : 1, "");
+    buf_bytes(b, p->work);
+    buf_printf(b, "%*s", b->n - at < 46 ? (int)(46 - (b->n - at)) : 1, "");
+    buf_bytes(b, p->together);
+    buf_printf(b, "%*s%s\n", b->n - at < 60 ? (int)(60 - (b->n - at)) : 1, "",
+               p->fits ? "fits" : "does not fit");
+}
+
+/* The context doubles up to what the model was trained with. */
+static int rows(const struct lar_model *m, const struct machine *mach, const struct fit_options *o,
+                int trained, struct lar_err *err)
+{
+    struct plan p;
+    int e = 0, first = 1, most = o->ctx ? o->ctx : trained > 0 ? trained : 4096;
+    for (int64_t c = o->ctx ? o->ctx : most < 2048 ? most : 2048; e == 0; c *= 2) {
+        int ctx = c > most ? most : (int)c;
+        for (int kv = 0; kv < 3 && e == 0; kv += 2) { /* F16 and Q8_0; F32 is for comparisons */
+            e = plan_for(m, mach, ctx, (enum lar_kv)kv, &p, err);
+            if (e == LAR_EUNSUPPORTED && kv) { /* heads whose width fits no block */
+                e = 0;
+                continue;
+            }
+            if (e == 0) row(&p, ctx, kv, o->json, first);
+            first = 0;
+        }
+        if (ctx == most) break;
+    }
+    return e;
+}
+
+/* ---- is it so? -------------------------------------------------------------------------------------------------------- */
+
+/* From here on the kernel's peak counts anew (proc(5), clear_refs): measuring bandwidth took memory of its own. */
+static void forget_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "we");
+    if (!f) return;
+    (void)!fputs("5", f);
+    fclose(f);
+}
+
+/* Fills a context and compares what the process then takes at most with what was foretold. */
+static int check(const struct lar_model *m, const struct fit_options *o, struct lar_model *open,
+                 struct lar_err *err)
+{
+    struct lar_session_options so = {.ctx = o->ctx ? o->ctx : 512};
+    struct lar_session *s = NULL;
+    struct lar_model_info info;
+    uint64_t kv = 0, work = 0, before = kilobytes("/proc/self/status", "VmRSS");
+    lar_model_info(m, &info);
+    forget_peak();
+    if (info.ctx_train > 0 && so.ctx > info.ctx_train) so.ctx = info.ctx_train;
+    int32_t *ids = mem_zalloc((size_t)so.ctx * sizeof *ids);
+    int e = ids ? lar_session_bytes(m, &so, &kv, &work, err)
+                : lar_fail(err, LAR_ENOMEM, "fit: out of memory");
+    for (int i = 0; ids && i < so.ctx; i++) ids[i] = (int32_t)((int64_t)i * 7919 % info.vocab);
+    if (e == 0) e = lar_session_open(&s, open, &so, err);
+    if (e == 0) e = lar_session_sync(s, ids, (size_t)so.ctx - 1, err);
+    if (e >= 0) {
+        uint64_t peak = kilobytes("/proc/self/status", "VmHWM"),
+                 foretold = info.weight_bytes + kv + work + before;
+        struct buf *b = out();
+        if (o->json) {
+            buf_printf(b, ",\"check\":{\"ctx\":%d,\"foretold\":%llu,\"measured\":%llu}", so.ctx,
+                       (unsigned long long)foretold, (unsigned long long)peak);
+        } else {
+            buf_printf(b, "\nWith %d tokens, the program's own ", so.ctx);
+            buf_bytes(b, before);
+            buf_puts(b, " included: foretold ");
+            buf_bytes(b, foretold);
+            buf_puts(b, ", measured ");
+            buf_bytes(b, peak);
+            buf_printf(b, " (%+.1f %%)\n", 100 * ((double)peak / (double)foretold - 1));
+        }
+        e = 0;
+    }
+    lar_session_close(s);
+    mem_free(ids);
+    return e;
+}
+
+static int one(const char *arg, const struct machine *mach, const struct fit_options *o,
+               struct lar_err *err)
+{
+    struct lar_model_options mo = {.threads = o->threads};
+    struct lar_model *m = NULL;
+    struct buf *b = out();
+    struct plan p;
+    int e = named_model(&m, arg, &mo, err);
+    if (e == 0) e = plan_for(m, mach, 512, LAR_KV_F16, &p, err);
+    if (e == 0) {
+        if (o->json) {
+            buf_puts(b, ",\"model\":");
+            buf_json_str(b, str_of(arg));
+            buf_printf(b, ",\"weight_bytes\":%llu,\"tok_s_at_best\":",
+                       (unsigned long long)p.info.weight_bytes);
+            buf_json_num(b, p.tok_s);
+            buf_puts(b, ",\"plans\":[");
+        } else {
+            buf_puts(b, "\n");
+            out_text_to(b, 1, arg, strlen(arg));
+            buf_puts(b, ": weights ");
+            buf_bytes(b, p.info.weight_bytes);
+            buf_printf(b, ", at best %.0f tokens a second (%.2f GB are read for each)\n\n", p.tok_s,
+                       (double)p.info.token_bytes * 1e-9);
+            buf_printf(b, "  %9s  %-5s %-16s%-14s%-14s\n", "context", "kv", "keys, values",
+                       "work space", "together");
+        }
+        e = rows(m, mach, o, p.info.ctx_train, err);
+        if (o->json) buf_putc(b, ']');
+    }
+    if (e == 0 && o->check) e = check(m, o, m, err);
+    lar_model_close(m);
+    return e;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------- */
+
+static int all(const struct machine *mach, const struct fit_options *o, struct lar_err *err)
+{
+    struct store_list l = {0};
+    struct store *s = NULL;
+    struct buf *b = out();
+    int e = store_open(&s, NULL, err);
+    if (e == 0) e = store_list(s, 1, &l, err);
+    if (e == 0)
+        buf_puts(
+            b, o->json
+                   ? ",\"models\":["
+                   : "\nModels that are here, at a context of 4096 tokens or all that they have\n");
+    for (size_t i = 0; e == 0 && i < l.n; i++) {
+        struct lar_model *m = NULL;
+        struct lar_err why;
+        struct plan p = {0};
+        int known = named_model(&m, l.entry[i].name, NULL, &why) == 0;
+        if (known) {
+            lar_model_info(m, &p.info);
+            int ctx = p.info.ctx_train > 0 && p.info.ctx_train < 4096 ? p.info.ctx_train : 4096;
+            known = plan_for(m, mach, ctx, LAR_KV_F16, &p, &why) == 0;
+        }
+        if (o->json) {
+            buf_puts(b, i ? ",{\"name\":" : "{\"name\":");
+            buf_json_str(b, str_of(l.entry[i].name));
+            if (known) {
+                buf_printf(b, ",\"total\":%llu,\"fits\":%s,\"tok_s_at_best\":",
+                           (unsigned long long)p.together, p.fits ? "true" : "false");
+                buf_json_num(b, p.tok_s);
+            } else {
+                buf_puts(b, ",\"fault\":");
+                buf_json_str(b, str_of(why.msg));
+            }
+            buf_putc(b, '}');
+        } else {
+            buf_puts(b, "  ");
+            out_text_to(b, 1, l.entry[i].name, strlen(l.entry[i].name));
+            buf_puts(b, ": ");
+            if (known) {
+                buf_bytes(b, p.together);
+                buf_printf(b, ", %s, at best %.0f tokens a second\n",
+                           p.fits ? "fits" : "does not fit", p.tok_s);
+            } else {
+                out_text_to(b, 1, why.msg, strlen(why.msg));
+                buf_putc(b, '\n');
+            }
+        }
+        lar_model_close(m);
+    }
+    if (e == 0 && o->json) buf_putc(b, ']');
+    store_list_done(&l);
+    store_close(s);
+    return e;
+}
+
+static int run(const void *values, char **arg, int narg)
+{
+    const struct fit_options *o = values;
+    struct machine m;
+    struct lar_err err;
+    int e = look_at_machine(&m, o->threads, &err);
+    if (e < 0) return say_err(&err);
+    if (o->json)
+        buf_printf(
+            out(),
+            "{\"cores\":%d,\"memory\":%llu,\"available\":%llu,\"disk_free\":%llu,\"read_gbs\":%.2f,\"cpu\":\"%s\"",
+            m.cores, (unsigned long long)m.total, (unsigned long long)m.available,
+            (unsigned long long)m.disk, m.limits.read_gbs, lar_cpu_level());
+    else
+        tell_machine(&m);
+    e = narg ? one(arg[0], &m, o, &err) : all(&m, o, &err);
+    if (e < 0) {
+        buf_clear(out());
+        return say_err(&err);
+    }
+    if (o->json) buf_puts(out(), "}\n");
+    return out_done(EXIT_DONE);
+}
+
+#define AT(field) offsetof(struct fit_options, field)
+/* clang-format off */
+static const struct opt options[] = {
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+     .help = "Only for a context of N tokens; without it several, up to what the model was trained with."},
+    {.kind = OPT_FLAG, .name = "check", .at = AT(check), .value = 1,
+     .help = "Fills a context (--ctx, else 512 tokens) and compares the process's peak of memory with what was "
+             "foretold."},
+    {.kind = OPT_INT, .name = "threads", .letter = 't', .at = AT(threads), .arg = "N", .min = 1, .max = 256,
+     .help = "Worker threads; without it as many as there are cores."},
+    {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1, .help = "One object."},
+    {.kind = OPT_END},
+};
+
+const struct verb verb_fit = {
+    .name = "fit",
+    .synopsis = "[MODEL]",
+    .summary = "what fits this machine, and how fast it can be",
+    .about = "Looks at the machine (cores, memory that is available, limits of its control group, free disk, and the "
+             "bandwidth of memory, measured for about a second) and says of MODEL, from its header alone, the bytes "
+             "that it takes at which context, whether that fits, and how many tokens a second it can decode at best. "
+             "Without MODEL, the same in short for each model that is here.",
+    .opts = options,
+    .size = sizeof(struct fit_options),
+    .max_args = 1,
+    .run = run,
+};
+/* clang-format on */
