@@ -127,6 +127,24 @@ static void a_prefix_is_put_as_the_file_says(void)
     }
 }
 
+/* Found with tokenizers 0.23.3. A single word is one between what Rust's \\w is not: U+200D is, 1/2 is not. White space that a token swallowed and
+ * that is a token too counts twice, and what is left behind that one is text again. */
+static void flags_of_added_tokens_are_the_references(void)
+{
+    struct opened o;
+    open_json(&o, "{\"added_tokens\":[{\"id\":11,\"content\":\"qq\",\"single_word\":true,\"normalized\":false},"
+                  "{\"id\":12,\"content\":\"r\",\"rstrip\":true,\"normalized\":false},"
+                  "{\"id\":13,\"content\":\"    \",\"normalized\":false}],\"normalizer\":{\"type\":\"Replace\","
+                  "\"pattern\":{\"String\":\" \"},\"content\":\"" SP "\"}," LLAMA_MODEL "}");
+    CHECK_STR(ids_of(&o, "qq", VOCAB_PARSE_SPECIAL), "11");
+    CHECK_STR(ids_of(&o, "aqq", VOCAB_PARSE_SPECIAL), "6 0");
+    CHECK_STR(ids_of(&o, "qq\xc2\xbd", VOCAB_PARSE_SPECIAL), "11 0");
+    CHECK_STR(ids_of(&o, "qq\xe2\x80\x8d", VOCAB_PARSE_SPECIAL), "0");
+    CHECK_STR(ids_of(&o, "r     a", VOCAB_PARSE_SPECIAL), "12 13 9");
+    CHECK_STR(ids_of(&o, "r     ", VOCAB_PARSE_SPECIAL), "12 13 5");
+    done(&o);
+}
+
 static void a_folder_tells_special_tokens_and_template(void)
 {
     struct opened o;
@@ -212,6 +230,7 @@ int main(void)
     snprintf(dir, sizeof dir, "%.30s/lar-hf-XX" "XX" "XX", tmp ? tmp : "/tmp");
     if (!mkdtemp(dir)) return EXIT_FAILURE;
     RUN(a_prefix_is_put_as_the_file_says);
+    RUN(flags_of_added_tokens_are_the_references);
     RUN(a_folder_tells_special_tokens_and_template);
     RUN(what_is_not_known_is_refused_by_name);
     clear();

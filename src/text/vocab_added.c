@@ -11,7 +11,9 @@
  */
 #include "text/vocab_added.h"
 
+#include "base/utf8.h"
 #include "text/split_char.h"
+#include "text/unicode.h"
 #include "text/vocab_make.h"
 #include "text/vocab_norm.h"
 
@@ -128,20 +130,34 @@ static size_t spaces_before(struct str s, size_t from, size_t at)
     return at;
 }
 
+/* \w of Rust's expressions, which decide about single words: what is Alphabetic, a mark, a decimal digit or a connector, or joins. C_W is that
+ * of Oniguruma, which takes all numbers. */
+static int is_word_char(uint32_t cp)
+{
+    int gc = unicode_of(cp).gc;
+    if (cp == 0x200c || cp == 0x200d) return 1;
+    if (gc == UC_SO) /* letters in circles and squares */
+        return (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
+               (cp >= 0x1f150 && cp <= 0x1f169) || (cp >= 0x1f170 && cp <= 0x1f189);
+    return gc == UC_LU || gc == UC_LL || gc == UC_LT || gc == UC_LM || gc == UC_LO || gc == UC_MN || gc == UC_MC ||
+           gc == UC_ME || gc == UC_ND || gc == UC_NL || gc == UC_PC;
+}
+
 static int is_word_before(struct str s, size_t at)
 {
-    size_t i = at, k;
+    uint32_t cp;
+    size_t i = at;
     while (i > 0 && at - i < 4) {
         i--;
         if (((unsigned char)s.p[i] & 0xc0) != 0x80) break;
     }
-    return i < at && (split_at(s.p, at, i, &k) & C_W) && i + k == at;
+    return i < at && i + utf8_decode(s.p + i, at - i, &cp) == at && is_word_char(cp);
 }
 
 static int is_word_after(struct str s, size_t at)
 {
-    size_t k;
-    return at < s.n && (split_at(s.p, s.n, at, &k) & C_W);
+    uint32_t cp;
+    return at < s.n && utf8_decode(s.p + at, s.n - at, &cp) && is_word_char(cp);
 }
 
 struct added vocab_added_next(struct added_search *a)
@@ -166,7 +182,7 @@ struct added vocab_added_next(struct added_search *a)
         struct added found = {id, begin, end};
         if (v->type[id] & TOKEN_LSTRIP) found.begin = spaces_before(s, a->done, begin);
         if (v->type[id] & TOKEN_RSTRIP) found.end = split_run(s.p, s.n, end, C_S);
-        if (found.end > a->done) a->done = found.end;
+        a->done = found.end; /* also where that is back within what the one before had swallowed */
         return found;
     }
     size_t begin = a->done;
