@@ -37,6 +37,24 @@ folder
 try "a file over an old one" $LAR convert "$TMP/d/" --type f32 -o "$TMP/t.gguf"
 ok "replaces it" test "$(wc -c <"$TMP/t.gguf")" -gt "$(wc -c <"$TMP/a.gguf")"
 
+# ---- settings that ggml's keys do not have ------------------------------------------------------------------------------------
+yarn() { folder && sed -i 's/"rope_theta": 10000.0/"rope_theta": 10000.0, "rope_scaling": {"rope_type": "yarn", "factor": 6.0, "original_max_position_embeddings": 100, "truncate": '$1'}/' "$TMP/d/config.json"; }
+yarn true && try "YaRN" $LAR logits "$TMP/d" --prompt "$P" --all -o "$TMP/a.st"
+yarn false && try "without whole bounds" $LAR logits "$TMP/d" --prompt "$P" --all -o "$TMP/d.st"
+differ() { ! cmp -s "$TMP/a.st" "$TMP/d.st"; }
+ok "turns otherwise" differ
+G=../shared/golden/models/gemma2
+if [ -d $G ]; then
+    rm -rf "$TMP/d" && cp -r $G "$TMP/d" && chmod -R u+w "$TMP/d"
+    sed -i 's/"query_pre_attn_scalar": [0-9]*/"query_pre_attn_scalar": 64/' "$TMP/d/config.json"
+    try "a scale of the queries" $LAR convert "$TMP/d" -o "$TMP/g.gguf"
+    $LAR show "$TMP/g.gguf" --json >"$TMP/json"
+    ok "is written" look json "$TMP/json" '$j->{metadata}{"gemma2.attention.scale"} == 0.125'
+    try "and" $LAR logits "$TMP/g.gguf" --tokens 5,6,7 -o "$TMP/a.st"
+    try "another one" $LAR logits $G --tokens 5,6,7 -o "$TMP/d.st"
+    ok "counts" differ
+fi
+
 # ---- what is refused, and nothing is left behind ----------------------------------------------------------------------------
 try_status 2 "no name for the output" $LAR convert $D
 try_status 2 "a type that is none" $LAR convert $D --type q4_0 -o "$TMP/no.gguf"
@@ -55,6 +73,9 @@ ok "by the tensor's name" said 'self_attn.q_proj.weight'
 folder && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' "$TMP/d/config.json"
 try_status 2 "a layer too many" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 ok "  ... by its name" said 'model.layers.1.'
+folder && sed -i 's/"hidden_act": "silu"/"hidden_act": "gelu"/' "$TMP/d/config.json"
+try_status 2 "another activation" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
+ok "  ... by its name" said 'hidden_act'
 folder && sed -i 's/"rope_theta": 10000.0/"rope_scaling": {"rope_type": "spiral", "factor": 2.0}/' "$TMP/d/config.json"
 try_status 2 "an unknown rotation" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 ok "  ... by its name" said 'spiral'

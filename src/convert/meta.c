@@ -2,13 +2,14 @@
  *
  * convert/meta.c: the keys that all families have, in one table, and the rotation. Key names: ggml's docs/gguf.md and gguf-py/constants.py.
  * Beyond ggml's own converter: Mistral's window is written (attention.sliding_window), layer patterns that are not the family's usual
- * one, and rope.scaling.yarn_truncate where config.json departs from the family's constant.
+ * one, attention.scale of Gemma 2 and 3, and rope.scaling.yarn_truncate where config.json departs from the family's constant.
  */
 #include "convert/meta.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/num.h"
 
@@ -385,7 +386,7 @@ static void xielu(struct meta *m)
         gguf_keys_array(m->k, name[i], GGUF_F32, m->p->xielu + i * m->p->nlayer, (uint64_t)m->p->nlayer);
 }
 
-/* Whether the chosen experts' weights are made to sum to 1, where that is not what readers take for the family. */
+/* Whether the chosen experts' weights are made to sum to 1, and what they are multiplied by, where that is not what readers take for the family. */
 static void expert_norm(struct meta *m)
 {
     static const struct {
@@ -398,6 +399,69 @@ static void expert_norm(struct meta *m)
         if (!strcmp(m->f->arch, all[i].arch) && v != all[i].usual)
             gguf_keys_bool(m->k, meta_key(m, "expert_weights_norm", key), v);
     }
+    double scale = strcmp(m->f->arch, "lfm2moe") ? 1 : json_num(config_find(m->c, "routed_scaling_factor"), 1);
+    if (fabs(scale - 1) > 1e-6) meta_f32(m, "expert_weights_scale", scale);
+}
+
+/* ---- what no key says ---------------------------------------------------------------------------------------------- */
+
+static int other(const struct meta *m, const char *what, const char *known)
+{
+    return lar_fail(m->err, LAR_EUNSUPPORTED,
+                    "%s/config.json: %s is not what a %s model has (%s), and GGUF has no key for it",
+                    buf_z(&m->c->folder), what, m->f->arch, known);
+}
+
+static int is_one_of(struct str s, const char *names)
+{
+    for (const char *p = names; *p;) {
+        size_t n = strcspn(p, "|");
+        if (n == s.n && !memcmp(p, s.p, n)) return 1;
+        p += n + (p[n] == '|');
+    }
+    return 0;
+}
+
+/* The family's own; Gemma 1's config.json names another one than the model has. */
+static int activation(const struct meta *m)
+{
+    static const char *const all[][2] = {
+        {"gemma2", "gelu_pytorch_tanh"}, {"gemma3", "gelu_pytorch_tanh"}, {"gemma3n", "gelu_pytorch_tanh"},
+        {"gemma4", "gelu_pytorch_tanh"}, {"starcoder2", "gelu_pytorch_tanh"}, {"phi2", "gelu_new|gelu_pytorch_tanh"},
+        {"gpt2", "gelu_new|gelu_pytorch_tanh"}, {"gptneox", "gelu|gelu_fast"}, {"nemotron", "relu2"},
+        {"arcee", "relu2"}, {"bitnet-b1.58", "relu2"}, {"apertus", "xielu"},
+    };
+    const char *known = "silu|swish";
+    struct str s = json_str(config_find(m->c, "hidden_activation|hidden_act|activation_function"), STR(""));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(m->f->arch, all[i][0])) known = all[i][1];
+    if (!s.n || !strcmp(m->f->arch, "gemma") || is_one_of(s, known)) return 0;
+    return other(m, "the activation (hidden_act)", known);
+}
+
+/* Settings that readers have in their code. */
+static int settings(const struct meta *m)
+{
+    static const struct {
+        const char *arch, *name;
+        int fixed;
+    } all[] = {
+        {"gpt2", "scale_attn_weights", 1},
+        {"gpt2", "scale_attn_by_inverse_layer_idx", 0},
+        {"deepseek2", "rope_interleave", 1},
+    };
+    const struct json *limit = config_find(m->c, "time_step_limit");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(m->f->arch, all[i].arch) &&
+            json_bool(config_find(m->c, all[i].name), all[i].fixed) != all[i].fixed)
+            return other(m, all[i].name, all[i].fixed ? "true" : "false");
+    if (!strcmp(m->f->arch, "falcon-h1") && json_bool(config_find(m->c, "mamba_rms_norm"), 0) &&
+        json_bool(config_find(m->c, "mamba_norm_before_gate"), 1))
+        return other(m, "mamba_norm_before_gate", "false");
+    if (!strcmp(m->f->arch, "mamba2") && limit && limit->kind == JSON_ARRAY && limit->n == 2 &&
+        (json_num(limit->child, 0) > 0 || json_num(limit->child->next, HUGE_VAL) < 1e30))
+        return other(m, "time_step_limit", "0 to infinity");
+    return activation(m);
 }
 
 int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, const struct config *c, int file_type,
@@ -405,6 +469,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
 {
     struct meta m = {.f = f, .c = c, .p = p, .k = k, .err = err};
     int rc;
+    if ((rc = settings(&m)) < 0) return rc;
     general(&m);
     if ((rc = sampling(&m)) < 0) return rc;
     if ((rc = measure(&m)) < 0) return rc;

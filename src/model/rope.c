@@ -25,7 +25,10 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
 {
     float fast = 32, slow = 1, attn = 0, logmul = 0, exact = 0;
     uint32_t orig = (uint32_t)m->h.ctx_train;
-    int rc;
+    int rc, truncate = !m->arch->yarn_exact;
+    char key[128];
+    snprintf(key, sizeof key, "%s.rope.scaling.yarn_truncate", m->arch->name); /* Lar's own: convert/meta.c writes it */
+    if ((rc = gguf_bool(&m->gguf, key, &truncate, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_fast", &fast, err)) < 0) return rc;
     if ((rc = model_key_f32(m, "rope.scaling.yarn_beta_slow", &slow, err)) < 0) return rc;
     if ((rc = model_key_u32(m, "rope.scaling.original_context_length", &orig, err)) < 0) return rc;
@@ -38,7 +41,7 @@ static int yarn(const struct model *m, size_t rot, double base, double s, double
                         m->arch->name);
     double low = yarn_pair((double)rot, base, orig, (double)fast),
            high = yarn_pair((double)rot, base, orig, (double)slow);
-    if (!m->arch->yarn_exact) low = floor(low), high = ceil(high);
+    if (truncate) low = floor(low), high = ceil(high);
     low = fmax(0, low);
     high = fmin((double)rot - 1, high);
     if (high <= low) high = low + 0.001;
