@@ -145,6 +145,32 @@ static void flags_of_added_tokens_are_the_references(void)
     done(&o);
 }
 
+/* Found with tokenizers 0.23.3: the two forms in which XLM-R's and T5's tokenizers are saved. */
+static void the_prefix_stands_before_what_is_left_of_the_spaces(void)
+{
+    static const char *const form[] = {
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Strip\",\"strip_left\":false,"
+        "\"strip_right\":true},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\"" SP "\"}]},"
+        "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"" SP "\",\"prepend_scheme\":\"always\"},",
+        "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{\"type\":"
+        "\"Metaspace\",\"replacement\":\"" SP "\",\"prepend_scheme\":\"always\"}]},",
+    };
+    for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
+        struct opened o;
+        char json[2048];
+        snprintf(json, sizeof json,
+                 "{%s\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"" SP "\",-2],"
+                 "[\"a\",-3],[\"" SP "a\",-1]]}}",
+                 form[i]);
+        open_json(&o, json);
+        CHECK_STR(ids_of(&o, "a a", 0), "3 3");
+        CHECK_STR(ids_of(&o, " a", 0), "3");
+        CHECK_STR(ids_of(&o, "   a  a ", 0), "3 3");
+        CHECK_STR(ids_of(&o, " ", 0), "");
+        done(&o);
+    }
+}
+
 static void a_folder_tells_special_tokens_and_template(void)
 {
     struct opened o;
@@ -230,6 +256,7 @@ int main(void)
     snprintf(dir, sizeof dir, "%.30s/lar-hf-XX" "XX" "XX", tmp ? tmp : "/tmp");
     if (!mkdtemp(dir)) return EXIT_FAILURE;
     RUN(a_prefix_is_put_as_the_file_says);
+    RUN(the_prefix_stands_before_what_is_left_of_the_spaces);
     RUN(flags_of_added_tokens_are_the_references);
     RUN(a_folder_tells_special_tokens_and_template);
     RUN(what_is_not_known_is_refused_by_name);

@@ -117,6 +117,10 @@ int vocab_wants_prefix(const struct vocab *v, struct str s, int first)
     if (!s.n || v->prefix == PREFIX_NONE) return 0;
     if (v->prefix == PREFIX_ALWAYS) return !(first & STRETCH_NEXT);
     if (v->prefix == PREFIX_FIRST && !(first & STRETCH_FIRST)) return 0;
+    size_t k;
+    if (v->map_trie.n) s = normalise_prefix(v, s, &k); /* what the text begins with is seen behind the normaliser */
+    if (v->remove_spaces > 0 && v->kind == VOCAB_UNIGRAM) /* where no space is left */
+        return !str_starts(s, STR(SPACE_SIGN));
     return !str_starts(s, STR(" ")) && (v->kind == VOCAB_BPE || !str_starts(s, STR(SPACE_SIGN)));
 }
 

@@ -99,16 +99,21 @@ static int base64(struct vocab_make *m, struct str s, struct str *out, struct la
     return 0;
 }
 
+static int joins_spaces(const struct json *v)
+{
+    struct str to = json_str(json_get(v, "content"), STR(""));
+    return is(v, "Replace") && str_is(json_str(json_get(json_get(v, "pattern"), "Regex"), STR("")), " {2,}") &&
+           (str_is(to, " ") || str_is(to, SPACE_SIGN));
+}
+
 static int read_replace(struct vocab_make *m, const struct json *v, int bytes, struct lar_err *err)
 {
     const struct json *pattern = json_get(v, "pattern");
     struct str to = json_str(json_get(v, "content"), STR(""));
-    struct str text = json_str(json_get(pattern, "String"), STR("")),
-               regex = json_str(json_get(pattern, "Regex"), STR(""));
+    struct str text = json_str(json_get(pattern, "String"), STR(""));
     if (!bytes && str_is(text, " ") && str_is(to, SPACE_SIGN))
         return 0; /* all vocabularies with U+2581 do */
-    if (str_is(regex, " {2,}") && (str_is(to, " ") || str_is(to, SPACE_SIGN)))
-        return m->remove_spaces = 1, 0;
+    if (joins_spaces(v)) return m->remove_spaces = 1, 0;
     if (!text.n) return unknown("normalizer", v, err);
     return add_step(m, "Replace", (struct str[]){text, to}, 2, err);
 }
@@ -147,9 +152,9 @@ static int read_normalizer(struct vocab_make *m, const struct steps *l, int byte
                         err);
         else if (is(v, "BertNormalizer"))
             rc = read_bert_normalizer(m, v, err);
-        else if (is(v, "Strip") && !bytes && json_bool(json_get(v, "strip_left"), 0) &&
-                 json_bool(json_get(v, "strip_right"), 0))
-            m->remove_spaces = 1;
+        else if (is(v, "Strip") && !bytes && json_bool(json_get(v, "strip_right"), 0) &&
+                 (json_bool(json_get(v, "strip_left"), 0) || (i + 1 < l->n && joins_spaces(l->s[i + 1]))))
+            m->remove_spaces = 1; /* spaces joined in front are the prefix */
         else
             rc = unknown("normalizer", v, err);
         if (rc < 0) return rc;
