@@ -152,7 +152,6 @@ ask -X OPTIONS -H 'Origin: http://localhost:3000' -H 'Access-Control-Request-Met
 ok "and may ask beforehand" is 204
 try_status 2 "an address that others reach is refused" $LAR serve --host 0.0.0.0 --port 0 $model
 ok "by name" grep -q -- '--host 0.0.0.0' "$TMP/err"
-try_status 2 "so is a server without models" $LAR serve
 try_status 1 "and a model that is not there" $LAR serve --port 0 nothing.gguf
 port=${url##*:}
 try_status 1 "a port that is taken is named" $LAR serve --port "$port" $model

@@ -126,6 +126,28 @@ printf 'ann:12\n' > "$TMP/keys"
 try_status 2 "a key file that is none is refused" $LAR serve --port 0 --key-file "$TMP/keys" $model
 ok "by its line" grep -q 'keys:1' "$TMP/err"
 
+# ---- models by name ----------------------------------------------------------------------------------------------------------
+printf 'FROM %s\nPARAMETER temperature 0\nPARAMETER num_predict 7\nSYSTEM Be kind.\n' "$PWD/$model" > "$TMP/Modelfile"
+serve
+get /api/tags
+ok "a server without models lists none" has '@{$j->{models}} == 0'
+ok "a model is made" $LAR create clerk -f "$TMP/Modelfile"
+get /api/tags
+ok "and served from then on" has '$j->{models}[0]{name} eq "clerk:latest" && $j->{models}[0]{digest} =~ /^[0-9a-f]{64}$/'
+post /api/chat "{\"model\":\"clerk\",\"stream\":false,\"messages\":[{\"role\":\"user\",\"content\":\"$message\"}]}"
+ok "with the PARAMETERs of its Modelfile" has '$j->{done_reason} eq "length" && $j->{eval_count} == 7'
+asked=$(look get "$TMP/body" '$j->{prompt_eval_count}')
+post /api/chat "{\"model\":\"clerk\",\"stream\":false,\"messages\":[{\"role\":\"user\",\"content\":\"$message\"}],\"options\":{\"num_predict\":3}}"
+ok "which a request overrides" has '$j->{eval_count} == 3'
+post /v1/chat/completions "{\"model\":\"clerk:latest\",\"messages\":[{\"role\":\"system\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"$message\"}]}"
+ok "in every dialect; a system message of its own takes the place of the Modelfile's" has "\$j->{usage}{completion_tokens} == 7 && \$j->{usage}{prompt_tokens} < $asked"
+post /api/show '{"model":"clerk"}'
+ok "shown with its Modelfile" has '$j->{system} eq "Be kind." && $j->{modelfile} =~ /num_predict 7/ && $j->{parameters} =~ /temperature/'
+ok "a model is removed" $LAR rm clerk
+post /api/chat '{"model":"clerk","messages":[{"role":"user","content":"x"}]}'
+ok "and no longer served" is 404
+serve_end
+
 # ---- a socket in the file system ----------------------------------------------------------------------------------------------
 serve --host "$TMP/lar.sock" --model demo=$model
 url=http://localhost

@@ -107,7 +107,7 @@ static const struct opt options[] = {
 
 const struct verb verb_serve = {
     .name = "serve",
-    .synopsis = "FILE...",
+    .synopsis = "[FILE...]",
     .summary = "models over HTTP: Ollama's, OpenAI's and Anthropic's interfaces",
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
              "version), of OpenAI's "
@@ -115,7 +115,8 @@ const struct verb verb_serve = {
              "count_tokens) on "
              "this machine alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and "
              "/metrics. A "
-             "model is called by its file's name without .gguf. All requests are evaluated together, in steps "
+             "model is called by its name in the store (lar list), a file by its own name without .gguf. All "
+             "requests are evaluated together, in steps "
              "that mix the "
              "next tokens of answers and slices of prompts.\n\nWhat a request asks for and this server cannot "
              "do is an error "

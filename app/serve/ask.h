@@ -66,8 +66,10 @@ struct ask {
     int64_t keep_ns; /* how long the model stays; ASK_KEEP_DEFAULT: not said; negative: for good */
     int load_only;   /* nothing to answer: the model is loaded, or given back when keep_ns is 0 */
     /* while reading */
-    struct str role_system, text, raw_template;
+    struct str role_system, text;
+    int from_file; /* role_system is a Modelfile's */
     const struct json *messages, *tools;
+    const struct json *shots; /* messages of a Modelfile, which come before all others */
     int raw;
 };
 

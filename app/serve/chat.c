@@ -135,18 +135,26 @@ int chat_prompt(struct ask *q, const struct json *messages, struct str system,
                 const struct json *tools, struct lar_err *err)
 {
     struct buf b = {.limit = ASK_ARENA_MAX};
-    int rc = 0, i = 0;
+    int rc = 0, i = 0, comma = 0;
     if (messages && messages->kind != JSON_ARRAY)
         return lar_fail(err, LAR_EINVAL, "messages: needs a list");
+    if (messages && messages->child &&
+        str_is(json_str(json_get(messages->child, "role"), STR("")), "system"))
+        system = STR(""); /* the request's own counts, not the Modelfile's */
     buf_puts(&b, "{\"messages\":[");
     if (system.n) {
         buf_puts(&b, "{\"role\":\"system\",\"content\":");
         buf_json_str(&b, system);
         buf_putc(&b, '}');
+        comma = 1;
+    }
+    for (const struct json *m = q->shots ? q->shots->child : NULL; m && rc == 0; m = m->next) {
+        if (comma++) buf_putc(&b, ',');
+        rc = message(q, &b, m, err);
     }
     for (const struct json *m = messages ? messages->child : NULL; m && rc == 0; m = m->next, i++) {
         struct lar_err why = {0};
-        if (i || system.n) buf_putc(&b, ',');
+        if (comma++) buf_putc(&b, ',');
         rc = message(q, &b, m, &why);
         if (rc < 0) lar_fail(err, rc, "messages[%d]: %s", i, why.msg);
     }

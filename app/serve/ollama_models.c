@@ -19,10 +19,14 @@ static void stamp(struct buf *b, struct timespec t)
                tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
 }
 
-/* Which file this is, by its place, size and time: FNV-1a, four times with other beginnings. Not a hash of its contents. */
+/* The digest of a manifest; of a file by itself which it is, by its place, size and time: FNV-1a, four times with other beginnings. Not a hash of its contents. */
 static void identity(struct buf *b, const struct book *k)
 {
     struct buf text = {0};
+    if (k->stored && k->stored->digest[0]) {
+        buf_puts(b, k->stored->digest);
+        return;
+    }
     buf_printf(&text, "%s %lld %lld.%09ld", k->path, (long long)k->bytes,
                (long long)k->modified.tv_sec, k->modified.tv_nsec);
     for (uint64_t part = 0; part < 4; part++) {
@@ -89,9 +93,10 @@ void ollama_tags(struct buf *b, struct shelf *s, int running)
     int first = 1;
     buf_puts(b, "{\"models\":[");
     pthread_mutex_lock(&s->lock);
+    if (!running) shelf_refresh(s);
     for (size_t i = 0; i < s->nbook; i++) {
         const struct book *k = &s->book[i];
-        if (running && !k->engine) continue;
+        if (running ? !k->engine : k->stored && !k->listed) continue;
         if (!first) buf_putc(b, ',');
         first = 0;
         book_head(b, k);
@@ -204,13 +209,26 @@ static const struct field show_fields[] = {
 
 static void show(struct buf *b, const struct lar_file *f, const struct book *k, int verbose)
 {
-    struct str t = template_of(f);
+    struct str t = k->stored && k->stored->template_text && *k->stored->template_text
+                       ? str_of(k->stored->template_text)
+                       : template_of(f);
     buf_puts(b, "{\"modelfile\":");
     struct buf text = {0};
-    buf_printf(&text, "FROM %s\n", k->path);
+    if (k->stored)
+        store_modelfile(k->stored, &text);
+    else
+        buf_printf(&text, "FROM %s\n", k->path);
     buf_json_str(b, buf_view(&text));
     buf_done(&text);
-    buf_puts(b, ",\"parameters\":\"\",\"template\":");
+    buf_puts(b, ",\"parameters\":");
+    if (k->stored) store_parameters(k->stored, &text);
+    buf_json_str(b, buf_view(&text));
+    buf_done(&text);
+    if (k->stored && k->stored->system) {
+        buf_puts(b, ",\"system\":");
+        buf_json_str(b, str_of(k->stored->system));
+    }
+    buf_puts(b, ",\"template\":");
     buf_json_str(b, t);
     buf_puts(b, ",\"details\":");
     details(b, k);

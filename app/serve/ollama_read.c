@@ -175,7 +175,7 @@ static int generate_prompt(struct ask *q, struct lar_err *err)
 {
     struct buf b = {0};
     int rc = 0;
-    if (q->raw && q->role_system.n)
+    if (q->raw && q->role_system.n && !q->from_file)
         return lar_fail(err, LAR_EINVAL, "system: raw mode takes no system message");
     if (q->raw) {
         struct ask_prompt *p = ask_add(q, err);
@@ -192,6 +192,11 @@ static int generate_prompt(struct ask *q, struct lar_err *err)
     return rc;
 }
 
+int ollama_params(struct ask *q, const struct json *params, struct lar_err *err)
+{
+    return field_read(q, params, options, "PARAMETER", err);
+}
+
 int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err)
 {
     q->stream = 1;
@@ -203,6 +208,6 @@ int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err)
     if (q->top && !q->logprobs) return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs");
     q->load_only = kind == OLLAMA_CHAT ? !q->messages || !q->messages->n : q->text.n == 0;
     if (q->load_only) return 0;
-    return kind == OLLAMA_CHAT ? chat_prompt(q, q->messages, (struct str){"", 0}, NULL, err)
+    return kind == OLLAMA_CHAT ? chat_prompt(q, q->messages, q->role_system, NULL, err)
                                : generate_prompt(q, err);
 }

@@ -242,11 +242,17 @@ int openai_models(struct buf *b, struct shelf *s, struct str name)
         if (k) model(b, k);
         return k != NULL;
     }
+    int first = 1;
     buf_puts(b, "{\"object\":\"list\",\"data\":[");
+    pthread_mutex_lock(&s->lock);
+    shelf_refresh(s);
     for (size_t i = 0; i < s->nbook; i++) {
-        if (i) buf_putc(b, ',');
+        if (s->book[i].stored && !s->book[i].listed) continue;
+        if (!first) buf_putc(b, ',');
+        first = 0;
         model(b, &s->book[i]);
     }
+    pthread_mutex_unlock(&s->lock);
     buf_puts(b, "]}\n");
     return 1;
 }

@@ -247,5 +247,5 @@ int openai_read(struct ask *q, int kind, struct str body, struct lar_err *err)
         return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs: true");
     if (!q->messages || !q->messages->n)
         return lar_fail(err, LAR_EINVAL, "messages is required and must not be empty");
-    return chat_prompt(q, q->messages, (struct str){"", 0}, NULL, err);
+    return chat_prompt(q, q->messages, q->role_system, NULL, err);
 }

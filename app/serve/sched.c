@@ -395,8 +395,12 @@ static void take_in(struct sched *s)
 static void run_engines(struct sched *s)
 {
     struct shelf *shelf = s->opt.shelf;
-    for (size_t i = 0; i < shelf->nbook; i++) {
+    for (size_t i = 0;; i++) {
         pthread_mutex_lock(&shelf->lock);
+        if (i >= shelf->nbook) {
+            pthread_mutex_unlock(&shelf->lock);
+            return;
+        }
         struct engine *e = shelf->book[i].held ? shelf->book[i].engine : NULL;
         pthread_mutex_unlock(&shelf->lock);
         if (!e) continue;

@@ -148,8 +148,27 @@ static int cannot_write(const struct job *j, struct lar_err *err)
                     j->book->name);
 }
 
+typedef int read_fn(struct ask *q, int kind, struct str body, struct lar_err *err);
+
+/* A model with a Modelfile: what that says comes first, the request again on top of it. */
+static int read_again(struct job *j, read_fn *read, struct str body, struct lar_err *err)
+{
+    const struct store_model *m = j->book->stored;
+    int rc = 0;
+    if (!m || (!m->params && !m->messages && !(m->system && *m->system))) return 0;
+    ask_done(&j->ask);
+    ask_init(&j->ask);
+    if (m->params && (rc = ollama_params(&j->ask, m->params, err)) < 0) return rc;
+    if (m->system && *m->system) {
+        j->ask.role_system = str_of(m->system);
+        j->ask.from_file = 1;
+    }
+    j->ask.shots = m->messages;
+    return read(&j->ask, j->kind, body, err);
+}
+
 /* The job is answered, or the scheduler's. */
-static void start(struct server *s, struct job *j)
+static void start(struct server *s, struct job *j, read_fn *read)
 {
     struct lar_err err = {0};
     int rc = job_hold(j, &s->shelf, &err);
@@ -162,7 +181,8 @@ static void start(struct server *s, struct job *j)
         job_free(j);
         sched_poke(s->sched); /* it may have to go at once */
         return;
-    } else if (rc < 0 || (rc = cannot_think(j, &err)) < 0 || (rc = cannot_write(j, &err)) < 0 ||
+    } else if (rc < 0 || (rc = read_again(j, read, http_body(j->call), &err)) < 0 ||
+               (rc = cannot_think(j, &err)) < 0 || (rc = cannot_write(j, &err)) < 0 ||
                (rc = job_prepare(j, s->opt.ctx, &err)) < 0) {
         job_fail(j, job_status(rc), err.msg);
     } else {
@@ -171,8 +191,6 @@ static void start(struct server *s, struct job *j)
     }
     job_free(j);
 }
-
-typedef int read_fn(struct ask *q, int kind, struct str body, struct lar_err *err);
 
 static void write_answer(struct server *s, struct http_call *c, const struct dialect *d, int kind,
                          read_fn *read)
@@ -183,17 +201,12 @@ static void write_answer(struct server *s, struct http_call *c, const struct dia
         reply_error(c, d->error, 503, "out of memory");
         return;
     }
-    if (atomic_load(&s->draining)) {
-        job_fail(j, 503, "the server is shutting down");
-        job_free(j);
-        return;
-    }
     int rc = read(&j->ask, kind, http_body(c), &err);
-    if (rc == 0) {
-        start(s, j);
+    if (rc == 0 && !atomic_load(&s->draining)) {
+        start(s, j, read);
         return;
     }
-    job_fail(j, job_status(rc), err.msg);
+    job_fail(j, rc < 0 ? job_status(rc) : 503, rc < 0 ? err.msg : "the server is shutting down");
     job_free(j);
 }
 
@@ -370,8 +383,6 @@ static int add_models(struct server *s, struct lar_err *err)
     }
     for (size_t i = 0; i < s->opt.nfile && rc == 0; i++)
         rc = shelf_add(&s->shelf, NULL, s->opt.file[i], err);
-    if (rc == 0 && s->shelf.nbook == 0)
-        rc = lar_fail(err, LAR_EINVAL, "serve: no model was named: lar serve FILE.gguf");
     return rc;
 }
 
@@ -436,6 +447,7 @@ static int open_all(struct server *s, struct lar_err *err)
     int rc = shelf_open(&s->shelf, &so, err);
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
+    if (rc == 0) rc = shelf_use_store(&s->shelf, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
     if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);

@@ -2,6 +2,8 @@
  * serve/shelf.c: see shelf.h. */
 #include "serve/shelf.h"
 
+#include <lar/convert.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +13,7 @@
 #include "base/time.h"
 #include "serve/ask.h"
 
-enum { BOOKS_MAX = 256 };
+enum { BOOKS_MAX = 256, ADAPTERS_MAX = 16 };
 
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err)
 {
@@ -19,6 +21,12 @@ int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err 
     pthread_mutex_init(&s->lock, NULL);
     s->book = mem_zalloc(BOOKS_MAX * sizeof *s->book);
     return s->book ? 0 : lar_fail(err, LAR_ENOMEM, "models: out of memory");
+}
+
+static void stored_free(struct store_model *m)
+{
+    if (m) store_model_done(m);
+    mem_free(m);
 }
 
 static void engine_close(struct engine *e)
@@ -33,18 +41,24 @@ static void engine_close(struct engine *e)
     mem_free(e);
 }
 
+static void book_free(struct book *b)
+{
+    engine_close(b->engine);
+    mem_free(b->name);
+    mem_free(b->path);
+    mem_free(b->architecture);
+    mem_free(b->title);
+    mem_free(b->file_type);
+    stored_free(b->stored);
+}
+
 void shelf_close(struct shelf *s)
 {
     for (size_t i = 0; i < s->nbook; i++) {
-        struct book *b = &s->book[i];
-        engine_close(b->engine);
-        mem_free(b->name);
-        mem_free(b->path);
-        mem_free(b->architecture);
-        mem_free(b->title);
-        mem_free(b->file_type);
+        book_free(&s->book[i]);
     }
     mem_free(s->book);
+    store_close(s->store);
     pthread_mutex_destroy(&s->lock);
 }
 
@@ -161,21 +175,100 @@ static int is_called(const struct book *b, const char *name, size_t n)
     return strlen(b->name) == n && memcmp(b->name, name, n) == 0;
 }
 
+/* ---- the store ------------------------------------------------------------------------------------------------------------ */
+
+int shelf_use_store(struct shelf *s, struct lar_err *err)
+{
+    return store_open(&s->store, NULL, err);
+}
+
+/* The book of what the store has under that name now: a name may come to mean another model while we serve. With the lock held. */
+static struct book *from_store(struct shelf *s, const char *name)
+{
+    struct store_model *m = mem_zalloc(sizeof *m);
+    struct book *b = NULL;
+    int rc = m ? store_find(s->store, name, m, NULL) : LAR_ENOMEM;
+    for (size_t i = 0; rc == 0 && i < s->nbook && !b; i++) {
+        const struct store_model *have = s->book[i].stored;
+        if (have && strcmp(have->name, m->name) == 0 && strcmp(have->digest, m->digest) == 0 &&
+            strcmp(have->path, m->path) == 0)
+            b = &s->book[i];
+    }
+    if (rc < 0 || b || s->nbook == BOOKS_MAX) {
+        stored_free(m);
+        return b;
+    }
+    b = &s->book[s->nbook];
+    *b = (struct book){.stored = m};
+    b->name = copy(m->name, strlen(m->name));
+    b->path = copy(m->path, strlen(m->path));
+    if (b->name && b->path && look_into(b, NULL) == 0) {
+        s->nbook++;
+        return b;
+    }
+    book_free(b);
+    *b = (struct book){0};
+    return NULL;
+}
+
+void shelf_refresh(struct shelf *s)
+{
+    struct store_list l;
+    for (size_t i = 0; i < s->nbook; i++) s->book[i].listed = 0;
+    if (!s->store) return;
+    if (store_list(s->store, 0, &l, NULL) == 0)
+        for (size_t i = 0; i < l.n; i++) {
+            struct book *b = l.entry[i].fault ? NULL : from_store(s, l.entry[i].name);
+            if (b) b->listed = 1;
+        }
+    store_list_done(&l);
+}
+
 struct book *shelf_find(struct shelf *s, const char *name, size_t n)
 {
     static const char latest[] = ":latest";
     size_t tail = sizeof latest - 1;
-    if (n == 0) return s->nbook == 1 ? &s->book[0] : NULL;
+    struct book *found = NULL;
+    char text[NAME_HOST_MAX + 4 * NAME_PART_MAX];
+    if (n == 0)
+        return s->nbook > 0 && (s->nbook == 1 || s->book[1].stored) && !s->book[0].stored
+                   ? &s->book[0]
+                   : NULL;
     for (size_t i = 0; i < s->nbook; i++)
-        if (is_called(&s->book[i], name, n)) return &s->book[i];
+        if (!s->book[i].stored && is_called(&s->book[i], name, n)) return &s->book[i];
     if (n > tail && memcmp(name + n - tail, latest, tail) == 0)
-        return shelf_find(s, name, n - tail);
-    return NULL;
+        for (size_t i = 0; i < s->nbook; i++)
+            if (!s->book[i].stored && is_called(&s->book[i], name, n - tail)) return &s->book[i];
+    if (!s->store || n == 0 || n >= sizeof text || memchr(name, 0, n)) return NULL;
+    memcpy(text, name, n);
+    text[n] = 0;
+    pthread_mutex_lock(&s->lock);
+    found = from_store(s, text);
+    pthread_mutex_unlock(&s->lock);
+    return found;
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------------------------- */
 
-static int engine_open(struct engine **out, const char *path, const struct shelf_options *o,
+/* With the template and the adapters of its Modelfile. */
+static int open_model(struct engine *e, const struct book *b, struct lar_model_options *o,
+                      struct lar_err *err)
+{
+    const struct store_model *m = b->stored;
+    struct lar_adapter adapter[ADAPTERS_MAX];
+    if (m && m->nadapter > ADAPTERS_MAX)
+        return lar_fail(err, LAR_EUNSUPPORTED, "%s: more than %d adapters", b->name, ADAPTERS_MAX);
+    for (size_t i = 0; m && i < m->nadapter; i++)
+        adapter[i] = (struct lar_adapter){m->adapter[i], 1};
+    if (m && m->nadapter) {
+        o->adapters = adapter;
+        o->nadapter = m->nadapter;
+    }
+    if (m && m->template_text && *m->template_text) o->chat_template = m->template_text;
+    return lar_model_open(&e->model, b->path, o, err);
+}
+
+static int engine_open(struct engine **out, const struct book *b, const struct shelf_options *o,
                        struct lar_err *err)
 {
     struct lar_model_options mo = {.threads = o->threads, .deterministic = o->deterministic};
@@ -185,7 +278,7 @@ static int engine_open(struct engine **out, const char *path, const struct shelf
     uint64_t kv = 0;
     *out = NULL;
     if (!e) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
-    int rc = lar_model_open(&e->model, path, &mo, err);
+    int rc = open_model(e, b, &mo, err);
     struct lar_session_options so = {.ctx = 1024, .kv = (enum lar_kv)o->kv, .batch = 1};
     if (rc == 0) rc = lar_session_bytes(e->model, &so, &kv, NULL, err);
     e->reads_only = rc == LAR_EUNSUPPORTED && e->model != NULL;
@@ -213,7 +306,7 @@ int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err
     int rc = 0;
     int64_t began = time_ns();
     pthread_mutex_lock(&s->lock);
-    if (!b->engine) rc = engine_open(&b->engine, b->path, &s->opt, err);
+    if (!b->engine) rc = engine_open(&b->engine, b, &s->opt, err);
     if (rc == 0) b->held++;
     pthread_mutex_unlock(&s->lock);
     *load_ns = time_ns() - began;

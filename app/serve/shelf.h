@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "serve/cache.h"
+#include "store/store.h"
 
 struct row;
 
@@ -39,10 +40,12 @@ struct book {
     struct timespec modified;
     char *architecture, *title, *file_type; /* from the file's head */
     int64_t parameters, ctx_train, width;
-    int reads_only; /* an encoder: no text generation */
+    int reads_only;             /* an encoder: no text generation */
+    struct store_model *stored; /* with what its Modelfile says; NULL: a file of the command line */
     /* under the shelf's lock */
     struct engine *engine; /* NULL: not loaded */
     int held;
+    int listed;    /* the store has it now */
     int64_t until; /* monotonic ns when it may be closed; INT64_MAX: stays */
 };
 
@@ -58,12 +61,17 @@ struct shelf {
     struct shelf_options opt;
     struct book *book;
     size_t nbook;
+    struct store *store; /* models by name; NULL: none */
 };
 
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err);
 void shelf_close(struct shelf *s);
 /* Looks into the file; name NULL: the file's own without .gguf. */
 int shelf_add(struct shelf *s, const char *name, const char *path, struct lar_err *err);
+/* Looks for names in Lar's store too, and in those beside it. */
+int shelf_use_store(struct shelf *s, struct lar_err *err);
+/* Looks what the store has now: a book is to be shown when it is a file of the command line or `listed`. With the lock held. */
+void shelf_refresh(struct shelf *s);
 /* By name, with or without ":latest"; n = 0 means the only one there is. NULL: nobody has that name. */
 struct book *shelf_find(struct shelf *s, const char *name, size_t n);
 /* Loads it if need be, and holds it. *load_ns: what that took. */
