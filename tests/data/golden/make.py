@@ -29,6 +29,8 @@ CASES = {
                  v_head_dim=8, scale_emb=12.0, scale_depth=1.4, dim_model_base=256, tie_word_embeddings=True)),
     'nemotron': ('nemotron', dict(head_dim=16, partial_rotary_factor=0.5)),
     'olmoe': ('olmoe', dict(num_experts=6, num_experts_per_tok=3, intermediate_size=16)),
+    'lfm2': ('lfm2', dict(num_hidden_layers=2, layer_types=['conv', 'full_attention'], conv_L_cache=3, block_auto_adjust_ff_dim=False,
+             tie_word_embeddings=True)),  # also for tests of sessions that carry a state
 }
 
 
