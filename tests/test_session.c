@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/test_session.c: a timeline keeps what it can, shares what it may, and stops when told; on the demonstration model. */
+ * tests/test_session.c: a timeline keeps what it can, shares what it may, and stops when told; on the demonstration model, and on a small
+ * one with a recurrent layer. */
 #include "run/session.h"
 
+#include "convert/convert.h"
+#include "run/batch.h"
 #include "tap.h"
 
 #define MODEL "models/lar-demo-q8_0.gguf"
+#define RECURRENT "tests/data/golden/lfm2"
 
 static struct model *model;
 static struct kv_pool *pool;
@@ -80,6 +84,32 @@ static void many_sessions_share_one_pool_and_give_it_back(void)
     session_close(&s[0]);
 }
 
+static void a_pool_does_not_grow_with_what_was_closed(void)
+{
+    struct kv_pool *own;
+    struct kv a, b;
+    uint8_t *first[8];
+    CHECK_EQ(kv_pool_open(&own, 256, NULL), 0);
+    for (int round = 0; round < 1100; round++) { /* more than a pool can have slabs */
+        CHECK_EQ(kv_open(&a, own, 4 * DEV_KV_BLOCK, NULL), 0);
+        CHECK_EQ(kv_open(&b, own, 4 * DEV_KV_BLOCK, NULL), 0);
+        if (!a.pool || !b.pool) break;
+        kv_grow(&a, 0, 4 * DEV_KV_BLOCK);
+        kv_grow(&b, 0, 4 * DEV_KV_BLOCK);
+        for (int i = 0; i < 8; i++) {
+            uint8_t *p = i < 4 ? a.block[i] : b.block[i - 4];
+            int known = round == 0;
+            if (round == 0) first[i] = p;
+            for (int j = 0; j < 8 && !known; j++) known = p == first[j];
+            CHECK(known);
+        }
+        kv_close(&a);
+        kv_close(&b);
+        if (tap_case_bad) break;
+    }
+    kv_pool_close(own);
+}
+
 static void a_fork_copies_before_it_writes(void)
 {
     struct kv a, b;
@@ -130,9 +160,111 @@ static void a_cancelled_prompt_keeps_what_was_evaluated(void)
     open_session(&s, 256, 32);
     CHECK_EQ(session_sync(&s, t, 200, stop_after_first, &s, &err), LAR_ECANCEL);
     CHECK_EQ(s.n, 32);
+    CHECK(session_logits(&s) == NULL); /* nothing was computed after the last of them */
     atomic_store(&s.cancel, 0);
     CHECK_EQ(session_sync(&s, t, 200, NULL, NULL, &err), 168);
+    CHECK(session_logits(&s) != NULL);
     session_close(&s);
+}
+
+/* ---- a model that carries a state ------------------------------------------------------------------------------------ */
+
+struct recurrent {
+    struct model *model;
+    struct kv_pool *pool;
+};
+
+static void recurrent_open(struct recurrent *r)
+{
+    struct lar_err err = {0};
+    struct gguf g;
+    struct dev_kv_layer layout[8];
+    size_t block;
+    if (convert_memory(&g, RECURRENT, &err) < 0 || model_open_gguf(&r->model, &g, RECURRENT, 1, &err) < 0 ||
+        r->model->h.nlayer > 8 || model_kv_layout(r->model, KV_F32, layout, &block, &err) < 0 ||
+        kv_pool_open(&r->pool, block, &err) < 0) {
+        printf("Bail out! %s\n", err.msg);
+        exit(1);
+    }
+}
+
+static void recurrent_close(struct recurrent *r)
+{
+    kv_pool_close(r->pool);
+    model_close(r->model);
+}
+
+static void fill_small(int32_t *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) t[i] = (int32_t)(3 + i * 37 % 90);
+}
+
+/* The logits after the timeline are those of one that was evaluated whole. */
+static void as_if_fresh(const struct recurrent *r, const struct session *s)
+{
+    struct session fresh;
+    CHECK_EQ(session_open(&fresh, r->model, r->pool, KV_F32, 64, 64, NULL), 0);
+    CHECK_EQ(session_extend(&fresh, s->tokens, s->n, NULL, NULL, NULL, NULL), 0);
+    CHECK(session_logits(s) != NULL);
+    for (size_t i = 0; session_logits(s) && i < r->model->h.vocab; i++)
+        CHECK_NEAR(session_logits(s)[i], session_logits(&fresh)[i], 1e-4);
+    session_close(&fresh);
+}
+
+static void a_state_is_kept_at_the_ends_of_the_last_two_prompts(void)
+{
+    struct recurrent r;
+    struct session s;
+    int32_t t[64];
+    fill_small(t, 64);
+    recurrent_open(&r);
+    CHECK_EQ(session_open(&s, r.model, r.pool, KV_F32, 64, 16, NULL), 0);
+    for (size_t n = 10; n <= 40; n += 10) CHECK_EQ(session_sync(&s, t, n, NULL, NULL, NULL), 10);
+    CHECK_EQ(session_extend(&s, t + 40, 5, NULL, NULL, NULL, NULL), 0);
+    as_if_fresh(&r, &s);
+    session_cut(&s, 44);
+    CHECK_EQ(s.n, 40);
+    CHECK_EQ(session_extend(&s, t, 3, NULL, NULL, NULL, NULL), 0);
+    as_if_fresh(&r, &s);
+    session_cut(&s, 35);
+    CHECK_EQ(s.n, 30);
+    CHECK_EQ(session_extend(&s, t + 7, 3, NULL, NULL, NULL, NULL), 0);
+    as_if_fresh(&r, &s);
+    session_cut(&s, 29);
+    CHECK_EQ(s.n, 0);
+    CHECK_EQ(session_extend(&s, t, 3, NULL, NULL, NULL, NULL), 0);
+    as_if_fresh(&r, &s);
+    session_close(&s);
+    recurrent_close(&r);
+}
+
+static void a_step_that_ends_a_prompt_keeps_the_state_too(void)
+{
+    struct recurrent r;
+    struct session s;
+    struct batch_step b;
+    int32_t t[64];
+    fill_small(t, 64);
+    recurrent_open(&r);
+    CHECK_EQ(session_open(&s, r.model, r.pool, KV_F32, 64, 16, NULL), 0);
+    CHECK_EQ(batch_open(&b, r.model, 16, 1, 1, NULL), 0);
+    struct batch_part part = {.session = &s, .tokens = t, .n = 12};
+    CHECK_EQ(batch_eval(&b, &part, 1, NULL), 1); /* a slice: nothing is kept of it */
+    part = (struct batch_part){.session = &s, .tokens = t + 12, .n = 8, .nlogit = 1, .prompt_end = 1};
+    CHECK_EQ(batch_eval(&b, &part, 1, NULL), 1);
+    for (int i = 0; i < 4; i++) {
+        part = (struct batch_part){.session = &s, .tokens = t + 20 + i, .n = 1, .nlogit = 1};
+        CHECK_EQ(batch_eval(&b, &part, 1, NULL), 1);
+    }
+    t[22] = 5;
+    CHECK_EQ(session_reuse(&s, t, 30), 20);
+    CHECK_EQ(session_extend(&s, t + 20, 10, NULL, NULL, NULL, NULL), 0);
+    as_if_fresh(&r, &s);
+    t[15] = 6;
+    CHECK_EQ(session_reuse(&s, t, 30), 0);
+    batch_close(&b);
+    session_close(&s);
+    recurrent_close(&r);
 }
 
 static long allowed;
@@ -199,9 +331,12 @@ int main(void)
     RUN(sync_evaluates_only_what_is_new);
     RUN(a_reused_beginning_gives_the_same_logits);
     RUN(many_sessions_share_one_pool_and_give_it_back);
+    RUN(a_pool_does_not_grow_with_what_was_closed);
     RUN(a_fork_copies_before_it_writes);
     RUN(what_does_not_fit_is_refused_with_both_numbers);
     RUN(a_cancelled_prompt_keeps_what_was_evaluated);
+    RUN(a_state_is_kept_at_the_ends_of_the_last_two_prompts);
+    RUN(a_step_that_ends_a_prompt_keeps_the_state_too);
     RUN(every_allocation_of_opening_may_fail);
     RUN(every_allocation_of_a_model_may_fail);
     kv_pool_close(pool);
