@@ -460,6 +460,26 @@ static void decoding_never_gives_half_a_character(void)
     vt_close(&t);
 }
 
+#define BAD "\xef\xbf\xbd"
+
+/* As its decoder does: one for each byte that belongs to no character, and none for those that do. */
+static void sentencepiece_s_bytes_are_replaced_one_by_one(void)
+{
+    struct vb b = {.model = "llama"};
+    struct vt t;
+    vb_bytes(&b); /* a byte's id is the byte */
+    vb_add(&b, "a", TOKEN_NORMAL, 0);
+    CHECK_EQ(vt_open(&t, &b), 0);
+    CHECK_STR(vt_text(&t, (int32_t[]){0xe2, 0x82, 0xac}, 3, 0), "\xe2\x82\xac");
+    CHECK_STR(vt_text(&t, (int32_t[]){0xe2, 0x82}, 2, 0), BAD BAD);
+    CHECK_STR(vt_text(&t, (int32_t[]){0xf0, 0x9f, 0x98, 256}, 4, 0), BAD BAD BAD "a");
+    CHECK_STR(vt_text(&t, (int32_t[]){0xe2, 0xe2, 0x82, 0xac}, 4, 0), BAD "\xe2\x82\xac");
+    CHECK_STR(vt_text(&t, (int32_t[]){0xf0, 0x9f, 'b', 0xc3, 0xa9}, 5, 0), BAD BAD "b\xc3\xa9");
+    CHECK_STR(vt_text(&t, (int32_t[]){0xff, 0x80, 'c'}, 3, 0), BAD BAD "c");
+    CHECK_STR(vt_text(&t, (int32_t[]){0xf0, 0x9f, 0xff, 256}, 4, 0), BAD BAD BAD "a");
+    vt_close(&t);
+}
+
 static void sentencepiece_s_first_space_is_taken_back(void)
 {
     struct vb b = {0};
@@ -545,6 +565,18 @@ static void the_ends_of_an_answer_are_known(void)
     CHECK_EQ(vocab_special(t.v)->eot, 261);
     CHECK_EQ(vocab_special(t.v)->fim_pad, 264);
     vt_close(&t);
+    static const char *const repo[] = {"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"};
+    for (int i = 0; i < 5; i++) { /* a file's name never stands in an answer */
+        hello(&b, "gpt-2");
+        vb_add(&b, repo[i], TOKEN_CONTROL, 0);
+        vb_add(&b, "<|file_sep|>", TOKEN_CONTROL, 0);
+        vb_add(&b, "<|fim_prefix|>", TOKEN_CONTROL, 0);
+        CHECK_EQ(vt_open(&t, &b), 0);
+        CHECK_EQ(vocab_special(t.v)->fim_rep, 260);
+        CHECK_EQ(vocab_special(t.v)->fim_sep, 261);
+        CHECK(vocab_is_end(t.v, 260) && vocab_is_end(t.v, 261) && !vocab_is_end(t.v, 262));
+        vt_close(&t);
+    }
     hello(&b, "gpt-4o"); /* Harmony: <|end|> ends a message, <|return|> and <|call|> an answer */
     vb_add(&b, "<|end|>", TOKEN_CONTROL, 0);
     vb_add(&b, "<|return|>", TOKEN_CONTROL, 0);
@@ -626,6 +658,7 @@ int main(void)
     RUN(wordpiece_decodes_without_spaces_before_marks);
     RUN(rwkv_takes_the_longest_piece);
     RUN(decoding_never_gives_half_a_character);
+    RUN(sentencepiece_s_bytes_are_replaced_one_by_one);
     RUN(sentencepiece_s_first_space_is_taken_back);
     RUN(random_unicode_goes_round);
     RUN(tokens_answer_for_themselves);

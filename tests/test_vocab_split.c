@@ -276,10 +276,36 @@ static void a_run_of_one_character_takes_linear_time(void)
     each_name(is_linear);
 }
 
+/* (?=(\d{3})+(?!\d)) as a stage by itself, whatever stands around the digits. */
+static void thousands_are_cut_before_every_group_of_three(void)
+{
+    static const char *const want[] = {"12", "123", "1|234", "12|345", "123|456", "1|234|567", "a|123", "a12",
+                                       "a1|234", "a|123|456", "a|123|456b1|234", "a|123 |456",
+                                       "12a|345|678.9", "\xc3\xa9|123\xc3\xa9|456"};
+    for (size_t i = 0; i < COUNT(want); i++) {
+        char joined[64], got[128];
+        size_t n = 0, k = 0, start;
+        for (const char *p = want[i]; *p; p++)
+            if (*p != '|') joined[n++] = *p;
+        for (size_t at = 0; at < n;) {
+            size_t end = split_thousands(joined, n, at, &start);
+            CHECK(start == at && end > at && end <= n);
+            if (end <= at || end > n) break;
+            if (at) got[k++] = '|';
+            memcpy(got + k, joined + at, end - at);
+            k += end - at;
+            at = end;
+        }
+        got[k] = 0;
+        CHECK_STR(got, want[i]);
+    }
+}
+
 int main(void)
 {
     tap_timeout(120);
     RUN(every_splitter_cuts_as_its_expression_does);
+    RUN(thousands_are_cut_before_every_group_of_three);
     RUN(names_are_found_and_unknown_ones_are_not);
     RUN(pieces_cover_any_bytes_without_gap);
     RUN(a_run_of_one_character_takes_linear_time);
