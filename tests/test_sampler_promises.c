@@ -95,6 +95,42 @@ static void a_tie_with_a_penalised_token_goes_to_the_lowest_id_too(void)
     }
 }
 
+/* Which of the first tokens are ever drawn, as bits. */
+static unsigned drawn(const struct lar_sampling *p, const float *l, int32_t n)
+{
+    struct sampler *s = opened(p, n, 10, NULL, 0);
+    unsigned seen = 0;
+    for (int i = 0; i < 400; i++) seen |= 1u << sampler_pick(s, l);
+    sampler_close(s);
+    return seen;
+}
+
+/* Equal logits are equal probabilities without any rounding. */
+static void a_sum_that_is_just_top_p_is_enough(void)
+{
+    static const float l[4] = {0};
+    struct lar_sampling p = plain();
+    p.top_p = 0.25f;
+    CHECK_EQ(drawn(&p, l, 4), 1);
+    p.top_p = 0.5f;
+    CHECK_EQ(drawn(&p, l, 4), 3);
+    p.top_p = 0.51f;
+    CHECK_EQ(drawn(&p, l, 4), 7);
+    p.top_p = 0.75f;
+    CHECK_EQ(drawn(&p, l, 4), 7);
+}
+
+static void xtc_works_up_to_a_threshold_of_half(void)
+{
+    static const float l[2] = {0};
+    struct lar_sampling p = plain();
+    p.xtc_probability = 1;
+    p.xtc_threshold = 0.5f; /* two may reach it: the first goes */
+    CHECK_EQ(drawn(&p, l, 2), 2);
+    p.xtc_threshold = 0.51f;
+    CHECK_EQ(drawn(&p, l, 2), 3);
+}
+
 static void one_possible_token_is_chosen(void)
 {
     for (int kind = 0; kind < 8; kind++) {
@@ -404,6 +440,8 @@ int main(void)
     RUN(settings_out_of_range_are_named);
     RUN(temp_0_is_the_argmax_and_ties_go_to_the_lowest_id);
     RUN(a_tie_with_a_penalised_token_goes_to_the_lowest_id_too);
+    RUN(a_sum_that_is_just_top_p_is_enough);
+    RUN(xtc_works_up_to_a_threshold_of_half);
     RUN(one_possible_token_is_chosen);
     RUN(a_large_vocabulary_gives_the_same_k_as_a_sort);
     RUN(picking_allocates_nothing_and_writes_no_logits);
