@@ -18,7 +18,8 @@ case $($LAR version --json) in *line-editing*) editing=1 ;; esac
 
 screen=$TMP/screen mark=1
 # What appeared since the last line was typed.
-news() { tail -c "+$mark" "$screen" | tr -d '\r'; }
+esc=$(printf '\033')
+news() { tail -c "+$mark" "$screen" | tr -d '\r' | sed "s/$esc\[?2004[hl]//g"; } # but the words by which pasting is bracketed
 # PATTERN: until it has appeared and the chat waits for the next line.
 appears()
 {
@@ -120,9 +121,33 @@ press '\nwhere is order B-17?\n'
 ok "a message of several lines" type '"""' '"order_id":"B-17"'
 ok "is one" type "/save $TMP/talk.json" 'messages saved'
 ok "  ... with its lines" look json "$TMP/talk.json" '$j->{messages}[0]{content} eq "Hello,\n\nwhere is order B-17?"'
+if [ $editing ]; then
+    press '"""\n'
+    for _ in $(seq 200); do news | grep -q '^\.\.\. ' && break; sleep 0.05; done
+    press '\tan indented line"""and behind it\n'
+    ok "a tab, and what stands behind the fence" appears '^{"intent"'
+    ok "  ... are kept" type "/save $TMP/talk.json" 'messages saved'
+    ok "  ... in the message" look json "$TMP/talk.json" '$j->{messages}[-2]{content} eq "\tan indented lineand behind it"'
+    press '\033[200~pasted first\r\tsecond\n/third\033[201~ and typed\n'
+    ok "what is pasted" appears '^{"intent"'
+    ok "  ... is one message" type "/save $TMP/talk.json" 'messages saved'
+    ok "  ... with all its lines" look json "$TMP/talk.json" '$j->{messages}[-2]{content} eq "pasted first\n\tsecond\n/third and typed"'
+    press 'a byte \377 of no character, and caf\303\251\n'
+    ok "bytes that are no UTF-8 are told" appears 'lar: 1 bytes of this line are no UTF-8'
+    ok "  ... and stand for themselves" type "/save $TMP/talk.json" 'messages saved'
+    ok "  ... where they were" look json "$TMP/talk.json" '$j->{messages}[-2]{content} eq "a byte \x{fffd} of no character, and caf\x{e9}"'
+else
+    skip "pasting needs line editing"
+fi
 press 'a line that is thought better of'
 press '\003'
 ok "Ctrl-C drops a line" appears 'Ctrl-D or /bye leaves'
+ok "and the chat goes on" type 'Where is order C-18?' '^{"intent"'
+mark=$(($(wc -c < "$screen") + 1))
+chat=$(pgrep -P $pid -f "run $model" | head -n 1)
+[ "$chat" ] || chat=$(pgrep -f "^$LAR run $model --temp 0 --verbose" | head -n 1)
+kill -s INT "$chat"
+ok "a SIGINT that is sent does as the key" appears 'Ctrl-D or /bye leaves'
 ok "and the chat goes on" type 'Where is order C-18?' '^{"intent"'
 if [ $editing ]; then
     mark=$(($(wc -c < "$screen") + 1))

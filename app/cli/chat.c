@@ -27,29 +27,30 @@ static const char *fenced(const char *line)
     return strncmp(line, fence, 3) == 0 ? line : NULL;
 }
 
-/* The rest of a message whose fence opens at text->p + at. An empty rest of the opening line and an empty beginning
- * of the closing one are not lines of the message. */
+/* The rest of a message whose fence opens at text->p + at. An empty rest of the opening line and an empty beginning of the closing one are not
+ * lines of the message; what stands behind the closing fence belongs to it. */
 static enum line_end read_fenced(struct chat *c, struct buf *text, size_t at)
 {
-    struct buf line = {0};
+    struct buf all = {0}, line = {0};
     enum line_end end = LINE_TEXT;
-    int opening = 1, lines = 0;
-    buf_puts(&line, text->p + at + sizeof fence - 1);
+    char *close;
+    buf_puts(&all, text->p + at + sizeof fence - 1);
     text->n = at;
     text->p[at] = 0;
-    while (end == LINE_TEXT) {
-        const char *close = strstr(buf_z(&line), fence);
-        size_t n = close ? (size_t)(close - line.p) : line.n;
-        if (n || !(opening || close)) {
-            if (lines++) buf_putc(text, '\n');
-            buf_add(text, line.p, n);
-        }
-        opening = 0;
-        if (close || line.failed || text->failed) break;
-        end = line_read(c->line, "... ", &line);
+    while (!(close = strstr(buf_z(&all), fence)) && !all.failed) {
+        if ((end = line_read(c->line, "... ", &line)) != LINE_TEXT) break;
+        buf_putc(&all, '\n');
+        buf_str(&all, buf_view(&line));
     }
-    text->failed |= line.failed;
+    if (close) {
+        size_t n = (size_t)(close - all.p), first = n && all.p[0] == '\n';
+        const char *rest = close + sizeof fence - 1;
+        buf_add(text, all.p + first, n - first - (n > first && close[-1] == '\n'));
+        if (rest[strspn(rest, " \t\n")]) buf_puts(text, rest);
+    }
+    text->failed |= all.failed | line.failed;
     buf_done(&line);
+    buf_done(&all);
     return end;
 }
 
@@ -165,8 +166,14 @@ static void greet(const struct chat *c)
 static int is_blank(const struct buf *b)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (b->p[i] != ' ' && b->p[i] != '\t') return 0;
+        if (b->p[i] != ' ' && b->p[i] != '\t' && b->p[i] != '\n') return 0;
     return 1;
+}
+
+/* Several lines that were pasted are a message even when they begin with a slash, but for a system message. */
+static int is_command(const struct buf *b)
+{
+    return b->n && b->p[0] == '/' && (!memchr(b->p, '\n', b->n) || strncmp(b->p, "/set system ", 12) == 0);
 }
 
 static void talk_on(struct chat *c)
@@ -179,7 +186,7 @@ static void talk_on(struct chat *c)
             say("out of memory for the message");
         else if (end == LINE_INTERRUPTED)
             fputs("(Ctrl-D or /bye leaves)\n", stderr);
-        else if (text.n && text.p[0] == '/')
+        else if (is_command(&text))
             chat_command(c, text.p);
         else if (!is_blank(&text))
             turn(c, &text);

@@ -17,10 +17,13 @@
 
 #if LAR_EDIT
 #include <histedit.h>
+#include <wchar.h>
 #endif
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "cli/out.h"
 
 enum { HISTORY_LINES = 1000 };
 
@@ -31,8 +34,29 @@ struct line {
 #if LAR_EDIT
     EditLine *el;
     History *history;
+    char held[4]; /* bytes of a character that is not whole yet */
+    size_t nheld, bad; /* bad: bytes of this line that are no UTF-8 */
+    int failed, pastes; /* the terminal knows how to bracket what is pasted */
 #endif
 };
+
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    signalled = 1;
+}
+
+/* Until *before is put back SIGINT ends the reading of a line: no SA_RESTART. */
+static void take_signal(struct sigaction *before)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_signal;
+    signalled = 0;
+    sigaction(SIGINT, &a, before);
+}
 
 const char *line_history_path(const struct line *l) { return l->history_path; }
 
@@ -47,6 +71,64 @@ static char *prompt_of(EditLine *el)
     return text;
 }
 
+/* A character from the terminal. libedit's own reader passes over bytes that are no UTF-8 without a word; here each becomes U+FFFD and is
+ * counted. A SIGINT that somebody sends (typed, Ctrl-C is a key) ends the line as the key does. */
+static int read_char(EditLine *el, wchar_t *out)
+{
+    struct line *l = NULL;
+    el_get(el, EL_CLIENTDATA, &l);
+    for (;;) {
+        uint32_t c = 0;
+        size_t k = l->nheld ? utf8_decode(l->held, l->nheld, &c) : 0;
+        int cut = l->nheld && !k && utf8_incomplete_tail(l->held, l->nheld) == l->nheld;
+        if (l->nheld && !cut) {
+            if (!k) l->bad++;
+            *out = k ? (wchar_t)c : 0xfffd;
+            l->nheld -= k ? k : 1;
+            memmove(l->held, l->held + (k ? k : 1), l->nheld);
+            return 1;
+        }
+        ssize_t n = read(STDIN_FILENO, l->held + l->nheld, 1);
+        if (n == 1) {
+            l->nheld++;
+        } else if (n == 0 || errno != EINTR || signalled) {
+            l->interrupted = signalled;
+            return n == 0 ? 0 : -1;
+        }
+    }
+}
+
+/* What a terminal brackets as pasted is text to its end: its line ends and tabs too. */
+static unsigned char on_paste(EditLine *el, int key)
+{
+    static const wchar_t end[] = L"\033[201~";
+    enum { END = sizeof end / sizeof *end - 1 };
+    struct line *l = NULL;
+    wchar_t c[2] = {0}, last = 0;
+    size_t met = 0;
+    (void)key;
+    el_get(el, EL_CLIENTDATA, &l);
+    while (met < END) {
+        if (el_wgetc(el, c) != 1 || c[0] == 3) {
+            l->interrupted = 1;
+            return CC_EOF;
+        }
+        if (c[0] == end[met]) {
+            met++;
+            continue;
+        }
+        for (size_t i = 0; i < met; i++) el_winsertstr(el, (wchar_t[]){end[i], 0});
+        met = c[0] == end[0];
+        if (met) continue;
+        wchar_t was = last;
+        last = c[0];
+        if (c[0] == L'\n' && was == L'\r') continue;
+        if (c[0] == L'\r') c[0] = L'\n';
+        if (c[0]) l->failed |= el_winsertstr(el, c) < 0;
+    }
+    return CC_REFRESH;
+}
+
 static unsigned char on_interrupt(EditLine *el, int key)
 {
     struct line *l = NULL;
@@ -59,8 +141,10 @@ static unsigned char on_interrupt(EditLine *el, int key)
 /* Ctrl-Z: libedit's own handler gives the terminal back, and takes it again after SIGCONT. */
 static unsigned char on_suspend(EditLine *el, int key)
 {
-    (void)el, (void)key;
+    (void)key;
+    el_set(el, EL_PREP_TERM, 0);
     raise(SIGTSTP);
+    el_set(el, EL_PREP_TERM, 1);
     return CC_REFRESH;
 }
 
@@ -94,7 +178,13 @@ struct line *line_open(void)
     el_set(l->el, EL_ADDFN, "lar-suspend", "stops the program", on_suspend);
     el_set(l->el, EL_SETTY, "-d", "-isig", NULL);
     el_source(l->el, NULL); /* the person's ~/.editrc */
+    el_set(l->el, EL_ADDFN, "lar-paste", "takes what is pasted as it is", on_paste);
     el_set(l->el, EL_BIND, "^C", "lar-interrupt", NULL);
+    el_set(l->el, EL_BIND, "^I", "ed-insert", NULL); /* a tab is text: there is nothing to complete */
+    el_set(l->el, EL_BIND, "\\e[200~", "lar-paste", NULL);
+    if (MB_CUR_MAX > 1) el_wset(l->el, EL_GETCFN, read_char);
+    const char *term = getenv("TERM");
+    l->pastes = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
     el_set(l->el, EL_BIND, "^Z", "lar-suspend", NULL);
     return l;
 }
@@ -119,16 +209,25 @@ static void remember(struct line *l, const char *text)
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
 {
     int n = 0;
+    struct sigaction before;
     l->prompt = prompt;
-    l->interrupted = 0;
+    l->interrupted = l->failed = 0;
+    l->bad = 0;
     buf_clear(b);
+    take_signal(&before);
+    if (l->pastes) fputs("\033[?2004h", stderr);
     const char *text = el_gets(l->el, &n);
+    if (l->pastes) fputs("\033[?2004l", stderr);
+    sigaction(SIGINT, &before, NULL);
+    if (l->bad) say("%zu bytes of this line are no UTF-8; U+FFFD stands in their place", l->bad);
     if (!text || n <= 0) {
         fputc('\n', stderr);
         return l->interrupted ? LINE_INTERRUPTED : LINE_END;
     }
     remember(l, text);
-    buf_add(b, text, strcspn(text, "\n"));
+    size_t length = strlen(text);
+    buf_add(b, text, length - (text[length - 1] == '\n'));
+    b->failed |= l->failed;
     return LINE_TEXT;
 }
 
@@ -152,27 +251,16 @@ int line_history(struct line *l, const char *path, struct lar_err *err)
 
 #else /* without libedit */
 
-static volatile sig_atomic_t signalled;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    signalled = 1;
-}
-
 struct line *line_open(void) { return mem_zalloc(sizeof(struct line)); }
 
 void line_close(struct line *l) { mem_free(l); }
 
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
 {
-    struct sigaction a, before;
+    struct sigaction before;
     char c = 0;
     ssize_t k = 0;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_signal; /* no SA_RESTART: read shall end */
-    sigaction(SIGINT, &a, &before);
-    signalled = 0;
+    take_signal(&before);
     buf_clear(b);
     fprintf(stderr, "%s", prompt);
     /* The terminal hands over whole lines; byte by byte leaves the next one for the next call. */

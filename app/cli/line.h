@@ -13,7 +13,7 @@ enum line_end { LINE_TEXT, LINE_END, LINE_INTERRUPTED };
 /* NULL when out of memory. */
 struct line *line_open(void);
 void line_close(struct line *l);
-/* Shows prompt and reads a line into b (replaced, without its newline). LINE_END is Ctrl-D on an empty line,
+/* Shows prompt and reads a line into b (replaced, without its newline); what the terminal says was pasted may hold line ends of its own. LINE_END is Ctrl-D on an empty line,
  * LINE_INTERRUPTED Ctrl-C. */
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b);
 /* Keeps the history of lines in a file (read now, written after each line, for its owner only) or, when path is
