@@ -91,6 +91,12 @@ ok "/load continues" type "/load $TMP/talk.json" '4 messages loaded'
 ok "  ... where it was" type '/show messages' '^user: I want to cancel'
 ok "/load of what is no conversation" type "/load $model" 'lar: '
 ok "  ... costs nothing" type '/show messages' '^user: I want to cancel'
+echo '[]' >"$TMP/none.json"
+ok "/load of an empty list" type "/load $TMP/none.json" 'none.json: no conversation: an empty list'
+echo '{"messages":[],"system":"x"}' >"$TMP/none.json"
+ok "/load of what would be ignored" type "/load $TMP/none.json" "none.json: 'system' is nothing that Lar knows"
+echo '{"messages":' >"$TMP/none.json"
+ok "/load of half a file names it" type "/load $TMP/none.json" 'lar: .*none.json: '
 ok "/clear again" type '/clear' 'a new conversation'
 
 ok "/set system" type '/set system Answer with JSON.' '^>>> '

@@ -98,8 +98,9 @@ static void report(struct bench *b, const char *test, int n, const double *ms)
         if (!b->written++)
             buf_printf(w, "%-10s %8s %12s %8s  %s\n", "test", "threads", "tokens/s", "spread",
                        "share of the limit");
-        buf_printf(w, "%s%-*d %8d %12.1f %7.1f%%  %.0f%% of %s\n", test, 10 - (int)strlen(test), n,
-                   b->info.threads, tok_s, spread * 100, share * 100, by);
+        buf_printf(w, "%s%-*d %8d %12.1f %7.1f%%  %.0f%% of %s%s\n", test, 10 - (int)strlen(test), n,
+                   b->info.threads, tok_s, spread * 100, share * 100, by,
+                   share > 1 ? ", above it: the model fits the processor's cache" : "");
     }
     out_flush();
 }
@@ -160,9 +161,11 @@ static int run(const void *values, char **arg, int narg)
         return EXIT_MISUSE;
     }
     e = idlist_parse(&threads, str_of(b.o->threads ? b.o->threads : "0"), &err);
+    if (e == LAR_EFORMAT)
+        lar_fail(&err, e, "-t, --threads: '%s' is no list of numbers of threads, as 1,2", b.o->threads);
     for (size_t i = 0; e == 0 && i < threads.n; i++)
         if ((b.o->threads && threads.v[i] < 1) || threads.v[i] > 256)
-            e = lar_fail(&err, LAR_EINVAL, "--threads: %d is out of range (1 to 256)",
+            e = lar_fail(&err, LAR_EINVAL, "-t, --threads: %d is out of range (1 to 256)",
                          threads.v[i]);
     for (size_t i = 0; e == 0 && i < threads.n; i++)
         e = with_threads(&b, arg[0], threads.v[i], &err);

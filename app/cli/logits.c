@@ -54,6 +54,10 @@ static int read_prompt(struct logits *l, struct lar_err *err)
         for (size_t i = 0; e == 0 && i < l->slices.n; i++)
             if (l->slices.v[i] == 0)
                 e = lar_fail(err, LAR_EINVAL, "--slices: a slice of no tokens");
+        size_t all = 0;
+        for (size_t i = 0; i < l->slices.n; i++) all += (size_t)l->slices.v[i];
+        if (e == 0 && all > l->prompt.n)
+            e = lar_fail(err, LAR_EINVAL, "--slices: %zu tokens in slices, but the prompt has %zu", all, l->prompt.n);
     }
     return e;
 }

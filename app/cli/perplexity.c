@@ -155,6 +155,8 @@ static int run(const void *values, char **arg, int narg)
     lar_model_close(base);
     lar_model_close(m);
     if (e < 0) return say_err(&err);
+    if (saved && p.chunks < o->chunks)
+        say("--chunks %d: only %d were compared, for the text or the saved base has no more", o->chunks, p.chunks);
     if (o->json)
         tell_json(&p);
     else

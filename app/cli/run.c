@@ -232,6 +232,10 @@ static int run(const void *values, char **arg, int narg)
     struct lar_err err;
     int interrupted = 0, refused = 0, code = EXIT_DONE;
     int e = read_prompt(&prompt, arg, narg, r.o.raw, &err), has_prompt = e;
+    if (e >= 0 && r.o.think && r.o.no_think)
+        e = lar_fail(&err, LAR_EINVAL, "run: --think and --no-think exclude each other");
+    if (r.o.no_think) r.o.think = LAR_THINK_OFF;
+    if (e >= 0 && !*arg[0]) e = lar_fail(&err, LAR_EINVAL, "run: MODEL is empty: give a file, a folder or a name");
     if (e == 0 && r.o.json)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
     if (e >= 0) e = constraint_open(&r.o.constraint, &r.grammar, &err), refused = e < 0;
@@ -279,7 +283,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "think", .at = AT(think), .value = LAR_THINK_ON,
      .help = "The model shall think first. On a terminal its thinking is shown dim; elsewhere it goes to standard "
              "error, and only with this option."},
-    {.kind = OPT_FLAG, .name = "no-think", .at = AT(think), .value = LAR_THINK_OFF,
+    {.kind = OPT_FLAG, .name = "no-think", .at = AT(no_think), .value = 1,
      .help = "The model shall answer at once."},
     {.kind = OPT_FLAG, .name = "parse-special", .at = AT(parse_special), .value = 1,
      .help = "Names of control tokens in messages, such as <|im_end|>, become those tokens. Without it they are text, "

@@ -212,6 +212,11 @@ static int from_json(struct talk *t, const struct json *v, const char *path, str
     size_t i = 0;
     if (!list || list->kind != JSON_ARRAY)
         return lar_fail(err, LAR_EFORMAT, "%s: no conversation: 'messages' is not a list", path);
+    if (list == v && !list->child) return lar_fail(err, LAR_EFORMAT, "%s: no conversation: an empty list", path);
+    for (const struct json *k = list == v ? NULL : v->child; k; k = k->next)
+        if (!str_is(k->key, "model") && !str_is(k->key, "messages"))
+            return lar_fail(err, LAR_EFORMAT, "%s: '%.*s' is nothing that Lar knows beside model and messages%s", path,
+                            STR_ARG(k->key), str_is(k->key, "system") ? " (make it the first message)" : "");
     for (const struct json *m = list->child; m; m = m->next, i++) {
         const struct json *content = json_get(m, "content");
         const char *role = known_role(json_str(json_get(m, "role"), STR("")));
@@ -238,7 +243,11 @@ int talk_load(struct talk *t, const char *path, struct lar_err *err)
     arena_init(&a, 0);
     int e = in_all(path, &b, err);
     struct json *v = e == 0 ? json_parse(&a, buf_view(&b), err) : NULL;
-    if (e == 0) e = v ? from_json(&fresh, v, path, err) : err->code;
+    if (e == 0 && !v) {
+        struct lar_err why = *err;
+        e = lar_fail(err, why.code, "%s: %s", path, why.msg);
+    }
+    if (e == 0) e = from_json(&fresh, v, path, err);
     if (e == 0) {
         talk_done(t);
         *t = fresh;
