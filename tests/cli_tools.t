@@ -235,4 +235,24 @@ ok "renders the template of its tokenizer_config.json" test "$(cat "$TMP/out")" 
 try_status 2 "a folder without a tokenizer" $LAR tokenize "$TMP" x
 ok "says what it looked for" said 'tokenizer.json'
 
+
+# ---- slips that are told ---------------------------------------------------------------------------------------------------
+slip() # PATTERN SENTENCE COMMAND...
+{
+    pattern=$1
+    shift
+    try_status 2 "$@"
+    ok "  ... is told" grep -q -e "$pattern" "$TMP/err"
+}
+demo=models/lar-demo-q8_0.gguf
+slip 'slices: 11 tokens in slices, but the prompt has 3' "slices beyond the prompt" $LAR logits $demo --tokens 1,2,3 --slices 5,6 -o "$TMP/slices.st"
+slip '-t, --threads: .abc. is no list' "no number of threads" $LAR bench $demo -t abc
+slip 'exclude each other' "to think and not to think" $LAR run $demo --think --no-think hi
+slip 'MODEL is empty' "no name at all" $LAR run "" hi
+mkdir "$TMP/nomodel"
+slip 'a folder without a model' "a folder without a model" $LAR run "$TMP/nomodel" hi
+printf 'one two three four five six seven eight nine ten eleven twelve' >"$TMP/few"
+try "a short base" $LAR perplexity $demo -f "$TMP/few" --ctx 4 --chunks 2 --save-base "$TMP/few.base"
+try "and more chunks than it has" $LAR perplexity $demo -f "$TMP/few" --ctx 4 --chunks 3 --base "$TMP/few.base"
+ok "  ... is told" grep -q -e '--chunks 3: only 2 were compared' "$TMP/err"
 tap_done

@@ -35,7 +35,8 @@ static const struct family *refine(const struct family *f, const struct config *
 int family_find(const struct family **out, const struct config *c, struct lar_err *err)
 {
     struct str a = c->architecture;
-    if (!c->root) return lar_fail(err, LAR_EFORMAT, "%s: is a folder without a model (it has no config.json)", buf_z(&c->folder));
+    if (!c->root)
+        return lar_fail(err, LAR_EFORMAT, "%s: is a folder without a model (it has no config.json)", buf_z(&c->folder));
     if (!a.n)
         return lar_fail(err, LAR_EFORMAT, "%s/config.json: architectures is missing; it names the model's class",
                         buf_z(&c->folder));

@@ -62,7 +62,9 @@ static int add_slab(struct kv_pool *p, size_t n, struct lar_err *err)
     if (!list) return lar_fail(err, LAR_ENOMEM, "key and value pool: out of memory");
     void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
-    if (m == MAP_FAILED) return lar_fail_errno(err, "keys and values of %zu MiB (a smaller context, --ctx, or --kv q8_0 takes less)", bytes >> 20);
+    if (m == MAP_FAILED)
+        return lar_fail_errno(err, "keys and values of %zu MiB (a smaller context, --ctx, or --kv q8_0 takes less)",
+                              bytes >> 20);
 #ifdef MADV_HUGEPAGE
     if (p->block_bytes >= (size_t)1 << 20)
         madvise(m, bytes, MADV_HUGEPAGE); /* only advice: failure is no matter */
