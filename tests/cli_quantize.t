@@ -53,6 +53,22 @@ $LAR show "$TMP/all.gguf" --all >"$TMP/tensors" 2>/dev/null
 for t in $types; do ok "$t is there" grep -q "blk.*attn_[qkv].weight.* $t\b" "$TMP/tensors"; done
 for t in Q2_K Q3_K_L IQ4_XS Q5_K_M; do try "$t is a mix" $LAR quantize $M $t --dry-run; done
 
+# ---- a size instead of a mix -----------------------------------------------------------------------------------------------
+want=$(wc -c <"$TMP/q4.gguf")
+try "types for a size" $LAR quantize "$TMP/f16.gguf" "$TMP/aimed.gguf" --target-size $want
+ok "fill it, and no more" test "$(wc -c <"$TMP/aimed.gguf")" -le $want -a "$(wc -c <"$TMP/aimed.gguf")" -gt $((want * 98 / 100))
+try "with one thread" $LAR quantize "$TMP/f16.gguf" --target-size $want --dry-run --threads 1
+cp "$TMP/out" "$TMP/plan-1"
+try "and with two" $LAR quantize "$TMP/f16.gguf" --target-size $want --dry-run --threads 2
+ok "they are the same" cmp "$TMP/out" "$TMP/plan-1"
+try "types for bits a weight" $LAR quantize "$TMP/f16.gguf" --target-bpw 4 --dry-run --tensor-type 'attn_v=q8_0'
+ok "make them, or nearly" grep -qE ', (3\.9[0-9]|4\.00) bits a weight' "$TMP/out"
+ok "what was named stays so" test "$(grep -c 'attn_v.weight.* Q8_0 ' "$TMP/out")" = 6
+try_status 2 "a size that cannot be" $LAR quantize "$TMP/f16.gguf" "$TMP/no.gguf" --target-size 1MB
+ok "says what the smallest types make" grep -q 'the smallest types make' "$TMP/err"
+try_status 2 "both at once" $LAR quantize "$TMP/f16.gguf" "$TMP/no.gguf" --target-size 4MB --target-bpw 4
+try_status 2 "no output name with them" $LAR quantize "$TMP/f16.gguf" --target-bpw 4
+
 try_status 2 "an unknown type" $LAR quantize $M "$TMP/no.gguf" Q9
 ok "is named" grep -q 'Q9' "$TMP/err"
 try_status 2 "a bad pattern" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'a(=q8_0'
@@ -119,6 +135,8 @@ ok "in a hundredth of 2 bytes a token id" test "$(wc -c <"$TMP/base")" -le $((20
 try "and compared with" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base "$TMP/base" --json
 ok "tells the same divergence" near "$(figure kld "$TMP/out")" "$(figure kld "$TMP/both")" "$(figure kld_error "$TMP/out" | awk '{ print 4 * $1 }')"
 ok "and the same agreement" near "$(figure same_top "$TMP/out")" "$(figure same_top "$TMP/both")" 0
+try "the same size by chosen types" $LAR perplexity "$TMP/aimed.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base $M --json
+ok "diverges less" awk -v a="$(figure kld "$TMP/out")" -v b="$(figure kld "$TMP/both")" 'BEGIN { exit !(a + 0 > 0 && a + 0 < 0.8 * b) }'
 try_status 2 "another text than the base's" $LAR perplexity $M -f README.md --ctx 64 --base "$TMP/base"
 ok "is refused" grep -q 'another text' "$TMP/err"
 try_status 2 "too short a text" $LAR perplexity $M -f tools/lsan.supp

@@ -20,7 +20,8 @@
 #include "cli/verbs.h"
 
 struct quantize_options {
-    const char *imatrix, *part_size;
+    const char *imatrix, *part_size, *target_size;
+    float target_bpw;
     struct opt_list tensor_type;
     int threads, dry_run, pure, quiet;
 };
@@ -129,8 +130,13 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
 {
     struct work w = {.o = o, .dry = o->dry_run, .terminal = isatty(STDERR_FILENO) && !o->quiet};
     struct lar_err err;
-    const char *type = arg[narg - 1];
-    if (narg < 3 && !o->dry_run) {
+    int aimed = o->target_size || o->target_bpw > 0;
+    const char *type = aimed && narg < 3 - o->dry_run ? "Q4_K_M" : arg[narg - 1];
+    if (narg < 2 && !(aimed && o->dry_run)) {
+        say("quantize: the TYPE is missing: lar quantize IN %s", o->dry_run ? "TYPE --dry-run" : "OUT TYPE");
+        return EXIT_MISUSE;
+    }
+    if (narg < 3 - aimed && !o->dry_run) {
         say("quantize: the new file's name is missing: lar quantize IN OUT TYPE");
         return EXIT_MISUSE;
     }
@@ -143,6 +149,13 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
                                      .dry_run = 1,
                                      .on_tensor = count,
                                      .ctx = &w};
+    if (o->target_size && o->target_bpw > 0) {
+        say("quantize: --target-size and --target-bpw: one of them");
+        return EXIT_MISUSE;
+    }
+    if (o->target_size && parse_size("--target-size", o->target_size, &q.target_bytes, &err) < 0)
+        return say_err(&err);
+    q.target_bits = (double)o->target_bpw;
     if (o->part_size && parse_size("--part-size", o->part_size, &q.part_bytes, &err) < 0)
         return say_err(&err);
     struct stat st;
@@ -205,6 +218,11 @@ static const struct opt options[] = {
     {.kind = OPT_LIST, .name = "tensor-type", .at = AT(tensor_type), .arg = "PATTERN=TYPE",
      .help = "Tensors in whose name the regular expression is found get this type, whatever the mix says: attn_v=q8_0. "
              "May be given again; the first that fits decides."},
+    {.kind = OPT_TEXT, .name = "target-size", .at = AT(target_size), .arg = "SIZE",
+     .help = "Chooses each tensor's type by what it loses in it, so that the file has at most SIZE: 4.0GB, 700MiB. "
+             "TYPE may be left away."},
+    {.kind = OPT_NUM, .name = "target-bpw", .at = AT(target_bpw), .arg = "BITS", .min = 1, .max = 16,
+     .help = "The same for so many bits a weight on average: 4.5."},
     {.kind = OPT_FLAG, .name = "pure", .at = AT(pure), .value = 1,
      .help = "The same type everywhere, without the mix."},
     {.kind = OPT_FLAG, .name = "dry-run", .at = AT(dry_run), .value = 1,
@@ -229,7 +247,7 @@ const struct verb verb_quantize = {
     .more = more,
     .opts = options,
     .size = sizeof(struct quantize_options),
-    .min_args = 2,
+    .min_args = 1,
     .max_args = 3,
     .run = run,
 };

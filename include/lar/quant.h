@@ -27,6 +27,10 @@ struct lar_quantize_options {
     /* "PATTERN=TYPE": tensors in whose name the extended regular expression is found get TYPE; the first that fits decides. */
     const char *const *tensor_type;
     size_t ntensor_type;
+    /* Above 0: types are chosen by what each tensor loses in each, so that the file has at most so many bytes (or so many bits a weight); type then
+     * only says what becomes of the rest. */
+    uint64_t target_bytes;
+    double target_bits;
     int pure;            /* 1: the mix's main type everywhere */
     int threads;         /* 0: all cores */
     int dry_run;         /* 1: tell on_tensor what would be done, write nothing; out may be NULL */

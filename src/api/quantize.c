@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "quant/requantise.h"
+#include "quant/target.h"
 
 struct quantize {
     const struct lar_quantize_options *o;
@@ -58,6 +59,25 @@ static int check(const char *in, const char *out, const struct lar_quantize_opti
     return LAR_OK;
 }
 
+/* A file's size is that of its tensors and what stands before them, which hardly changes. */
+static int aim(struct quantize *z, struct lar_err *err)
+{
+    uint64_t elements = 0, data = 0, head;
+    for (size_t i = 0; i < z->in.ntensor; i++) {
+        const struct gguf_tensor *t = &z->in.tensor[i];
+        elements += (uint64_t)(t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3]);
+        data += t->bytes;
+    }
+    head = z->in.file_bytes - data + 1024;
+    double bytes = z->o->target_bits > 0 ? z->o->target_bits * (double)elements / 8
+                   : z->o->target_bytes > head ? (double)(z->o->target_bytes - head)
+                                               : 0;
+    z->q.on_tensor = NULL; /* it is called while writing */
+    int rc = target_plan(&z->q, z->plan, bytes < 1e18 ? (uint64_t)bytes : UINT64_MAX, err);
+    z->q.on_tensor = tell;
+    return rc;
+}
+
 static int prepare(struct quantize *z, const char *in, struct lar_err *err)
 {
     const struct lar_quantize_options *o = z->o;
@@ -76,7 +96,8 @@ static int prepare(struct quantize *z, const char *in, struct lar_err *err)
     z->q.imatrix_path = o->imatrix;
     z->q.on_tensor = tell;
     z->q.ctx = z;
-    return mix_plan(&z->in, z->q.mix, z->override, o->imatrix != NULL, o->pure, z->plan, err);
+    rc = mix_plan(&z->in, z->q.mix, z->override, o->imatrix != NULL, o->pure, z->plan, err);
+    return rc < 0 || !(o->target_bytes || o->target_bits > 0) ? rc : aim(z, err);
 }
 
 int lar_quantize(const char *in, const char *out, const struct lar_quantize_options *opt,

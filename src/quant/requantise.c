@@ -50,9 +50,8 @@ uint64_t requantise_bytes(const struct requantise *q, size_t i)
 
 /* ---- checks ---------------------------------------------------------------------------------------------- */
 
-/* The importance of tensor t as [matrices][k], or NULL. A wrong size is an error, but for the embedding: its inputs are no numbers. */
-static int importance_of(const struct requantise *q, const struct gguf_tensor *t, const float **out,
-                         struct lar_err *err)
+int requantise_importance(const struct requantise *q, const struct gguf_tensor *t, const float **out,
+                          struct lar_err *err)
 {
     const struct imatrix_entry *e = q->imatrix ? imatrix_find(q->imatrix, t->name) : NULL;
     *out = NULL;
@@ -85,7 +84,7 @@ int requantise_check(const struct requantise *q, struct lar_err *err)
             return lar_fail(err, LAR_EUNSUPPORTED,
                             "tensor %.*s: its type %s cannot be read as numbers", STR_ARG(t->name),
                             dtype_info(t->type).name);
-        int rc = importance_of(q, t, &importance, err);
+        int rc = requantise_importance(q, t, &importance, err);
         if (rc < 0) return rc;
         if (!importance && mix_needs_importance(q->mix, t->name, to))
             return lar_fail(err, LAR_EINVAL,
@@ -172,7 +171,7 @@ static int write_tensor(const struct requantise *q, const struct kern *k, const 
                      .row_in = (size_t)t->dim[0] / from.block * from.bytes,
                      .row_out = (size_t)t->dim[0] / to.block * to.bytes,
                      .rows_each = (uint64_t)t->dim[1]};
-    int rc = importance_of(q, t, &s.importance, err);
+    int rc = requantise_importance(q, t, &s.importance, err);
     return rc < 0 ? rc : write_rows(q, &s, w, err);
 }
 

@@ -24,6 +24,9 @@ struct requantise {
 
 /* Bytes of tensor i as planned. */
 uint64_t requantise_bytes(const struct requantise *q, size_t i);
+/* The importance of tensor t as [matrices][k], or NULL. A wrong size is an error, but for the embedding: its inputs are no numbers. */
+int requantise_importance(const struct requantise *q, const struct gguf_tensor *t, const float **out,
+                          struct lar_err *err);
 /* Whether all can be done, before anything is written: every type can be made, importance is there and of the right size. */
 int requantise_check(const struct requantise *q, struct lar_err *err);
 /* Writes path (io/gguf_write.h: nothing stands there before all is well). */
