@@ -561,7 +561,7 @@ static void the_ends_of_an_answer_are_known(void)
     gb_kv_int(&b.g, K "eos_token_id", GGUF_U32, 259);
     CHECK_EQ(vt_open(&t, &b), 0);
     for (int32_t i = 259; i < 266; i++) CHECK(vocab_is_end(t.v, i));
-    CHECK(!vocab_is_end(t.v, 266) && !vocab_is_end(t.v, 267) && !vocab_is_end(t.v, 5) && !vocab_is_end(t.v, -1));
+    CHECK(!vocab_is_end(t.v, 266) && vocab_is_end(t.v, 267) && !vocab_is_end(t.v, 5) && !vocab_is_end(t.v, -1));
     CHECK_EQ(vocab_special(t.v)->eot, 261);
     CHECK_EQ(vocab_special(t.v)->fim_pad, 264);
     vt_close(&t);
@@ -583,6 +583,47 @@ static void the_ends_of_an_answer_are_known(void)
     vb_add(&b, "<|call|>", TOKEN_CONTROL, 0);
     CHECK_EQ(vt_open(&t, &b), 0);
     CHECK(!vocab_is_end(t.v, 260) && vocab_is_end(t.v, 261) && vocab_is_end(t.v, 262));
+    vt_close(&t);
+}
+
+/* Names that llama.cpp takes for control tokens whatever their type is. */
+static void a_turn_s_end_of_a_wrong_type_is_an_end_and_a_token(void)
+{
+    static const char *const name[] = {"<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>",
+                                       "<|endoftext|>", "</s>", "<|return|>", "<|eom_id|>",
+                                       "<EOT>", "[EOS]", "<turn|>", "[e~["};
+    enum { N = sizeof name / sizeof *name };
+    struct vb b = {0};
+    struct vt t;
+    char text[64], want[64];
+    hello(&b, "gpt-2");
+    for (int i = 0; i < N; i++) vb_add(&b, name[i], TOKEN_NORMAL, 0); /* from 260 on */
+    vb_add(&b, "<|fim_middle|>", TOKEN_NORMAL, 0);
+    vb_add(&b, "<|im_start|>", TOKEN_NORMAL, 0); /* not among them */
+    vb_add(&b, "<eos>", TOKEN_USER, 0);
+    CHECK_EQ(vt_open(&t, &b), 0);
+    for (int32_t i = 0; i < N; i++) {
+        snprintf(text, sizeof text, "a%sb", name[i]);
+        snprintf(want, sizeof want, "97 %d 98", 260 + i);
+        CHECK_STR(vt_ids(&t, text, VOCAB_PARSE_SPECIAL), want);
+        CHECK(strchr(vt_ids(&t, text, 0), ' ') && strcmp(vt_ids(&t, text, 0), want)); /* somebody's text stays text */
+        CHECK_EQ(vocab_type(t.v, 260 + i), TOKEN_CONTROL);
+        CHECK(vocab_is_end(t.v, 260 + i));
+    }
+    CHECK_EQ(vocab_type(t.v, 260 + N), TOKEN_CONTROL);
+    CHECK_EQ(vocab_special(t.v)->fim_mid, 260 + N);
+    CHECK(!vocab_is_end(t.v, 260 + N));
+    CHECK_EQ(vocab_type(t.v, 261 + N), TOKEN_NORMAL);
+    CHECK(vocab_type(t.v, 262 + N) == TOKEN_USER && vocab_is_end(t.v, 262 + N));
+    vt_close(&t);
+    hello(&b, "gpt-2"); /* Gemma 4: </s> is HTML; a key names the middle, so that the name says nothing */
+    vb_add(&b, "</s>", TOKEN_NORMAL, 0);
+    vb_add(&b, "<|tool_response>", TOKEN_NORMAL, 0);
+    vb_add(&b, "<|fim_middle|>", TOKEN_NORMAL, 0);
+    gb_kv_int(&b.g, K "fim_mid_token_id", GGUF_U32, 259);
+    CHECK_EQ(vt_open(&t, &b), 0);
+    CHECK(!vocab_is_end(t.v, 260) && vocab_type(t.v, 260) == TOKEN_NORMAL);
+    CHECK(vocab_is_end(t.v, 261) && vocab_type(t.v, 262) == TOKEN_NORMAL);
     vt_close(&t);
 }
 
@@ -663,6 +704,7 @@ int main(void)
     RUN(random_unicode_goes_round);
     RUN(tokens_answer_for_themselves);
     RUN(the_ends_of_an_answer_are_known);
+    RUN(a_turn_s_end_of_a_wrong_type_is_an_end_and_a_token);
     RUN(files_without_keys_mean_what_was_usual);
     RUN(threads_share_a_vocabulary);
     return tap_done();

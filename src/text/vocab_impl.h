@@ -133,6 +133,8 @@ int64_t vocab_decode_text(const struct vocab *v, struct str s, char *out);
 int32_t vocab_find_named(const struct vocab *v, struct str piece);
 /* vocab_special.c: special ids, end tokens, what a tokenizer adds. */
 int vocab_load_special(struct vocab *v, const struct gguf *g, struct lar_err *err);
+/* Gives tokens with well-known names the type they should have had; after the types, before the pieces. */
+void vocab_type_by_name(struct vocab *v, const struct gguf *g);
 /* bpe_load.c: tokenizer.ggml.merges. */
 int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* spm.c, unigram.c, wordpiece.c: what is theirs. */

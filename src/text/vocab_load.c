@@ -219,6 +219,7 @@ int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err
 
     alphabet_bytes(v->alphabet);
     int rc = load_types(v, g, err);
+    if (rc == 0) vocab_type_by_name(v, g);
     if (rc == 0) rc = fill_table(v, err);
     if (rc == 0) find_bytes(v);
     return rc;

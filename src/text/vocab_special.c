@@ -3,7 +3,8 @@
  * text/vocab_special.c: the tokens that have a part to play: begin, end, unknown, fill in the middle.
  *
  * A file names them by id; many name only some, so that tokens with well-known names are taken for what they are. Ends of an answer are
- * all of eos, eot, eom, the well-known names below when they are control tokens, and the fill-in tokens that never stand in code.
+ * all of eos, eot, eom, the well-known names below, and the fill-in tokens that never stand in code. Many files give such a name the type
+ * of ordinary text: it is taken for a control token all the same, as llama.cpp does (llama-vocab.cpp, "control-looking token").
  */
 #include "text/vocab_impl.h"
 
@@ -41,7 +42,7 @@ static const struct {
                  "<|code_suffix|> <|suffix|>"},
     {F(fim_mid), "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> "
                  "<|code_middle|> <|middle|>"},
-    {F(fim_pad), "<|fim_pad|> <fim-pad> <fim_pad>"},
+    {F(fim_pad), "<|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD]"},
     {F(fim_rep), "<|fim_repo|> <|repo_name|> <fim-repo> <REPO> <reponame>"},
     {F(fim_sep), "<|file_sep|>"},
 #undef F
@@ -64,6 +65,46 @@ static struct str next_name(const char **names)
     struct str s = {*names, n};
     *names += n + ((*names)[n] == ' ');
     return s;
+}
+
+static int holds(const char *names, struct str s)
+{
+    for (struct str name; (name = next_name(&names)).n;)
+        if (str_eq(name, s)) return 1;
+    return 0;
+}
+
+/* A token whose name says that it has a part to play; of the fill-in ones only where no key names another. */
+static int looks_control(struct str s, const int *named)
+{
+    if (s.n < 3 || s.n > 40 || !strchr("<[_\xe2", s.p[0]) || !strchr(">][", s.p[s.n - 1])) return 0;
+    if (holds(ends, s)) return 1;
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (!named[i] && holds(known[i].names, s)) return 1;
+    return 0;
+}
+
+void vocab_type_by_name(struct vocab *v, const struct gguf *g)
+{
+    int named[COUNT(known)] = {0}, answers = 0; /* there is a key; Gemma 4 is among them */
+    char key[64] = "tokenizer.ggml.";
+    if (gguf_find(g, "tokenizer.lar.added")) return; /* made from the tokenizer's own files, which say it themselves */
+    for (size_t i = 0; i < COUNT(known); i++)
+        for (size_t j = 0; j < COUNT(keys); j++) {
+            if (keys[j].field != known[i].field) continue;
+            memcpy(key + 15, keys[j].key, strlen(keys[j].key) + 1);
+            named[i] |= gguf_find(g, key) != NULL;
+        }
+    int32_t html = -1;
+    for (int32_t i = 0; i < v->n; i++) {
+        struct str s = gguf_str_at(v->tokens, (uint64_t)i);
+        if (!looks_control(s, named)) continue;
+        answers |= str_is(s, "<|tool_response>");
+        if (vocab_type_of(v, i) != TOKEN_NORMAL) continue; /* the user's own are found in text and end an answer as they are */
+        if (str_is(s, "</s>")) html = i;
+        else v->type[i] = TOKEN_CONTROL;
+    }
+    if (html >= 0 && !answers) v->type[html] = TOKEN_CONTROL; /* Gemma 4 writes </s> as HTML */
 }
 
 static int is_marked(const struct vocab *v, int32_t id)
