@@ -201,6 +201,33 @@ static void a_chat_as_json_is_the_same_chat(void)
              LAR_EFORMAT);
 }
 
+/* This file's tokenizer begins every text with [CLS]; a template writes it itself, the plain form leaves it to the tokenizer. */
+static void without_a_template_the_tokenizer_begins_the_sequence(void)
+{
+    static const struct {
+        const char *template;
+        int begins;
+    } row[] = {{"{% if 1 %}{{ nothing.at.all }}{% endif %}", 1},
+               {"{% if 1 %}[CLS]{{ messages[0].content }}{% endif %}", 1},
+               {"{% if 1 %}{{ messages[0].content }}{% endif %}", 0}};
+    struct lar_message msg = {"user", "hello"};
+    struct lar_request q = {.messages = &msg, .nmessage = 1};
+    for (size_t i = 0; i < 3; i++) {
+        struct lar_model_options o = {.vocab_only = 1, .chat_template = row[i].template};
+        struct lar_model *m = NULL;
+        struct lar_writer *w = NULL;
+        int32_t bos[4];
+        size_t n;
+        CHECK_EQ(lar_model_open(&m, "tests/data/embed-mean.gguf", &o, &err), 0);
+        CHECK_EQ(lar_tokenize(m, "[CLS]", 5, LAR_TOKENIZE_SPECIAL, bos, 4, &err), 1);
+        CHECK_EQ(lar_writer_open(&w, m, &q, &err), 0);
+        const int32_t *t = w ? lar_writer_prompt(w, &n) : bos;
+        if (w) CHECK_EQ(t[0] == bos[0] && t[1] != bos[0], row[i].begins);
+        lar_writer_close(w);
+        lar_model_close(m);
+    }
+}
+
 static void a_writer_says_what_is_wrong(void)
 {
     struct lar_writer *w;
@@ -340,6 +367,7 @@ int main(void)
     RUN(a_forked_timeline_goes_on_as_if_it_had_been_evaluated);
     RUN(a_bias_forces_and_forbids_tokens);
     RUN(a_chat_as_json_is_the_same_chat);
+    RUN(without_a_template_the_tokenizer_begins_the_sequence);
     RUN(a_writer_says_what_is_wrong);
     RUN(the_answer_ends_where_the_context_does);
     RUN(the_plain_form_lets_no_stranger_write_control_tokens);

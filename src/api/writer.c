@@ -92,7 +92,10 @@ static int make_prompt(struct lar_writer *w, struct lar_err *err)
         buf_puts(&w->prompt_text, q->text);
     if (rc < 0) return lar_fail(err, rc, "%s", why.msg);
     w->warning = why;
-    if (rc > 0 && (rc = plain(w, err)) < 0) return rc;
+    if (rc > 0) {
+        flags |= VOCAB_ADD_SPECIAL; /* no template wrote the beginning of sequence */
+        if ((rc = plain(w, err)) < 0) return rc;
+    }
     if (w->prompt_text.failed) return lar_fail(err, LAR_ENOMEM, "prompt: out of memory");
     if (!q->tokens && !q->text) flags |= adds(m, buf_view(&w->prompt_text));
     if (!q->tokens)
