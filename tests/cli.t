@@ -144,4 +144,7 @@ status=0
 $LAR run $model - <&- >"$TMP/out" 2>"$TMP/err" || status=$?
 ok "a closed standard input is an error" test $status != 0
 ok "  ... and one line" one_line "standard input"
+grep -A1 '^\$ lar run modles' README.md | tail -n 1 >"$TMP/readme"
+try_status 1 "a model that is not there" $LAR run modles/x.gguf hi
+ok "is told as the README shows it" cmp "$TMP/readme" "$TMP/err"
 tap_done

@@ -58,7 +58,8 @@ struct lar_model_options {
 };
 
 /* Opens a .gguf (version 2 or 3; the first part of a split one opens all); with vocab_only also a Hugging Face folder, tokenizer.json,
- * tokenizer.model or .tiktoken file. The caller closes with lar_model_close. */
+ * tokenizer.model or .tiktoken file. The caller closes with lar_model_close. The file is mapped, not read: whoever cuts it short while it is
+ * open kills the process (SIGBUS), as with any mapped file. Replace a model by renaming a new file over it, never in place. */
 LAR_API int lar_model_open(struct lar_model **out, const char *path,
                            const struct lar_model_options *opt, struct lar_err *err);
 LAR_API void lar_model_close(struct lar_model *m); /* it lives on until its last session is closed; NULL is allowed */
