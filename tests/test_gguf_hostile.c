@@ -175,8 +175,7 @@ static void bools_that_are_neither(void)
 
 static void alignment_zero_or_odd_or_absurd__cve_2025_0317(void)
 {
-    static const uint64_t bad_values[] = {0,  1,   2,       4,          7,         24,
-                                          33, 100, 1 << 21, 0x80000000, 0xffffffff};
+    static const uint64_t bad_values[] = {0, 7, 24, 33, 100, 1 << 21, 0x80000000, 0xffffffff};
     for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++) {
         struct gb b = with_tensor(NDIMS(4), DT_F32, 0);
         gb_kv_int(&b, "general.alignment", GGUF_U32, bad_values[i]);

@@ -269,8 +269,8 @@ static int read_alignment(struct reader *r, const struct gguf *g)
         if (!gguf_is_int(kv->type))
             return bad(r, "is of type %s, expected an integer", gguf_type_name(kv->type));
         v = gguf_int_at(kv, 0);
-        if (v < 8 || v > ALIGNMENT_MAX || (v & (v - 1)) != 0)
-            return bad(r, "%" PRId64 " is no alignment, expected a power of two from 8 to %u", v,
+        if (v < 1 || v > ALIGNMENT_MAX || (v & (v - 1)) != 0)
+            return bad(r, "%" PRId64 " is no alignment, expected a power of two from 1 to %u", v,
                        ALIGNMENT_MAX);
     }
     r->alignment = (uint64_t)v;
@@ -311,6 +311,7 @@ static int read_dims(struct reader *r, struct gguf_tensor *t, int64_t *elements)
     if (r->c.failed) return truncated(r, "its number of dimensions");
     if (n > 4) return bad(r, "has %" PRIu32 " dimensions, expected at most 4", n);
     t->ndim = n ? (int)n : 1; /* a scalar is a row of one */
+    /* Empty tensors, which llama.cpp reads, are refused: no model uses any, and so everybody may divide by a dimension. */
     *elements = 1;
     for (uint32_t i = 0; i < 4; i++) {
         uint64_t d = i < n ? cursor_u64(&r->c) : 1;
@@ -360,6 +361,13 @@ static int place_tensors(struct reader *r, struct gguf_tensor *t, uint32_t *orde
             return bad(r, "its %" PRIu64 " bytes at data offset %" PRIu64
                        " reach past the end of the file, which has %" PRIu64
                        " bytes of data (cut off?)", t[i].bytes, offset, room);
+        /* Under small alignments: where its second block may lie its first may, too. */
+        uint64_t block = (uint64_t)dtype_info(t[i].type).bytes, natural = block & (~block + 1);
+        if (natural > 8) natural = 8;
+        if ((start + offset) % natural)
+            return bad(r, "its data begins at byte %" PRIu64
+                       " of the file, but %s must begin at a multiple of %" PRIu64, start + offset,
+                       dtype_info(t[i].type).name, natural);
         t[i].offset = start + offset;
         t[i].data = r->c.begin + t[i].offset;
         order[i] = (uint32_t)i;
