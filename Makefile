@@ -28,6 +28,8 @@ OBJDUMP ?= $(CROSS)objdump
 CXX     := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(patsubst %gcc,%g++,$(CC)))
 # Line editing in the chat. Debian has no libedit for another machine beside ours, so a cross build goes without.
 EDIT    ?= $(if $(NATIVE),1,0)
+# make install takes the program's symbols out; STRIP=0 leaves them, for those who make packages with debug files of their own.
+STRIP   ?= 1
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 
 # ---- flags -------------------------------------------------------------------------------------------------------
@@ -82,6 +84,7 @@ help:
 	@echo 'CC=aarch64-linux-gnu-gcc RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu"   another machine; RUN= runs its programs'
 	@echo 'RUN="qemu-x86_64 -cpu Nehalem"   the same programs on an old processor'
 	@echo 'V=1              shows the commands'
+	@echo 'STRIP=0          make install leaves the symbols in the program'
 	@echo 'EDIT=0           a chat without line editing: no libedit'
 	@echo 'FLOORS="base io" only these folders of src, for work on the lower floors'
 
@@ -178,6 +181,7 @@ format:
 install: all
 	install -d $(ROOT)/bin $(ROOT)/lib/pkgconfig $(ROOT)/include/lar $(ROOT)/share/man/man1
 	install -m755 $B/lar $(ROOT)/bin
+	$(if $(filter 1,$(STRIP)),$(OBJCOPY) --strip-all $(ROOT)/bin/lar)
 	install -m644 include/lar/*.h $(ROOT)/include/lar
 	install -m644 $B/liblar.a $(ROOT)/lib
 	install -m755 $B/liblar.so $(ROOT)/lib/liblar.so.$(VERSION)
