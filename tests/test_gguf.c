@@ -285,7 +285,7 @@ static void small_alignments_hold_what_lies_well(void)
             struct gguf g;
             struct lar_err err = {0};
             gb_kv_int(&b, "general.alignment", GGUF_U32, align);
-            gb_row(&b, "namename" + 8 - n, 1, 0);
+            gb_row(&b, &"namename"[8 - n], 1, 0);
             gb_data(&b, 4);
             struct gb_file f = gb_end(&b);
             int rc = gguf_open_memory(&g, f.p, f.n, &err);
