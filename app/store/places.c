@@ -284,13 +284,16 @@ static int add(struct listing *g, const char *path, struct str quant)
     struct buf b = {0};
     struct stat st;
     struct name n;
-    if (g->host.n) buf_str(&b, g->host), buf_putc(&b, '/');
-    buf_str(&b, g->space);
-    buf_putc(&b, '/');
-    buf_str(&b, g->model);
-    if (quant.n) buf_putc(&b, ':'), buf_str(&b, quant);
+    int named = g->place != STORE_FILE;
+    if (named) { /* a loose file's folders are nobody's names */
+        if (g->host.n) buf_str(&b, g->host), buf_putc(&b, '/');
+        buf_str(&b, g->space);
+        buf_putc(&b, '/');
+        buf_str(&b, g->model);
+        if (quant.n) buf_putc(&b, ':'), buf_str(&b, quant);
+        named = !b.failed && name_parse(&n, buf_view(&b), NULL) == 0;
+    }
     struct store_entry e = {.place = g->place, .path = path, .bytes = bytes_of(path)};
-    int named = g->place != STORE_FILE && !b.failed && name_parse(&n, buf_view(&b), NULL) == 0;
     if (named && !quant.n) buf_puts(&b, ":" NAME_TAG);
     e.name = named ? buf_z(&b) : path;
     e.modified = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
