@@ -556,6 +556,7 @@ static int parse_list(struct parser *p, struct go_node **out, enum ending *end)
 {
     struct go_node **tail = out;
     int rc = 0;
+    *out = NULL;
     *end = END_SOURCE;
     if (++p->depth > GO_DEPTH)
         return gotmpl_fail_at(p->t, (uint32_t)p->at, p->err, LAR_ELIMIT, "nested more than %d deep",
