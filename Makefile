@@ -171,7 +171,7 @@ fuzz:
 	@$(MAKE) --no-print-directory CC=clang B='$B/fuzz' SAN=fuzzer-no-link,address,undefined FLOORS="base io text" fuzz-run
 fuzz-run: $(FUZZ:%=$B/%)
 	@set -e; for t in $(FUZZ); do echo "== $$t"; mkdir -p $B/found/$$t; name=$${t#fuzz_}; \
-	  $B/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$B/found/ $B/found/$$t \
+	  $B/$$t -max_total_time=$(FUZZ_SECONDS) $(FUZZ_FLAGS) -print_final_stats=1 -artifact_prefix=$B/found/ $B/found/$$t \
 	    $$(ls -d tests/fuzz/corpus/$$name ../shared/data/fuzz/*/$$name 2>/dev/null); done
 
 # ---- the rest ----------------------------------------------------------------------------------------------------
