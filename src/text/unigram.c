@@ -68,6 +68,7 @@ static void find_best(const struct vocab *v, struct str s, struct best *best)
     for (size_t i = 0; i <= s.n; i++) best[i] = (struct best){0, NOWHERE, -1};
     for (size_t at = 0, k, frontier = 0; at < s.n; at += k) {
         k = bpe_char_length(s.p[at]);
+        if (k > s.n - at) k = s.n - at; /* the model's own table of replacements may end within a character */
         float here = rebase(best, at, frontier);
         int single = 0;
         uint32_t node = 0;
