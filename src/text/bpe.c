@@ -45,6 +45,7 @@ static uint32_t char_symbols(const struct vocab *v, const char *p, size_t n, int
     uint32_t m = 0;
     for (size_t i = 0, k; i < n; i += k) {
         k = bpe_char_length(p[i]);
+        if (k > n - i) k = n - i;
         int32_t c = vocab_find_raw(v, vocab_key(p + i, k), p + i, k);
         int bytes = c < 0 && v->byte_tokens;
         for (size_t b = 0; bytes && b < k; b++) bytes = v->byte_id[(unsigned char)p[i + b]] >= 0;

@@ -34,6 +34,7 @@ static uint32_t char_symbols(const struct vocab *v, const char *p, size_t n, int
     uint32_t m = 0;
     for (size_t i = 0, k; i < n; i += k, m++) {
         k = bpe_char_length(p[i]);
+        if (k > n - i) k = n - i;
         at[m] = (uint32_t)i;
         id[m] = vocab_find_raw(v, vocab_key(p + i, k), p + i, k);
     }
