@@ -38,7 +38,7 @@ start() # OPTION...
     mkfifo "$TMP/keys"
     : > "$screen"
     mark=1
-    script -qefc "$LAR run $*" "$screen" < "$TMP/keys" > "$TMP/script" 2>&1 &
+    script -qefc "exec $LAR run $*" "$screen" < "$TMP/keys" > "$TMP/script" 2>&1 &
     pid=$!
     exec 5> "$TMP/keys"
     ok "lar run $*" appears 'Ctrl-D leaves'

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,14 +50,46 @@ static void on_signal(int sig)
     signalled = 1;
 }
 
-/* Until *before is put back SIGINT ends the reading of a line: no SA_RESTART. */
-static void take_signal(struct sigaction *before)
+/* What SIGINT did before a line was read. */
+struct habit {
+    struct sigaction action;
+    sigset_t mask;
+};
+
+/* Until leave_signal SIGINT ends the reading of a line. It is held back but for the time of waiting: one that came
+ * between a look at the flag and a read would be lost. */
+static void take_signal(struct habit *before)
 {
     struct sigaction a;
+    sigset_t set;
     memset(&a, 0, sizeof a);
     a.sa_handler = on_signal;
     signalled = 0;
-    sigaction(SIGINT, &a, before);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, &before->mask);
+    sigaction(SIGINT, &a, &before->action);
+}
+
+static void leave_signal(const struct habit *before)
+{
+    pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
+    sigaction(SIGINT, &before->action, NULL);
+}
+
+/* 1 when there is something to read, or its end; 0 when a signal ends the line; -1 on an error. */
+static int await_input(void)
+{
+    sigset_t open;
+    pthread_sigmask(SIG_BLOCK, NULL, &open);
+    sigdelset(&open, SIGINT);
+    while (!signalled) {
+        struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+        int k = ppoll(&p, 1, NULL, &open);
+        if (k > 0) return 1;
+        if (k < 0 && errno != EINTR) return -1;
+    }
+    return 0;
 }
 
 const char *line_history_path(const struct line *l) { return l->history_path; }
@@ -88,7 +122,7 @@ static int read_char(EditLine *el, wchar_t *out)
             memmove(l->held, l->held + (k ? k : 1), l->nheld);
             return 1;
         }
-        ssize_t n = read(STDIN_FILENO, l->held + l->nheld, 1);
+        ssize_t n = await_input() > 0 ? read(STDIN_FILENO, l->held + l->nheld, 1) : -1;
         if (n == 1) {
             l->nheld++;
         } else if (n == 0 || errno != EINTR || signalled) {
@@ -182,7 +216,7 @@ struct line *line_open(void)
     el_set(l->el, EL_BIND, "^C", "lar-interrupt", NULL);
     el_set(l->el, EL_BIND, "^I", "ed-insert", NULL); /* a tab is text: there is nothing to complete */
     el_set(l->el, EL_BIND, "\\e[200~", "lar-paste", NULL);
-    if (MB_CUR_MAX > 1) el_wset(l->el, EL_GETCFN, read_char);
+    el_wset(l->el, EL_GETCFN, read_char);
     const char *term = getenv("TERM");
     l->pastes = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
     el_set(l->el, EL_BIND, "^Z", "lar-suspend", NULL);
@@ -209,7 +243,7 @@ static void remember(struct line *l, const char *text)
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
 {
     int n = 0;
-    struct sigaction before;
+    struct habit before;
     l->prompt = prompt;
     l->interrupted = l->failed = 0;
     l->bad = 0;
@@ -218,7 +252,7 @@ enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
     if (l->pastes) fputs("\033[?2004h", stderr);
     const char *text = el_gets(l->el, &n);
     if (l->pastes) fputs("\033[?2004l", stderr);
-    sigaction(SIGINT, &before, NULL);
+    leave_signal(&before);
     if (l->bad) say("%zu bytes of this line are no UTF-8; U+FFFD stands in their place", l->bad);
     if (!text || n <= 0) {
         fputc('\n', stderr);
@@ -257,16 +291,16 @@ void line_close(struct line *l) { mem_free(l); }
 
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
 {
-    struct sigaction before;
+    struct habit before;
     char c = 0;
     ssize_t k = 0;
     take_signal(&before);
     buf_clear(b);
     fprintf(stderr, "%s", prompt);
     /* The terminal hands over whole lines; byte by byte leaves the next one for the next call. */
-    while (!signalled && !b->failed && (k = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n')
+    while (!b->failed && await_input() > 0 && (k = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n')
         buf_putc(b, c);
-    sigaction(SIGINT, &before, NULL);
+    leave_signal(&before);
     l->interrupted = signalled;
     if (k == 1 && c == '\n') return LINE_TEXT;
     fputc('\n', stderr);

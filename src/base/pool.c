@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -122,6 +123,19 @@ static void *worker(void *arg)
     return NULL;
 }
 
+/* A worker takes no signals: they are for the thread that may be waiting for one. Its own faults it cannot hand on. */
+static int create(pthread_t *t, struct start *s)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF};
+    sigset_t set, before;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, &before);
+    int e = pthread_create(t, NULL, worker, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return e;
+}
+
 int pool_open(struct pool **out, int nthread, struct lar_err *err)
 {
     *out = NULL;
@@ -137,7 +151,7 @@ int pool_open(struct pool **out, int nthread, struct lar_err *err)
     for (int i = 1; i < nthread; i++) {
         struct start *s = mem_alloc(sizeof *s);
         if (s) *s = (struct start){p, i};
-        if (!s || pthread_create(&p->thread[i], NULL, worker, s)) {
+        if (!s || create(&p->thread[i], s)) {
             mem_free(s);
             pool_close(p);
             return lar_fail(err, LAR_ENOMEM, "cannot start thread %d of %d", i, nthread);
