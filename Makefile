@@ -37,7 +37,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
         -Wpointer-arith -Wundef -Wwrite-strings -Wdouble-promotion -Wimplicit-fallthrough -Wformat=2 \
         $(if $(WERROR),-Werror)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP -fPIC -pthread -fvisibility=hidden \
-              -ffp-contract=off -fno-math-errno $(WARN) $(O) $(CFLAGS) \
+              -ffp-contract=off -fno-math-errno -fno-asynchronous-unwind-tables $(WARN) $(O) $(CFLAGS) \
               $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS := -lm
