@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * text/calls_impl.h: what the reader's two files share. */
+#ifndef TEXT_CALLS_IMPL_H
+#define TEXT_CALLS_IMPL_H
+
+#include <stdio.h>
+
+#include "text/calls.h"
+
+enum { DONE, WAIT, BROKEN }; /* of a step */
+enum {
+    TEXT,
+    OPEN,
+    BEGIN,
+    NAME,
+    BEHIND,
+    ARGS,
+    END,
+    NEXT,
+    HEAD,
+    MESSAGE,
+    THOUGHT,
+    PAIR,
+    KEY,
+    FLAG,
+    VALUE,
+    BRACES,
+    OBJECT,
+    OBJECT_KEY,
+    OBJECT_MEMBER,
+    OBJECT_COLON,
+    OBJECT_NAME,
+    OBJECT_ARGS,
+    OBJECT_TEXT,
+    OBJECT_OTHER,
+    OBJECT_NEXT
+};
+
+static inline int is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+static inline int is_blank_text(const char *z)
+{
+    while (is_blank(*z)) z++;
+    return !*z;
+}
+
+/* Whether lit stands at `at` of what is held; white space in it, and before it, is any or none; none is taken behind it. */
+int calls_match(const struct calls *c, size_t at, const char *lit, size_t *n);
+int calls_literal(struct calls *c, const char *lit); /* the same at c->at, and takes it */
+int calls_named(struct calls *c);                    /* c->name is the call's */
+void calls_args(struct calls *c, struct str s);
+int calls_json(struct calls *c, int to);
+int calls_ended(struct calls *c); /* the arguments are whole */
+
+/* calls_args.c */
+int calls_object(struct calls *c);
+int calls_tags(struct calls *c);
+int calls_braces(struct calls *c);
+
+#endif
