@@ -2,6 +2,9 @@
  * api/session.c: lar.h's sessions. A model keeps one pool a kind of memory; all its sessions take blocks from it. */
 #include "api/api.h"
 #include "base/cpu.h"
+#include "base/time.h"
+
+#define LOOK_NS 50000000 /* 50 ms */
 
 enum { CTX_DEFAULT = 4096, BATCH_DEFAULT = 512, CTX_MAX = 1 << 28, BATCH_MAX = 1 << 14 };
 
@@ -55,12 +58,33 @@ int lar_session_bytes(const struct lar_model *m, const struct lar_session_option
     return 0;
 }
 
+/* What was free when it was last looked up, less what sessions may have taken since. To look takes four files of /proc and /sys: too long for each
+ * of thousands of short requests, so while what is wanted is small beside the rest, the figure serves for LOOK_NS. */
+static uint64_t memory_for(uint64_t want)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t left;
+    static int64_t looked;
+    pthread_mutex_lock(&lock);
+    int64_t now = time_ns();
+    if (looked == 0 || now - looked > LOOK_NS || want > left / 64) {
+        left = cpu_memory_available();
+        looked = now;
+    }
+    uint64_t have = left;
+    left -= want < left ? want : left;
+    pthread_mutex_unlock(&lock);
+    return have;
+}
+
 /* Refuses what cannot fit before anything is taken. */
 static int fits(const struct lar_model *m, const struct lar_session_options *o, struct lar_err *err)
 {
-    uint64_t kv = 0, work = 0, have = cpu_memory_available();
+    uint64_t kv = 0, work = 0;
     int rc = lar_session_bytes(m, o, &kv, &work, err);
-    if (rc < 0 || have == 0 || kv + work <= have) return rc;
+    if (rc < 0) return rc;
+    uint64_t have = memory_for(kv + work);
+    if (have == 0 || kv + work <= have) return rc;
     uint64_t per = kv / (uint64_t)o->ctx, can = work < have && per ? (have - work) / per : 0;
     return lar_fail(
         err, LAR_ENOMEM,
