@@ -178,14 +178,17 @@ void http_end(struct http_call *c)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* Nothing more comes from there. */
+static int sends_no_more(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+}
+
 int http_gone(struct http_call *c)
 {
     pthread_mutex_lock(&c->lock);
-    if (!c->gone && c->conn && c->fd >= 0) {
-        struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
-        if (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)))
-            c->gone = 1;
-    }
+    if (!c->gone && c->conn && c->fd >= 0 && sends_no_more(c->fd)) c->gone = 1;
     int gone = c->gone;
     pthread_mutex_unlock(&c->lock);
     return gone;
@@ -223,6 +226,8 @@ static void add_headers(struct http_call *c, struct MHD_Response *r)
     const struct mhd *mhd = c->h->mhd;
     if (c->type[0]) mhd->add_response_header(r, "Content-Type", c->type);
     mhd->add_response_header(r, "X-Content-Type-Options", "nosniff");
+    /* The library may overlook the end of what a suspended connection sends, and would then keep it open until it is idle for too long. */
+    if (c->fd >= 0 && sends_no_more(c->fd)) mhd->add_response_header(r, "Connection", "close");
     for (size_t i = 0; i < c->nheader; i++)
         mhd->add_response_header(r, c->header[i].name, c->header[i].value);
     if (c->origin[0]) {

@@ -350,6 +350,7 @@ static void clear_away(struct sched *s)
         job_free(j);
         s->job[i] = s->job[--s->njob];
         pthread_mutex_lock(&s->lock);
+        s->number.kv_bytes = s->kv_used;
         s->number.running--;
         if (failed)
             s->number.failed++;
