@@ -7,11 +7,16 @@
 #   away     blobs are redirected to the other port                lies     a byte of each blob is another
 #   auth     a token is asked for (Bearer, from /token)            long     says that blobs are longer than they are
 #   slow     200 KB a second                                       shift    answers a range with another one
+# What is pushed (OCI distribution-spec, "Pushing blobs in chunks") goes to FOLDER/blobs and FOLDER/manifests; there
+#   cut      a first piece of an upload breaks off after 200000 bytes   away     pieces go to the other port
+#   auth     a token that may push is asked for                         lies     a byte of what arrives is another
+#   down     every piece is refused with status 503
 # LOG gets a line a request: port, method, path, range, authorization.
 use strict;
 use warnings;
 use IO::Socket::INET;
 use IO::Select;
+use Digest::SHA 'sha256_hex';
 my ($root, $portfile, $log) = @ARGV;
 $SIG{CHLD} = 'IGNORE';
 $SIG{PIPE} = 'IGNORE';
@@ -58,6 +63,62 @@ sub blob {
     return;
 }
 
+# Takes n bytes of a request's body to the end of a file; at most `most` of them.
+sub take {
+    my ($c, $file, $n, $most) = @_;
+    open my $h, '>>:raw', $file or return 0;
+    my $got = 0;
+    while ($got < $n && $got < $most && (my $k = read $c, my $piece, $n - $got > 50000 ? 50000 : $n - $got)) { print $h $piece; $got += $k }
+    close $h;
+    return $got;
+}
+
+# Uploads lie in FOLDER/up/ID. Gives 1 when the connection is to end.
+sub upload {
+    my ($c, $which, $method, $ns, $model, $rest, $len, $range) = @_;
+    my ($id, $query) = $rest =~ m{^/?(\w*)(?:\?(.*))?$} or return answer($c, 404, '{}');
+    my $file = "$root/up/$id";
+    my $to = sub { (Location => "/v2/$ns/$model/blobs/uploads/$id?s=" . (-s $file || 0), Range => '0-' . ((-s $file || 1) - 1)) };
+    if ($method eq 'POST') {
+        $id = "u$$" . int rand 1e9, $file = "$root/up/$id";
+        mkdir "$root/up";
+        open my $h, '>', $file or die;
+        return answer($c, 202, '', $to->());
+    }
+    return answer($c, 404, '{"errors":[{"message":"upload unknown"}]}') unless -e $file;
+    return answer($c, 204, '', $to->()) if $method eq 'GET';
+    if ($method eq 'PATCH') {
+        my $have = -s $file;
+        if ($ns eq 'away' && $which == 0) { take($c, '/dev/null', $len, $len); return answer($c, 307, '', Location => "http://127.0.0.1:$port[1]/v2/away/$model/blobs/uploads/$id") }
+        if ($ns eq 'down') { take($c, '/dev/null', $len, $len); return answer($c, 503, '{"errors":[{"message":"no room"}]}') }
+        if ($range !~ /^(\d+)-/ || $1 != $have) { take($c, '/dev/null', $len, $len); return answer($c, 416, '{}', $to->()) }
+        my $most = $ns eq 'cut' && $have == 0 && $len > 200000 ? 200000 : $len;
+        take($c, $file, $len, $most);
+        return 1 if $most < $len;
+        return answer($c, 202, '', $to->(), $which ? (Location => "http://127.0.0.1:$port[0]/v2/$ns/$model/blobs/uploads/$id?s=2") : ()), 0;
+    }
+    my ($hex) = ($query // '') =~ /digest=sha256(?:%3A|:)([0-9a-f]{64})/ or return answer($c, 400, '{}');
+    my $text = slurp($file);
+    $text .= 'x' if $ns eq 'lies';
+    return answer($c, 400, '{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}'), 0 if sha256_hex($text) ne $hex;
+    rename $file, "$root/blobs/sha256-$hex";
+    answer($c, 201, '', 'Docker-Content-Digest' => "sha256:$hex");
+    return 0;
+}
+
+sub put_manifest {
+    my ($c, $ns, $model, $tag, $len) = @_;
+    mkdir $_ for "$root/manifests/$ns", "$root/manifests/$ns/$model";
+    my $file = "$root/manifests/$ns/$model/$tag";
+    unlink "$file.new";
+    take($c, "$file.new", $len, $len);
+    for my $hex (slurp("$file.new") =~ /sha256:([0-9a-f]{64})/g) {
+        return answer($c, 400, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}') unless -e "$root/blobs/sha256-$hex";
+    }
+    rename "$file.new", $file;
+    answer($c, 201, '', 'Docker-Content-Digest' => 'sha256:' . sha256_hex(slurp($file)));
+}
+
 sub serve {
     my ($c, $which) = @_;
     binmode $c;
@@ -74,10 +135,23 @@ sub serve {
         if (open my $f, '>>', $log) { syswrite $f, "$which $method $path $range $auth\n"; close $f }
         my $end;
         if ($path =~ m{^/token\?(.*)}) {
-            answer($c, 200, '{"token":"T' . ($1 =~ /scope=repository%3Aauth/ ? 'OK' : 'NO') . '"}');
+            answer($c, 200, '{"token":"T' . ($1 =~ /scope=repository%3Aauth.*push/ ? 'PUSH' : $1 =~ /scope=repository%3Aauth/ ? 'OK' : 'NO') . '"}');
+        } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/blobs/uploads(/.*)$}) {
+            my ($ns, $model, $rest) = ($1, $2, $3);
+            if ($ns eq 'auth' && $auth ne 'Bearer TPUSH') {
+                take($c, '/dev/null', $h{'content-length'} // 0, 1e12);
+                answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:auth/$model:pull,push\"");
+            } else {
+                $end = upload($c, $which, $method, $ns, $model, $rest, $h{'content-length'} // 0, $h{'content-range'} // '') eq '1';
+            }
+        } elsif ($method eq 'PUT' && $path =~ m{^/v2/([\w.-]+)/([\w.-]+)/manifests/([\w.-]+)$}) {
+            put_manifest($c, $1, $2, $3, $h{'content-length'});
+        } elsif ($method eq 'HEAD' && $path =~ m{^/v2/([\w.-]+)/[\w.-]+/blobs/sha256:(\w+)$}) {
+            my ($ns, $n) = ($1, -s "$root/blobs/sha256-$2");
+            defined $n ? answer($c, 200, '', length => $n) : answer($c, 404, '');
         } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/(manifests|blobs)/([\w.:-]+)$}) {
             my ($ns, $model, $kind, $id) = ($1, $2, $3, $4);
-            if ($ns eq 'auth' && $auth ne 'Bearer TOK') {
+            if ($ns eq 'auth' && $auth !~ /^Bearer T(OK|PUSH)$/) {
                 answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:auth/$model:pull\"");
             } elsif ($kind eq 'manifests') {
                 my $m = slurp("$root/manifests/$ns/$model/$id") // slurp("$root/manifests/any/$model/$id");

@@ -7,16 +7,20 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <lar/lar.h>
+#include <lar/plan.h>
+#include <lar/quant.h>
 
+#include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/size.h"
 #include "cli/verbs.h"
 
 struct fit_options {
-    int json, check, ctx, threads;
+    int json, check, ctx, kv, threads;
+    const char *memory;
 };
 
 struct machine {
@@ -43,42 +47,13 @@ static uint64_t kilobytes(const char *path, const char *name)
     return v * 1024;
 }
 
-/* A file that holds one number; UINT64_MAX when it holds none ("max") or is not there. */
-static uint64_t number_in(const char *path)
-{
-    unsigned long long v;
-    FILE *f = fopen(path, "re");
-    int got = f && fscanf(f, "%llu", &v) == 1;
-    if (f) fclose(f);
-    return got ? v : UINT64_MAX;
-}
-
-/* What our control group leaves, version 2 or 1, as seen from inside a container. */
-static uint64_t group_left(void)
-{
-    static const char *const file[][2] = {
-        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-        {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-         "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
-    uint64_t least = UINT64_MAX;
-    for (int i = 0; i < 2; i++) {
-        uint64_t most = number_in(file[i][0]), now = number_in(file[i][1]);
-        if (most == UINT64_MAX || now == UINT64_MAX) continue;
-        uint64_t left = most > now ? most - now : 0;
-        if (left < least) least = left;
-    }
-    return least;
-}
-
-static int look_at_machine(struct machine *m, int threads, struct lar_err *err)
+static int look_at_machine(struct machine *m, int threads, uint64_t most, struct lar_err *err)
 {
     struct statvfs fs;
     const char *root = getenv("LAR_MODELS"), *home = getenv("HOME");
-    uint64_t group = group_left();
     *m = (struct machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     m->total = kilobytes("/proc/meminfo", "MemTotal");
-    m->available = kilobytes("/proc/meminfo", "MemAvailable");
-    if (group < m->available) m->available = group;
+    m->available = most ? most : cpu_memory_available();
     if (statvfs(root && *root ? root : home ? home : "/", &fs) == 0 || statvfs("/", &fs) == 0)
         m->disk = (uint64_t)fs.f_bavail * fs.f_frsize;
     return lar_machine_limits(threads, &m->limits, err);
@@ -101,9 +76,8 @@ static void tell_machine(const struct machine *m)
 
 struct plan {
     struct lar_model_info info;
-    uint64_t kv, work, together;
+    struct lar_plan p;
     double tok_s; /* at best */
-    int fits;
 };
 
 static int plan_for(const struct lar_model *m, const struct machine *mach, int ctx, enum lar_kv kv,
@@ -112,12 +86,8 @@ static int plan_for(const struct lar_model *m, const struct machine *mach, int c
     struct lar_session_options so = {.ctx = ctx, .kv = kv};
     *p = (struct plan){0};
     lar_model_info(m, &p->info);
-    int e = lar_session_bytes(m, &so, &p->kv, &p->work, err);
-    if (e < 0) return e;
-    p->together = p->info.weight_bytes + p->kv + p->work;
     p->tok_s = p->info.token_bytes ? mach->limits.read_gbs * 1e9 / (double)p->info.token_bytes : 0;
-    p->fits = p->together <= mach->available;
-    return 0;
+    return lar_plan(m, &so, mach->available, &p->p, err);
 }
 
 static void row(const struct plan *p, int ctx, int kv, int json, int first)
@@ -127,20 +97,20 @@ static void row(const struct plan *p, int ctx, int kv, int json, int first)
         buf_printf(
             b,
             "%s{\"ctx\":%d,\"kv\":\"%s\",\"kv_bytes\":%llu,\"work_bytes\":%llu,\"total\":%llu,\"fits\":%s}",
-            first ? "" : ",", ctx, kv_name[kv], (unsigned long long)p->kv,
-            (unsigned long long)p->work, (unsigned long long)p->together,
-            p->fits ? "true" : "false");
+            first ? "" : ",", ctx, kv_name[kv], (unsigned long long)p->p.kv_bytes,
+            (unsigned long long)p->p.work_bytes, (unsigned long long)p->p.total,
+            p->p.fits ? "true" : "false");
         return;
     }
     size_t at = b->n;
     buf_printf(b, "  %9d  %-5s ", ctx, kv_name[kv]);
-    buf_bytes(b, p->kv);
+    buf_bytes(b, p->p.kv_bytes);
     buf_printf(b, "%*s", b->n - at < 32 ? (int)(32 - (b->n - at)) : 1, "");
-    buf_bytes(b, p->work);
+    buf_bytes(b, p->p.work_bytes);
     buf_printf(b, "%*s", b->n - at < 46 ? (int)(46 - (b->n - at)) : 1, "");
-    buf_bytes(b, p->together);
+    buf_bytes(b, p->p.total);
     buf_printf(b, "%*s%s\n", b->n - at < 60 ? (int)(60 - (b->n - at)) : 1, "",
-               p->fits ? "fits" : "does not fit");
+               p->p.fits ? "fits" : "does not fit");
 }
 
 /* The context doubles up to what the model was trained with. */
@@ -165,6 +135,54 @@ static int rows(const struct lar_model *m, const struct machine *mach, const str
     return e;
 }
 
+/* ---- the same model, quantised ---------------------------------------------------------------------------------------- */
+
+static int add_bytes(void *ctx, const struct lar_quantize_tensor *t)
+{
+    *(uint64_t *)ctx += t->bytes_to;
+    return 0;
+}
+
+/* Exact bytes of each mix that is smaller than the file, and the longest context that then fits. */
+static void smaller(const struct lar_model *m, const char *path, const struct machine *mach,
+                    const struct fit_options *o, const struct plan *now)
+{
+    struct buf *b = out();
+    int n = 0, ctx = o->ctx ? o->ctx : now->info.ctx_train > 0 ? now->info.ctx_train : 4096;
+    static const char *const mixes[] = {"Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K"};
+    if (o->json) buf_puts(b, ",\"quantised\":[");
+    for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++) {
+        const char *name = mixes[i];
+        uint64_t bytes = 0, was = now->info.weight_bytes, have = mach->available;
+        struct lar_quantize_options q = {
+            .type = name, .dry_run = 1, .threads = 1, .on_tensor = add_bytes, .ctx = &bytes};
+        struct lar_session_options so = {.ctx = ctx};
+        struct lar_plan p;
+        if (lar_quantize(path, NULL, &q, NULL) < 0) break;
+        if (bytes >= was || lar_plan(m, &so, have + was - bytes, &p, NULL) < 0) continue;
+        double tok_s = now->tok_s * (double)was / (double)bytes;
+        if (o->json) {
+            buf_printf(
+                b, "%s{\"type\":\"%s\",\"weight_bytes\":%llu,\"ctx_fits\":%d,\"tok_s_at_best\":",
+                n ? "," : "", name, (unsigned long long)bytes, p.ctx_fits);
+            buf_json_num(b, tok_s);
+            buf_putc(b, '}');
+        } else {
+            if (!n)
+                buf_puts(b,
+                         "\nSmaller, by lar quantize\n\n"
+                         "  type      weights       longest context   tokens a second at best\n");
+            buf_printf(b, "  %-10s", name);
+            size_t at = b->n;
+            buf_bytes(b, bytes);
+            buf_printf(b, "%*s", (int)(14 - (b->n - at)), "");
+            buf_printf(b, "%15d   %23.0f\n", p.ctx_fits, tok_s);
+        }
+        n++;
+    }
+    if (o->json) buf_putc(b, ']');
+}
+
 /* ---- is it so? -------------------------------------------------------------------------------------------------------- */
 
 /* From here on the kernel's peak counts anew (proc(5), clear_refs): measuring bandwidth took memory of its own. */
@@ -177,10 +195,9 @@ static void forget_peak(void)
 }
 
 /* Fills a context and compares what the process then takes at most with what was foretold. */
-static int check(const struct lar_model *m, const struct fit_options *o, struct lar_model *open,
-                 struct lar_err *err)
+static int check(struct lar_model *m, const struct fit_options *o, struct lar_err *err)
 {
-    struct lar_session_options so = {.ctx = o->ctx ? o->ctx : 512};
+    struct lar_session_options so = {.ctx = o->ctx ? o->ctx : 512, .kv = (enum lar_kv)o->kv};
     struct lar_session *s = NULL;
     struct lar_model_info info;
     uint64_t kv = 0, work = 0, before = kilobytes("/proc/self/status", "VmRSS");
@@ -191,15 +208,18 @@ static int check(const struct lar_model *m, const struct fit_options *o, struct 
     int e = ids ? lar_session_bytes(m, &so, &kv, &work, err)
                 : lar_fail(err, LAR_ENOMEM, "fit: out of memory");
     for (int i = 0; ids && i < so.ctx; i++) ids[i] = (int32_t)((int64_t)i * 7919 % info.vocab);
-    if (e == 0) e = lar_session_open(&s, open, &so, err);
+    if (e == 0) e = lar_session_open(&s, m, &so, err);
     if (e == 0) e = lar_session_sync(s, ids, (size_t)so.ctx - 1, err);
     if (e >= 0) {
         uint64_t peak = kilobytes("/proc/self/status", "VmHWM"),
                  foretold = info.weight_bytes + kv + work + before;
         struct buf *b = out();
         if (o->json) {
-            buf_printf(b, ",\"check\":{\"ctx\":%d,\"foretold\":%llu,\"measured\":%llu}", so.ctx,
-                       (unsigned long long)foretold, (unsigned long long)peak);
+            buf_printf(
+                b,
+                ",\"check\":{\"ctx\":%d,\"kv\":\"%s\",\"own\":%llu,\"foretold\":%llu,\"measured\":%llu}",
+                so.ctx, kv_name[so.kv], (unsigned long long)before, (unsigned long long)foretold,
+                (unsigned long long)peak);
         } else {
             buf_printf(b, "\nWith %d tokens, the program's own ", so.ctx);
             buf_bytes(b, before);
@@ -220,10 +240,12 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
                struct lar_err *err)
 {
     struct lar_model_options mo = {.threads = o->threads};
+    struct named named = {0};
     struct lar_model *m = NULL;
     struct buf *b = out();
     struct plan p;
-    int e = named_model(&m, arg, &mo, err);
+    int e = named_open(&named, arg, err);
+    if (e == 0) e = named_load(&m, &named, &mo, err);
     if (e == 0) e = plan_for(m, mach, 512, LAR_KV_F16, &p, err);
     if (e == 0) {
         if (o->json) {
@@ -245,9 +267,11 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
         }
         e = rows(m, mach, o, p.info.ctx_train, err);
         if (o->json) buf_putc(b, ']');
+        if (e == 0) smaller(m, named.path, mach, o, &p);
     }
-    if (e == 0 && o->check) e = check(m, o, m, err);
+    if (e == 0 && o->check) e = check(m, o, err);
     lar_model_close(m);
+    named_close(&named);
     return e;
 }
 
@@ -280,7 +304,7 @@ static int all(const struct machine *mach, const struct fit_options *o, struct l
             buf_json_str(b, str_of(l.entry[i].name));
             if (known) {
                 buf_printf(b, ",\"total\":%llu,\"fits\":%s,\"tok_s_at_best\":",
-                           (unsigned long long)p.together, p.fits ? "true" : "false");
+                           (unsigned long long)p.p.total, p.p.fits ? "true" : "false");
                 buf_json_num(b, p.tok_s);
             } else {
                 buf_puts(b, ",\"fault\":");
@@ -292,9 +316,9 @@ static int all(const struct machine *mach, const struct fit_options *o, struct l
             out_text_to(b, 1, l.entry[i].name, strlen(l.entry[i].name));
             buf_puts(b, ": ");
             if (known) {
-                buf_bytes(b, p.together);
+                buf_bytes(b, p.p.total);
                 buf_printf(b, ", %s, at best %.0f tokens a second\n",
-                           p.fits ? "fits" : "does not fit", p.tok_s);
+                           p.p.fits ? "fits" : "does not fit", p.tok_s);
             } else {
                 out_text_to(b, 1, why.msg, strlen(why.msg));
                 buf_putc(b, '\n');
@@ -313,7 +337,9 @@ static int run(const void *values, char **arg, int narg)
     const struct fit_options *o = values;
     struct machine m;
     struct lar_err err;
-    int e = look_at_machine(&m, o->threads, &err);
+    uint64_t most = 0;
+    int e = size_parse("--memory", o->memory, &most, &err);
+    if (e == 0) e = look_at_machine(&m, o->threads, most, &err);
     if (e < 0) return say_err(&err);
     if (o->json)
         buf_printf(
@@ -337,6 +363,10 @@ static int run(const void *values, char **arg, int narg)
 static const struct opt options[] = {
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
      .help = "Only for a context of N tokens; without it several, up to what the model was trained with."},
+    {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
+     .help = "For --check: how keys and values are kept."},
+    {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",
+     .help = "As if so much were available (4GB, 700MiB): for another machine, or a part of this one."},
     {.kind = OPT_FLAG, .name = "check", .at = AT(check), .value = 1,
      .help = "Fills a context (--ctx, else 512 tokens) and compares the process's peak of memory with what was "
              "foretold."},

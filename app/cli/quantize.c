@@ -16,6 +16,7 @@
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/size.h"
 #include "cli/target.h"
 #include "cli/verbs.h"
 
@@ -39,28 +40,6 @@ struct work {
     } sum[48];          /* by type: fewer than 48 are known */
     uint64_t all, done; /* bytes of input */
 };
-
-/* "4.0GB", "500MiB", a plain number of bytes. */
-static int parse_size(const char *what, const char *text, uint64_t *out, struct lar_err *err)
-{
-    static const struct {
-        const char *name;
-        double times;
-    } unit[] = {
-        {"", 1},         {"B", 1},           {"K", 1e3},           {"KB", 1e3}, {"M", 1e6},
-        {"MB", 1e6},     {"G", 1e9},         {"GB", 1e9},          {"T", 1e12}, {"TB", 1e12},
-        {"KIB", 1024.0}, {"MIB", 1048576.0}, {"GIB", 1073741824.0}};
-    char *end, tail[4] = "";
-    double v = strtod(text, &end);
-    size_t n = strlen(end);
-    if (end != text && n < sizeof tail && isfinite(v) && v > 0) {
-        for (size_t i = 0; i <= n; i++) tail[i] = (char)toupper((unsigned char)end[i]);
-        for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
-            if (strcmp(tail, unit[i].name) == 0 && v * unit[i].times < 1e18)
-                return *out = (uint64_t)(v * unit[i].times), 0;
-    }
-    return lar_fail(err, LAR_EINVAL, "%s: '%s' is no size (as 4.0GB, 700MiB)", what, text);
-}
 
 static void add_type(struct work *w, const struct lar_quantize_tensor *t)
 {
@@ -153,10 +132,10 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
         say("quantize: --target-size and --target-bpw: one of them");
         return EXIT_MISUSE;
     }
-    if (o->target_size && parse_size("--target-size", o->target_size, &q.target_bytes, &err) < 0)
+    if (o->target_size && size_parse("--target-size", o->target_size, &q.target_bytes, &err) < 0)
         return say_err(&err);
     q.target_bits = (double)o->target_bpw;
-    if (o->part_size && parse_size("--part-size", o->part_size, &q.part_bytes, &err) < 0)
+    if (o->part_size && size_parse("--part-size", o->part_size, &q.part_bytes, &err) < 0)
         return say_err(&err);
     struct stat st;
     if (stat(from, &st) == 0 && S_ISDIR(st.st_mode)) {

@@ -4,6 +4,8 @@
  * it hands over to the chat (chat.c). */
 #include "cli/run.h"
 
+#include <lar/plan.h>
+
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "cli/in.h"
 #include "cli/interrupt.h"
 #include "cli/out.h"
+#include "cli/size.h"
 #include "cli/stream.h"
 #include "cli/verbs.h"
 
@@ -105,7 +108,13 @@ static int open_model(struct runner *r, struct lar_err *err)
 int runner_session(struct runner *r, struct lar_err *err)
 {
     struct lar_session_options so = {.ctx = r->o.ctx, .kv = (enum lar_kv)r->o.kv};
-    return r->s ? 0 : lar_session_open(&r->s, r->m, &so, err);
+    struct lar_plan plan;
+    uint64_t most = 0;
+    if (r->s) return 0;
+    int e = size_parse("--memory", r->o.memory, &most, err);
+    if (e == 0 && (e = lar_plan(r->m, &so, most, &plan, err)) == 0 && !r->o.force)
+        e = lar_plan_check(&plan, r->path, err);
+    return e < 0 ? e : lar_session_open(&r->s, r->m, &so, err);
 }
 
 void runner_request(const struct runner *r, struct lar_sampling *sampling, struct lar_request *req)
@@ -300,6 +309,10 @@ static const struct opt options[] = {
      .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},
     {.kind = OPT_INT, .name = "threads", .at = AT(threads), .arg = "N", .min = 1, .max = 256,
      .help = "Worker threads; without it as many as there are cores."},
+    {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",
+     .help = "A model that needs more than this (4GB, 700MiB) is refused; without it, more than is free."},
+    {.kind = OPT_FLAG, .name = "force", .at = AT(force), .value = 1,
+     .help = "Runs a model that does not fit: its weights are read from the disk again and again."},
     {.kind = OPT_HEAD, .name = "What the answer must be (behind its thinking)"},
     {.kind = OPT_GROUP, .group = constraint_options, .at = AT(constraint)},
     {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},

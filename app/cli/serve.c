@@ -3,13 +3,14 @@
 #include <lar/lar.h>
 
 #include "cli/out.h"
+#include "cli/size.h"
 #include "cli/verbs.h"
 #include "serve/server.h"
 
 struct serve_options {
-    const char *host, *keep_alive, *key_file;
+    const char *host, *keep_alive, *key_file, *memory;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet, insecure;
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet, insecure, force;
 };
 
 static void init(void *values)
@@ -51,8 +52,10 @@ static int run(const void *values, char **arg, int narg)
                                 .max_body_mib = o->max_body,
                                 .drain_s = o->drain,
                                 .log = !o->quiet,
+                                .force = o->force,
                                 .say = tell};
-    int rc = server_run(&so, &err);
+    int rc = size_parse("--memory", o->memory, &so.memory, &err);
+    if (rc == 0) rc = server_run(&so, &err);
     return rc < 0 ? say_err(&err) : out_done(EXIT_DONE);
 }
 
@@ -86,6 +89,11 @@ static const struct opt options[] = {
      .help = "So many requests may be waiting or at work, 512 without it; more are refused with status 503."},
     {.kind = OPT_INT, .name = "kv-memory", .at = AT(kv_mib), .arg = "MIB", .min = 1, .max = 1 << 24,
      .help = "Memory for the keys and values of all answers together; without it half of what is free at the start."},
+    {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",
+     .help = "A model that needs more than this (4GB, 700MiB) beside those that are loaded is refused; without it, "
+             "more than is free."},
+    {.kind = OPT_FLAG, .name = "force", .at = AT(force), .value = 1,
+     .help = "Loads models that do not fit: their weights are read from the disk again and again."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "How keys and values are kept: f16, f32 or q8_0."},
     {.kind = OPT_TEXT, .name = "keep-alive", .at = AT(keep_alive), .arg = "TIME",

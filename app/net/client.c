@@ -21,6 +21,7 @@ void client_done(struct client_reply *r)
     buf_done(&r->challenge);
     buf_done(&r->link);
     buf_done(&r->digest);
+    buf_done(&r->range);
     buf_done(&r->upload);
     *r = (struct client_reply){0};
 }
@@ -47,6 +48,23 @@ int client_same_origin(const char *a, const char *b)
     return origin(a, x, sizeof x) == 0 && origin(b, y, sizeof y) == 0 && strcasecmp(x, y) == 0;
 }
 
+int client_resolve(const char *url, const char *location, struct buf *out, struct lar_err *err)
+{
+    const char *host = strstr(url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
+    int plain = *location != 0;
+    for (const char *p = location; *p; p++) plain &= *p > ' ' && *p != 0x7f;
+    if (strncasecmp(location, "http://", 7) == 0 || strncasecmp(location, "https://", 8) == 0)
+        buf_puts(out, location);
+    else if (plain && path && location[0] == '/' && location[1] != '/')
+        buf_printf(out, "%.*s%s", (int)(path - url), url, location);
+    else
+        plain = 0;
+    if (!plain)
+        return lar_fail(err, LAR_EFORMAT, "%.100s: leads to '%.60s', which is no address", url,
+                        location);
+    return out->failed ? lar_fail(err, LAR_ENOMEM, "%.100s: out of memory", url) : 0;
+}
+
 int client_param(const char *list, const char *key, struct buf *out)
 {
     size_t n = strlen(key);
@@ -67,7 +85,7 @@ struct transfer {
     struct client_reply *r;
     uint64_t sent;
     size_t max;
-    int too_much;
+    int too_much, stopped;
 };
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
@@ -109,7 +127,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
         r->total = slash && slash[1] != '*' ? strtoll(slash + 1, NULL, 10) : -1;
     } else if (!header(p, n, "www-authenticate", &r->challenge) &&
                !header(p, n, "link", &r->link) &&
-               !header(p, n, "docker-content-digest", &r->digest)) {
+               !header(p, n, "docker-content-digest", &r->digest) &&
+               !header(p, n, "range", &r->range)) {
         header(p, n, "location", &r->upload);
     }
     buf_done(&v);
@@ -127,10 +146,14 @@ static size_t on_send(char *p, size_t size, size_t n, void *ctx)
         if (n) memcpy(p, (const char *)c->body + t->sent, n);
     } else {
         uint64_t left = c->fd_bytes - t->sent;
-        ssize_t k = pread(c->fd, p, n < left ? n : (size_t)left, (off_t)t->sent);
+        ssize_t k = pread(c->fd, p, n < left ? n : (size_t)left, (off_t)(c->fd_from + t->sent));
         n = k > 0 ? (size_t)k : 0;
     }
     t->sent += n;
+    if (c->on_sent && c->on_sent(c->ctx, t->sent)) {
+        t->stopped = 1;
+        return CURL_READ_ABORT;
+    }
     return n;
 }
 
@@ -152,7 +175,7 @@ static struct curl_slist *headers(const struct curl *k, const struct client_call
 static int once(const struct curl *k, void *easy, const struct client_call *c, const char *url,
                 int authorise, struct client_reply *r, struct lar_err *err)
 {
-    struct transfer t = {c, r, 0, c->body_max ? c->body_max : BODY_MAX, 0};
+    struct transfer t = {c, r, 0, c->body_max ? c->body_max : BODY_MAX, 0, 0};
     char why[ERROR_BYTES] = "", agent[64];
     struct curl_slist *list = headers(k, c, authorise);
     const char *next = NULL;
@@ -179,13 +202,16 @@ static int once(const struct curl *k, void *easy, const struct client_call *c, c
         k->easy_setopt(easy, CURL_READFUNCTION, on_send);
         k->easy_setopt(easy, CURL_READDATA, &t);
         k->easy_setopt(easy, CURL_INFILESIZE_LARGE, (int64_t)sends);
+        if (c->rate) k->easy_setopt(easy, CURL_MAX_SEND_SPEED_LARGE, (int64_t)c->rate);
     }
     if (c->method && strcmp(c->method, "HEAD") == 0)
         k->easy_setopt(easy, CURL_NOBODY, 1L);
     else if (c->method)
         k->easy_setopt(easy, CURL_CUSTOMREQUEST, c->method);
     int code = k->easy_perform(easy), e = 0;
-    if (t.too_much)
+    if (t.stopped)
+        e = lar_fail(err, LAR_ECANCEL, "stopped");
+    else if (t.too_much)
         e = lar_fail(err, LAR_ELIMIT, "%s: the answer is longer than %zu bytes", url, t.max);
     else if (code)
         e = lar_fail(err, LAR_EIO, "%s: %s", url, why[0] ? why : k->easy_strerror(code));

@@ -18,8 +18,12 @@ struct client_call {
     const char *const *header; /* further ones, "Name: value", ended by NULL; may be NULL */
     const void *body;          /* sent; NULL: none */
     size_t body_n;
-    int fd; /* else, when fd_bytes > 0: sent from this file */
-    uint64_t fd_bytes;
+    int fd; /* else, when fd_bytes > 0: so many sent from this file, from fd_from on */
+    uint64_t fd_from, fd_bytes;
+    uint64_t rate; /* bytes a second at most that are sent, 0: no limit */
+    /* Called with the bytes sent so far; non-zero stops with LAR_ECANCEL. May be NULL. */
+    int (*on_sent)(void *ctx, uint64_t sent);
+    void *ctx;
     int stay;        /* 1: redirects are given, not followed */
     size_t body_max; /* of the answer, 0: 16 MiB */
 };
@@ -28,8 +32,8 @@ struct client_reply {
     struct buf body;
     struct buf url;      /* that answered */
     struct buf location; /* absolute; of a redirect that was not followed */
-    struct buf challenge, link, digest,
-        upload; /* WWW-Authenticate, Link, Docker-Content-Digest, Location as it was sent */
+    /* WWW-Authenticate, Link, Docker-Content-Digest, Range, Location as it was sent */
+    struct buf challenge, link, digest, range, upload;
     int64_t length, total; /* Content-Length; of Content-Range the whole; -1 when absent */
     int crossed;           /* a redirect led to another origin */
 };
@@ -37,6 +41,8 @@ struct client_reply {
 /* LAR_EIO when there is no answer; a status of 400 and more is an answer. r is the caller's to free with client_done, always. */
 int client_call(const struct client_call *c, struct client_reply *r, struct lar_err *err);
 void client_done(struct client_reply *r);
+/* The absolute address that location, as url's server sent it, means; appended to out. LAR_EFORMAT when it is none. */
+int client_resolve(const char *url, const char *location, struct buf *out, struct lar_err *err);
 /* 1 when both have the same scheme, host and port. */
 int client_same_origin(const char *a, const char *b);
 /* The value of key in a list like Bearer realm="...",service="...": 1 when it is there; appended to out. */

@@ -3,17 +3,19 @@
 #include "serve/shelf.h"
 
 #include <lar/convert.h>
+#include <lar/plan.h>
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/time.h"
 #include "serve/ask.h"
 
-enum { BOOKS_MAX = 256, ADAPTERS_MAX = 16 };
+enum { BOOKS_MAX = 256, ADAPTERS_MAX = 16, CTX_DEFAULT = 8192 };
 
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err)
 {
@@ -268,8 +270,23 @@ static int open_model(struct engine *e, const struct book *b, struct lar_model_o
     return lar_model_open(&e->model, b->path, o, err);
 }
 
+/* One answer's context must fit beside the models that are loaded: their weights count as free where the kernel is asked. */
+static int fits(const struct engine *e, const struct book *b, const struct shelf_options *o,
+                uint64_t taken, struct lar_err *err)
+{
+    struct lar_session_options so = {
+        .ctx = o->ctx, .kv = (enum lar_kv)o->kv, .batch = o->step_tokens};
+    uint64_t have = o->memory ? o->memory : cpu_memory_available();
+    struct lar_plan plan;
+    if (!so.ctx)
+        so.ctx = b->ctx_train > 0 && b->ctx_train < CTX_DEFAULT ? (int)b->ctx_train : CTX_DEFAULT;
+    if (o->force || !have) return 0;
+    int rc = lar_plan(e->model, &so, have > taken ? have - taken : 1, &plan, err);
+    return rc == LAR_EUNSUPPORTED ? 0 : rc < 0 ? rc : lar_plan_check(&plan, b->path, err);
+}
+
 static int engine_open(struct engine **out, const struct book *b, const struct shelf_options *o,
-                       struct lar_err *err)
+                       uint64_t taken, struct lar_err *err)
 {
     struct lar_model_options mo = {.threads = o->threads, .deterministic = o->deterministic};
     struct lar_batch_options bo = {
@@ -279,6 +296,7 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     *out = NULL;
     if (!e) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     int rc = open_model(e, b, &mo, err);
+    if (rc == 0) rc = fits(e, b, o, taken, err);
     struct lar_session_options so = {.ctx = 1024, .kv = (enum lar_kv)o->kv, .batch = 1};
     if (rc == 0) rc = lar_session_bytes(e->model, &so, &kv, NULL, err);
     e->reads_only = rc == LAR_EUNSUPPORTED && e->model != NULL;
@@ -301,12 +319,35 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     return rc < 0 ? rc : 0;
 }
 
+static uint64_t loaded(const struct shelf *s)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < s->nbook; i++)
+        if (s->book[i].engine) sum += s->book[i].engine->info.weight_bytes;
+    return sum;
+}
+
+/* Makes room: gives how many were closed. */
+static int close_idle(struct shelf *s)
+{
+    int n = 0;
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct book *b = &s->book[i];
+        if (!b->engine || b->held) continue;
+        engine_close(b->engine);
+        b->engine = NULL;
+        n++;
+    }
+    return n;
+}
+
 int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err *err)
 {
     int rc = 0;
     int64_t began = time_ns();
     pthread_mutex_lock(&s->lock);
-    if (!b->engine) rc = engine_open(&b->engine, b, &s->opt, err);
+    if (!b->engine) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
+    if (rc == LAR_ENOMEM && close_idle(s)) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
     if (rc == 0) b->held++;
     pthread_mutex_unlock(&s->lock);
     *load_ns = time_ns() - began;

@@ -54,6 +54,9 @@ struct shelf_options {
     int parallel;                   /* rows at once */
     int step_tokens;                /* of a step */
     int64_t keep_ns;                /* default keep_alive; negative: for good */
+    int ctx;                        /* of who asks for none; 0: the model's, at most 8192 */
+    uint64_t memory;                /* for models; 0: what is free */
+    int force;                      /* 1: loads what does not fit */
 };
 
 struct shelf {
@@ -74,7 +77,7 @@ int shelf_use_store(struct shelf *s, struct lar_err *err);
 void shelf_refresh(struct shelf *s);
 /* By name, with or without ":latest"; n = 0 means the only one there is. NULL: nobody has that name. */
 struct book *shelf_find(struct shelf *s, const char *name, size_t n);
-/* Loads it if need be, and holds it. *load_ns: what that took. */
+/* Loads it if need be, and holds it; LAR_ENOMEM when it does not fit, even without the models that nobody holds. *load_ns: what that took. */
 int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err *err);
 /* keep_ns as in struct ask. */
 void shelf_release(struct shelf *s, struct book *b, int64_t keep_ns);

@@ -113,6 +113,15 @@ struct store_pull {
 int store_pull(struct store *s, const char *name, const struct store_pull *opt,
                struct lar_err *err);
 
+struct store_push {
+    uint64_t rate; /* bytes a second at most, 0: no limit */
+    int (*on_progress)(void *ctx, const char *what, uint64_t done, uint64_t total); /* as store_pull's */
+    void *ctx;
+};
+/* Sends a model to the registry that `as` names (NULL: name itself): the blobs that it lacks, then the manifest to the byte, which gives the name
+ * there. A piece that a broken connection spoilt is sent again. */
+int store_push(struct store *s, const char *name, const char *as, const struct store_push *opt, struct lar_err *err);
+
 /* Another name for the same; from may be in an Ollama store, whose blobs are then taken over (shared on disk where the file system can). */
 int store_copy(struct store *s, const char *from, const char *to, struct lar_err *err);
 

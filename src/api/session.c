@@ -52,9 +52,9 @@ int lar_session_bytes(const struct lar_model *m, const struct lar_session_option
     session_need(m->model, (size_t)o.batch, &need);
     if (kv_bytes)
         *kv_bytes = (uint64_t)block * (((uint64_t)o.ctx + DEV_KV_BLOCK - 1) / DEV_KV_BLOCK);
-    if (work)
-        *work =
-            work_bytes(m->model, (size_t)o.batch, 1) + dev_cpu_reserve_bytes(m->model->dev, &need);
+    if (work) /* recurrent layers' state, and two copies of it to go back to */
+        *work = work_bytes(m->model, (size_t)o.batch, 1) + dev_cpu_reserve_bytes(m->model->dev, &need) +
+                3 * m->model->state_floats * sizeof(float) + (uint64_t)o.ctx * sizeof(int32_t);
     return 0;
 }
 

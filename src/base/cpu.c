@@ -2,6 +2,8 @@
  * base/cpu.c: CPUID, /proc and cgroups. Reading a file that is not there is no error: it means no limit. */
 #include "base/cpu.h"
 
+#include "base/group.h"
+
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,13 +130,6 @@ unsigned long long cpu_memory_available(void)
     while (fgets(line, sizeof line, f))
         if (!strncmp(line, "MemAvailable:", 13)) have = strtoull(line + 13, NULL, 10) * 1024;
     fclose(f);
-    long long max[2] = {0}, used[2] = {0};
-    if ((read_numbers("/sys/fs/cgroup/memory.max", max) >= 1 && max[0] > 0 &&
-         read_numbers("/sys/fs/cgroup/memory.current", used) >= 1) ||
-        (read_numbers("/sys/fs/cgroup/memory/memory.limit_in_bytes", max) >= 1 && max[0] > 0 &&
-         read_numbers("/sys/fs/cgroup/memory/memory.usage_in_bytes", used) >= 1)) {
-        unsigned long long left = max[0] > used[0] ? (unsigned long long)(max[0] - used[0]) : 0;
-        if (left < have) have = left;
-    }
-    return have;
+    uint64_t left = group_memory_left("/sys/fs/cgroup", "/proc/self/cgroup");
+    return left < have ? left : have;
 }

@@ -31,7 +31,7 @@ int cpu_flags(unsigned *flags, struct lar_err *err);
 const char *cpu_level_name(unsigned flags);
 /* Cores this process may use: affinity mask and cgroup quota (v1 and v2) considered, at least 1. */
 int cpu_count(void);
-/* Bytes of memory that can still be had: MemAvailable, lowered by the cgroup's limit; 0 when unknown. */
+/* Bytes of memory that can still be had: MemAvailable, lowered by what control groups leave (base/group.h); 0 when unknown. */
 unsigned long long cpu_memory_available(void);
 
 #endif

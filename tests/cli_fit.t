@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_fit.t: the plan of memory: what `lar fit` foretells is what a process takes, and what does not fit is refused before it is loaded, by
+# `lar run` and `lar serve` alike, with what would fit.
+. tests/sh.inc
+model=models/lar-demo-q8_0.gguf
+HOME=$TMP/home LAR_MODELS=$TMP/models
+export HOME LAR_MODELS
+mkdir -p "$HOME"
+look() { perl tests/look.pl "$@"; }
+said() { grep -qF -- "$1" "$TMP/err" || { cat "$TMP/err"; return 1; }; }
+told() { grep -qF -- "$1" "$TMP/out" || { cat "$TMP/out"; return 1; }; }
+need() { look get "$TMP/fit" "int(\$j->{plans}[0]{total} * $1)"; }
+
+# ---- foretold and measured: within 3 %, and a megabyte for what is rounded to pages ---------------------------------------------------
+if [ -z "${LAR_SLOW-}" ]; then # emulators and sanitizers have memory of their own
+    golden=../shared/golden/models
+    for f in $model $golden/qwen3-moe/model-f32.gguf $golden/mamba2/model-f32.gguf $golden/gemma3-text/model-f32.gguf; do
+        if [ ! -e "$f" ]; then skip "$f is not here"; continue; fi
+        for kv in f16 f32; do
+            name=${f#../shared/golden/models/}
+            $LAR fit "$f" --ctx 256 --kv $kv --check --json > "$TMP/fit" 2>&1
+            ok "what $name takes is foretold, keys and values in $kv" look json "$TMP/fit" \
+                'abs($j->{check}{measured} - $j->{check}{foretold}) < 0.03 * $j->{check}{foretold} + (1 << 20)'
+        done
+    done
+else
+    skip "memory is not measured where all is slower"
+fi
+
+# ---- refused -----------------------------------------------------------------------------------------------------------------------------
+try "says what fits" $LAR fit $model --json --ctx 512
+cp "$TMP/out" "$TMP/fit"
+ok "  ... also quantised, with exact bytes" look json "$TMP/fit" \
+    '$j->{quantised}[0]{type} eq "Q6_K" && $j->{quantised}[0]{weight_bytes} < $j->{weight_bytes} && $j->{quantised}[0]{ctx_fits} == 512'
+$LAR quantize $model "$TMP/q6.gguf" Q6_K > /dev/null 2>&1
+$LAR show "$TMP/q6.gguf" --json > "$TMP/q6"
+ok "  ... which are those of the file when it is made" look json "$TMP/fit" "\$j->{quantised}[0]{weight_bytes} == $(look get "$TMP/q6" '$j->{memory}{weights}')"
+try "runs where there is just enough" $LAR run $model --memory "$(need 1)" --max-tokens 1 hi
+$LAR fit $model --json --ctx 32 > "$TMP/fit"
+try_status 1 "a model that does not fit is refused" $LAR run $model --ctx 32 --memory "$(need 0.7)" --max-tokens 1 hi
+ok "  ... with its bytes" said "does not fit"
+ok "  ... and what would" said "quantised to Q"
+ok "  ... and nothing was said by it" test ! -s "$TMP/out"
+$LAR fit $model --json --ctx 512 > "$TMP/fit"
+try_status 1 "with a little too little" $LAR run $model --ctx 512 --memory "$(need 0.97)" --max-tokens 1 hi
+ok "  ... smaller keys and values are named" said "--kv q8_0"
+try "which then run" $LAR run $model --ctx 512 --kv q8_0 --memory "$(need 0.97)" --max-tokens 1 hi
+try "--force runs it all the same" $LAR run $model --memory "$(need 0.5)" --force --max-tokens 1 hi
+try_status 2 "no size" $LAR run $model --memory much hi
+try "fit tells of other machines" $LAR fit $model --memory "$(need 0.5)"
+ok "  ... where it does not fit" told "does not fit"
+try_status 1 "a server refuses it too" $LAR serve --port 0 --memory "$(need 0.5)" $model
+ok "  ... before it listens" said "does not fit"
+tap_done
