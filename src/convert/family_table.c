@@ -485,7 +485,7 @@ const struct family family_table[] = {
     {.hf = "ArceeForCausalLM", .arch = "arcee", .flags = LLAMA_FLAGS},
     {.hf = "GPT2LMHeadModel", .arch = "gpt2", .names = gpt2_names, .more = meta_gpt2},
     {.hf = "GPTNeoXForCausalLM", .arch = "gptneox",
-     .flags = FAMILY_ROPE_DIM | FAMILY_NO_ROPE_BASE | FAMILY_NO_FILE_TYPE,
+     .flags = FAMILY_ROPE_DIM | FAMILY_NO_ROPE_BASE | FAMILY_NO_FILE_TYPE | FAMILY_NO_KV_HEADS,
      .names = gptneox_names, .keys = parallel_keys},
     {.hf = "Starcoder2ForCausalLM", .arch = "starcoder2", .names = starcoder2_names},
     {.hf = "StableLmForCausalLM|StableLMEpochForCausalLM", .arch = "stablelm",

@@ -364,17 +364,35 @@ static int rotation(struct meta *m)
                     buf_z(&m->c->folder), STR_ARG(type));
 }
 
+/* Families whose heads may turn in part; transformers has no eye for the setting in others. (Those with a `more` of their own read it there.) */
+static int turns_in_part(const struct meta *m)
+{
+    static const char *const all[] = {"stablelm", "phi2",    "phi3",          "nemotron",   "glm4",
+                                      "glm4moe",  "gptneox", "granitehybrid", "minimax-m2"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(m->f->arch, all[i])) return 1;
+    return 0;
+}
+
 static int measure(struct meta *m)
 {
     uint32_t width = 0, heads = 0;
     double part = strcmp(m->f->arch, "glm4") ? 1 : 0.5;
+    char key[128];
     int rc;
     if ((rc = config_u32(m->c, "hidden_size|n_embd|dim|d_model", &width, m->err)) < 0) return rc;
     if ((rc = config_u32(m->c, "num_attention_heads|n_head|n_heads", &heads, m->err)) < 0) return rc;
     m->head_dim = heads ? width / heads : 0;
     if (!(m->f->flags & FAMILY_NO_HEAD_DIM) && (rc = config_u32(m->c, "head_dim", &m->head_dim, m->err)) < 0)
         return rc;
-    if ((rc = config_rope(m->c, "partial_rotary_factor|rotary_pct", &part, m->err)) < 0) return rc;
+    uint32_t own = m->head_dim;
+    if (!strncmp(m->f->arch, "granite", 7) && (rc = config_u32(m->c, "head_dim", &own, m->err)) < 0) return rc;
+    if (own != m->head_dim) { /* readers take width / heads for what these files do not say */
+        m->head_dim = own;
+        gguf_keys_u32(m->k, meta_key(m, "attention.key_length", key), own);
+        gguf_keys_u32(m->k, meta_key(m, "attention.value_length", key), own);
+    }
+    if (turns_in_part(m) && (rc = config_rope(m->c, "partial_rotary_factor|rotary_pct", &part, m->err)) < 0) return rc;
     m->rope_dim = part >= 0 && part <= 1 ? (int64_t)(part * m->head_dim) : m->head_dim;
     return 0;
 }
@@ -428,13 +446,17 @@ static int activation(const struct meta *m)
     static const char *const all[][2] = {
         {"gemma2", "gelu_pytorch_tanh"}, {"gemma3", "gelu_pytorch_tanh"}, {"gemma3n", "gelu_pytorch_tanh"},
         {"gemma4", "gelu_pytorch_tanh"}, {"starcoder2", "gelu_pytorch_tanh"}, {"phi2", "gelu_new|gelu_pytorch_tanh"},
-        {"gpt2", "gelu_new|gelu_pytorch_tanh"}, {"gptneox", "gelu|gelu_fast"}, {"nemotron", "relu2"},
+        {"gpt2", "gelu_new|gelu_pytorch_tanh"}, {"nemotron", "relu2"},
+        {"gptneox", "gelu|gelu_fast|gelu_new|gelu_pytorch_tanh"},
         {"arcee", "relu2"}, {"bitnet-b1.58", "relu2"}, {"apertus", "xielu"},
     };
     const char *known = "silu|swish";
     struct str s = json_str(config_find(m->c, "hidden_activation|hidden_act|activation_function"), STR(""));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(m->f->arch, all[i][0])) known = all[i][1];
+    char key[128];
+    if (!strcmp(m->f->arch, "gptneox") && is_one_of(s, "gelu_fast|gelu_new|gelu_pytorch_tanh"))
+        gguf_keys_str(m->k, meta_key(m, "hidden_activation", key), s);
     if (!s.n || !strcmp(m->f->arch, "gemma") || is_one_of(s, known)) return 0;
     return other(m, "the activation (hidden_act)", known);
 }

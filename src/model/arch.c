@@ -88,19 +88,24 @@ static int deepseek2_setup(struct model *m, struct lar_err *err)
     return 0;
 }
 
-/* Granite's embedders and others gate with SiLU. */
-static int modernbert_setup(struct model *m, struct lar_err *err)
+/* An activation that is not the family's usual one, under the name that transformers has for it: Granite's embedders gate with SiLU, GPT-NeoX 20B
+ * has the GELU of tanh where Pythia has that of erf. */
+static int activation_setup(struct model *m, struct lar_err *err)
 {
-    struct str act = STR("gelu");
-    int rc = gguf_str(&m->gguf, "modern-bert.hidden_activation", &act, err);
-    if (rc < 0) return rc;
-    if (str_is(act, "silu"))
-        m->gate = GATE_SILU;
-    else if (!str_is(act, "gelu"))
-        return lar_fail(err, LAR_EUNSUPPORTED,
-                        "modern-bert.hidden_activation is \"%.*s\"; known: gelu, silu",
-                        STR_ARG(act));
-    return 0;
+    static const struct {
+        const char *name;
+        enum dev_gate gate;
+    } known[] = {{"gelu", GATE_GELU},          {"silu", GATE_SILU},         {"gelu_fast", GATE_GELU_TANH},
+                 {"gelu_new", GATE_GELU_TANH}, {"gelu_pytorch_tanh", GATE_GELU_TANH}};
+    struct str act = STR("");
+    char key[64];
+    snprintf(key, sizeof key, "%s.hidden_activation", m->arch->name);
+    int rc = gguf_str(&m->gguf, key, &act, err);
+    if (rc <= 0) return rc;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (str_is(act, known[i].name)) return m->gate = known[i].gate, 0;
+    return lar_fail(err, LAR_EUNSUPPORTED,
+                    "%s is \"%.*s\"; known: gelu, silu, gelu_fast, gelu_new, gelu_pytorch_tanh", key, STR_ARG(act));
 }
 
 static int minicpm3_setup(struct model *m, struct lar_err *err)
@@ -193,14 +198,14 @@ static const struct arch families[] = {
     {.name = "apertus", .norm = NORM_RMS, .neox = 1, .gate = GATE_XIELU},
     {.name = "arcee", .norm = NORM_RMS, .gate = GATE_RELU2},
     {.name = "gpt2", .norm = NORM_LAYER, .gate = GATE_GELU_TANH, .no_rope = 1},
-    {.name = "gptneox", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .parallel = 1},
+    {.name = "gptneox", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .parallel = 1, .setup = activation_setup},
     {.name = "starcoder2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH},
     {.name = "stablelm", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU},
     /* Embedders and classifiers: every token sees the whole text. BERT with all its kin (MiniLM, BGE, E5, XLM-R) norms after adding. */
     {.name = "bert", .norm = NORM_LAYER, .gate = GATE_GELU, .no_rope = 1, .both = 1, .post_norm = 1},
     {.name = "nomic-bert", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU, .both = 1, .post_norm = 1},
     {.name = "modern-bert", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU, .both = 1, .window_period = 3,
-     .window_first = 1, .rope_base_window = 10000, .setup = modernbert_setup},
+     .window_first = 1, .rope_base_window = 10000, .setup = activation_setup},
     {.name = "gemma-embedding", .norm = NORM_RMS, .neox = 1, .gate = GATE_GELU_TANH, .embed_scale = -1, .both = 1,
      .window_period = 6, .rope_base_window = 10000},
 };

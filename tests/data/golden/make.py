@@ -31,6 +31,10 @@ CASES = {
     'olmoe': ('olmoe', dict(num_experts=6, num_experts_per_tok=3, intermediate_size=16)),
     'lfm2': ('lfm2', dict(num_hidden_layers=2, layer_types=['conv', 'full_attention'], conv_L_cache=3, block_auto_adjust_ff_dim=False,
              tie_word_embeddings=True)),  # also for tests of sessions that carry a state
+    'gptneox-tanh': ('gpt_neox', dict(hidden_act='gelu_fast', rotary_pct=0.5)),
+    'llama-whole': ('llama', dict(rope_parameters=dict(rope_type='default', rope_theta=10000.0, partial_rotary_factor=0.5))),  # ignored
+    'granite-wide': ('granite', dict(head_dim=12, attention_multiplier=0.1, embedding_multiplier=3.0, logits_scaling=0.5,
+                     residual_multiplier=0.8)),
 }
 
 
