@@ -210,8 +210,11 @@ ok "of two tests at two numbers of threads" look json "$TMP/out" 'my @t = map { 
 ok "each with its speed" look json "$TMP/out" '!grep { $_->{test} =~ /^(pp|tg)/ && !($_->{tok_s} > 0) } @$j'
 try "lar bench" $LAR bench $model -p 8 -n 2 -r 1
 ok "in words" grep -qE '^tg2 +[0-9]+ +[0-9.]+' "$TMP/out"
+try "several conversations behind some context" $LAR bench $model --json -p 8 -n 2 -r 1 -t 2 -d 0,20 -s 1,3
+ok "are tests of their own" look json "$TMP/out" 'my @t = map { $_->{test} } grep { $_->{tok_s} } @$j; "@t" eq q(pp8 tg2 tg2x3 pp8@20 tg2@20 tg2x3@20)'
 try_status 2 "nothing to measure" $LAR bench $model -p 0 -n 0
 try_status 2 "no threads" $LAR bench $model -t 0
+try_status 2 "too many conversations" $LAR bench $model -s 65
 
 # ---- tokenizers and templates in other forms ---------------------------------------------------------------------------
 printf '%s' '{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}' > "$TMP/t.gotmpl"
