@@ -3,6 +3,7 @@
 # a tests/test_*.c or tests/*.t is run by `make check`. Nothing is probed; what can be chosen is a variable (`make help`).
 
 VERSION := 0.1.0
+ABI     := $(shell sed -n 's/^.define LAR_ABI //p' include/lar/lar.h)
 PREFIX  ?= /usr/local
 B       ?= build
 O       ?= -O2 -g
@@ -126,7 +127,7 @@ $B/liblar.a: $B/liblar.o
 	$(Q)$(AR) rcs $@ $<
 $B/liblar.so: $(OBJ) $B/files
 	$(SAY) LINK $@
-	$(Q)$(CC) -shared -Wl,-soname,liblar.so.0 $(if $(SAN),,-Wl,-z,defs) $(ALL_LDFLAGS) $(OBJ) $(LIBS) -o $@
+	$(Q)$(CC) -shared -Wl,-soname,liblar.so.$(ABI) $(if $(SAN),,-Wl,-z,defs) $(ALL_LDFLAGS) $(OBJ) $(LIBS) -o $@
 $B/lar: $(APPO) $(BASEO) $B/liblar.a
 	$(SAY) LINK $@
 	$(Q)$(CC) $(ALL_LDFLAGS) $(APPO) $(BASEO) $B/liblar.a $(LIBS) $(if $(filter 1,$(EDIT)),-ledit) -o $@
@@ -184,9 +185,8 @@ install: all
 	$(if $(filter 1,$(STRIP)),$(OBJCOPY) --strip-all $(ROOT)/bin/lar)
 	install -m644 include/lar/*.h $(ROOT)/include/lar
 	install -m644 $B/liblar.a $(ROOT)/lib
-	install -m755 $B/liblar.so $(ROOT)/lib/liblar.so.$(VERSION)
-	ln -sf liblar.so.$(VERSION) $(ROOT)/lib/liblar.so.0
-	ln -sf liblar.so.0 $(ROOT)/lib/liblar.so
+	install -m755 $B/liblar.so $(ROOT)/lib/liblar.so.$(ABI)
+	ln -sf liblar.so.$(ABI) $(ROOT)/lib/liblar.so
 	$(if $(MAN),install -m644 $(MAN) $(ROOT)/share/man/man1)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS) -pthread|' tools/lar.pc.in > $(ROOT)/lib/pkgconfig/lar.pc
 uninstall:

@@ -77,6 +77,13 @@ ok "and the same one again" seed 7 again
 ok "  ... to the byte" cmp "$TMP/seed7" "$TMP/again"
 ok "another seed" seed 8 seed8
 ok "another text" not cmp -s "$TMP/seed7" "$TMP/seed8"
+wild='--raw --temp 1.5 --top-k 0 --top-p 1 --min-p 0 --max-tokens 20 --json'
+try "without one the system gives it" $LAR run $model $wild "Hello"
+ok "--json tells which" eval 'look get "$TMP/out" "\$j->{seed}" | grep -qx "[0-9][0-9]*"'
+look get "$TMP/out" 'join ",", @{$j->{tokens}}' > "$TMP/drawn"
+try "and with that" $LAR run $model $wild --seed "$(look get "$TMP/out" '$j->{seed}')" "Hello"
+look get "$TMP/out" 'join ",", @{$j->{tokens}}' > "$TMP/again"
+ok "it is the same again" cmp "$TMP/drawn" "$TMP/again"
 try "every option of sampling at once" $LAR run $model --temp 0.7 --top-k 20 --top-p 0.9 --min-p 0.02 --typical 0.95 \
     --repeat-penalty 1.1 --repeat-last-n 32 --presence-penalty 0.1 --frequency-penalty 0.1 --dry-multiplier 0.5 --dry-base 1.75 \
     --dry-allowed-length 2 --dry-penalty-last-n 64 --xtc-probability 0.1 --xtc-threshold 0.2 --seed 3 --max-tokens 8 hi

@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# tests/install.t: `make install` puts everything where it belongs, and a stranger's program (tests/example/answer.c) compiles
-# against what lies there, by pkg-config alone, with the shared library and with the static one, and answers.
+# tests/install.t: `make install` puts everything where it belongs, and strangers' programs (tests/example) compile
+# against what lies there, by pkg-config alone, with the shared library and with the static one, and answer.
 . tests/sh.inc
 : "${CC:=gcc}" "${CXX:=g++}" "${MAKE:=make}"
 model=models/lar-demo-q8_0.gguf
 root=$TMP/root
 at=$root/opt/lar
 san=${SAN:+-fsanitize=$SAN}
+abi=$(sed -n 's/^#define LAR_ABI //p' include/lar/lar.h)
 
 try "make install" $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" ${EDIT:+EDIT="$EDIT"} WERROR="${WERROR-}" \
     DESTDIR="$root" PREFIX=/opt/lar install
-for f in bin/lar lib/liblar.a lib/liblar.so.0 lib/liblar.so lib/pkgconfig/lar.pc include/lar/lar.h include/lar/err.h share/man/man1/lar.1; do
+for f in bin/lar lib/liblar.a lib/liblar.so.$abi lib/liblar.so lib/pkgconfig/lar.pc include/lar/lar.h include/lar/err.h share/man/man1/lar.1; do
     ok "$f is there" test -s "$at/$f"
 done
 ok "the program is without symbols, below 4 MB" test "$(wc -c < "$at/bin/lar")" -lt $((${SAN:+100}4))000000
@@ -32,7 +33,7 @@ compile() # NAME COMPILER FLAGS...: with the flags that pkg-config gives, outsid
 {
     name=$1 compiler=$2
     shift 2
-    $compiler $warn $san tests/example/answer.c $(pc --cflags) "$@" -o "$TMP/$name"
+    $compiler $warn $san "tests/example/${source:-answer.c}" $(pc --cflags) "$@" -o "$TMP/$name"
 }
 answers() # NAME: the example says what the program itself says
 {
@@ -53,6 +54,21 @@ ok "a program of its own names is no clash: model_open, buf_add, kv_fork" sh -c 
     $CC $san -c '$TMP/names.c' -o '$TMP/names.o'"
 ok "not even in the static library" compile clash "$CC" -std=c11 "$TMP/names.o" "$at/lib/liblar.a" -lm -pthread
 ok "and answers the same" answers clash
+ok "programs ask the system for this form of the library: liblar.so.$abi" eval '[ -n "$abi" ] && grep -q "liblar\.so\.$abi" "$TMP/shared"'
+
+# Evaluating and sampling by its own hand, the seed told, and the same again from that seed by the program.
+source=tokens.c
+ok "the example that evaluates and samples compiles" compile tokens "$CC" -std=c11 $(pc --libs) "-Wl,-rpath,$at/lib"
+try "and goes on with a text" ${RUN-} "$TMP/tokens" $model 'Once upon'
+seed=$(sed -n 's/^seed //p' "$TMP/err")
+mv "$TMP/out" "$TMP/drawn"
+ok "telling the seed it drew with" expr "$seed" : '[0-9][0-9]*$'
+try "with which the program" $LAR run $model --raw --ctx 512 --seed "$seed" 'Once upon'
+# Bytes that are no UTF-8, which sampling may draw, are what they are here and U+FFFD there.
+for f in drawn out; do LC_ALL=C tr -cd ' -~' < "$TMP/$f" > "$TMP/$f.ascii"; done
+ok "writes the same" cmp "$TMP/drawn.ascii" "$TMP/out.ascii"
+ok "and something" test -s "$TMP/drawn.ascii"
+source=
 try_status 1 "without a model it fails" ${RUN-} "$TMP/shared" /nonexistent.gguf hello
 ok "and says which file" grep -q '/nonexistent.gguf' "$TMP/err"
 try "make uninstall" $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" ${EDIT:+EDIT="$EDIT"} DESTDIR="$root" PREFIX=/opt/lar uninstall

@@ -190,8 +190,8 @@ static void write_json(const struct runner *r, const struct lar_result *res)
     }
     buf_puts(b, ",\"tokens\":[");
     for (size_t i = 0; i < res->ntoken; i++) buf_printf(b, "%s%d", i ? "," : "", res->tokens[i]);
-    buf_printf(b, "],\"stop\":\"%s\",\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
-               res->prompt_tokens);
+    buf_printf(b, "],\"stop\":\"%s\",\"seed\":%lld,\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
+               (long long)res->seed, res->prompt_tokens);
     number_or_null(b, "load_ms", r->load_ms);
     buf_putc(b, ',');
     number_or_null(b, "prompt_tok_s", prompt_rate(res));
@@ -300,7 +300,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "hide-thinking", .at = AT(hide_thinking), .value = 1,
      .help = "Thinking is not shown."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
-     .help = "One object at the end: text, thinking (when there was any), tokens, stop, prompt_tokens, timings."},
+     .help = "One object at the end: text, thinking (when there was any), tokens, stop, seed, prompt_tokens, timings."},
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},

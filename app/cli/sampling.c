@@ -39,7 +39,7 @@ const struct opt sampling_options[] = {
     NUM("mirostat-tau", mirostat_tau, "Mirostat: the surprise to aim at."),
     NUM("mirostat-eta", mirostat_eta, "Mirostat: how fast it learns."),
     {.kind = OPT_I64, .name = "seed", .at = AT(seed), .arg = "N", .check = check,
-     .help = "The same seed gives the same text; negative takes one from the system."},
+     .help = "The same seed gives the same text; negative takes one from the system (--json tells which)."},
     {.kind = OPT_END},
 };
 /* clang-format on */

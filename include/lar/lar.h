@@ -22,6 +22,11 @@
  * never prints, exits or aborts on input. Strings are UTF-8; where a length stands beside a pointer NULs are allowed, else they
  * end. Pointers that a function gives are borrowed until their object is closed unless it says that the caller frees them.
  * Options structs: zero means "the default" for every field unless it says otherwise, and NULL for the struct means all defaults.
+ *
+ * Growing: structs are plain, allocated by the caller, and carry no size. Whenever one of them or an enum changes, LAR_ABI is counted up, and with
+ * it the name that programs are linked to (liblar.so.LAR_ABI): a program meets the library it was compiled for or is not started. Functions may be
+ * added without that. Whoever loads the library by hand (dlopen, other languages) compares lar_abi() with the LAR_ABI of the header he wrote for.
+ * Fill structs by field names ({.ctx = 2048}), so that compiling again is all that a new LAR_ABI asks of you.
  */
 #ifndef LAR_LAR_H
 #define LAR_LAR_H
@@ -30,6 +35,7 @@
 #include <stdint.h>
 
 #include <lar/err.h>
+#include <lar/sample.h> /* struct lar_sampling, samplers */
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +46,8 @@ struct lar_session;
 struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
 
+#define LAR_ABI 1
+LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
 LAR_API const char *lar_cpu_level(void);
@@ -160,37 +168,6 @@ LAR_API void lar_session_cancel(struct lar_session *s);
 LAR_API int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
                               uint64_t *kv_bytes, uint64_t *work_bytes, struct lar_err *err);
 
-/* ---- sampling ------------------------------------------------------------------------------------------------------- */
-
-/* Unlike other structs, zero is not the default here: start from lar_sampling_default. The order of the steps is logit bias, repetition
- * penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature, draw; with mirostat only penalties, DRY, temperature, mirostat. */
-struct lar_sampling {
-    float temp;              /* 0: always the most probable token */
-    int top_k;               /* 0: off */
-    float top_p;             /* 1: off */
-    float min_p;             /* 0: off */
-    float typical_p;         /* 1: off */
-    float repeat_penalty;    /* 1: off */
-    int repeat_last_n;       /* tokens that the penalties look back on; -1: all of the context; 0: off */
-    float presence_penalty;  /* 0: off */
-    float frequency_penalty; /* 0: off */
-    float dry_multiplier;    /* 0: off */
-    float dry_base;
-    int dry_allowed_length;
-    int dry_penalty_last_n;  /* -1: all of the context */
-    float xtc_probability;   /* 0: off */
-    float xtc_threshold;     /* above 0.5: off */
-    int mirostat;            /* 0: off, 1 or 2 */
-    float mirostat_tau, mirostat_eta;
-    int64_t seed;            /* negative: from the system's random numbers */
-};
-
-/* Lar's defaults (temp 0.8, top_k 40, top_p 0.95, min_p 0.05, seed -1, all else off), overridden by the model's own recommendation
- * (general.sampling.*) where m has one; m may be NULL. */
-LAR_API void lar_sampling_default(struct lar_sampling *p, const struct lar_model *m);
-/* LAR_EINVAL with the name of the first field that is out of range. */
-LAR_API int lar_sampling_check(const struct lar_sampling *p, struct lar_err *err);
-
 /* ---- generating ------------------------------------------------------------------------------------------------------ */
 
 enum lar_text_kind { LAR_TEXT_ANSWER, LAR_TEXT_THINKING };
@@ -202,9 +179,6 @@ enum lar_stop {
     LAR_STOP_CANCEL  /* lar_session_cancel, or the callback asked */
 };
 LAR_API const char *lar_stop_name(enum lar_stop s); /* "end", "string", "length", "context", "cancel" */
-
-/* A number added to a token's logit before everything else; -100 and below all but forbid it. */
-struct lar_bias { int32_t token; float add; };
 
 struct lar_request {
     /* What to continue: one of messages or chat (through the model's template), text, or tokens. */
@@ -242,6 +216,7 @@ struct lar_result {
     size_t ntoken;
     enum lar_stop stop;
     const char *stop_string; /* of LAR_STOP_STRING the request's own string that ended it, else NULL */
+    int64_t seed;       /* that the tokens were drawn with: the request's, or the one that the system gave */
     size_t prompt_tokens; /* of the whole prompt */
     size_t prompt_reused; /* of these, already in the session */
     double prompt_ms;     /* evaluating the rest */

@@ -9,7 +9,9 @@
 #include "model/model.h"
 #include "run/answer.h"
 #include "run/batch.h"
+#include "run/breaker.h"
 #include "run/kv.h"
+#include "run/sampler.h"
 #include "run/session.h"
 #include "text/gotmpl.h"
 #include "text/template.h"
@@ -63,6 +65,19 @@ int api_chat_format(const struct lar_model *m, const struct lar_message *msg, si
 /* The same for the text of a JSON object with messages and whatever else the template reads. */
 int api_chat_render(const struct lar_model *m, struct str chat, enum lar_think think, struct chat_guard *guard,
                     struct buf *out, struct lar_err *err);
+/* A sampler, and what cuts DRY's sequences in the text that it follows. Begins as zeros. */
+struct api_sampler {
+    struct sampler *s;
+    struct breaker breaker;
+    const struct vocab *v;
+};
+/* p NULL: the model's default. o->ctx is 1 or more. After a failure api_sampler_done is still to be called. */
+int api_sampler_init(struct api_sampler *s, const struct lar_model *m, const struct lar_sampling *p,
+                     const struct lar_sampler_options *o, struct lar_err *err);
+void api_sampler_done(struct api_sampler *s);
+void api_sampler_accept(struct api_sampler *s, int32_t id);
+/* The room of a session that asked for none in particular. */
+int api_default_ctx(const struct lar_model *m);
 /* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */
 int api_give(const struct buf *b, char **out, size_t *n, struct lar_err *err);
 

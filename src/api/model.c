@@ -11,6 +11,8 @@
 #define LAR_VERSION "0.0.0"
 #endif
 
+int lar_abi(void) { return LAR_ABI; }
+
 const char *lar_version(void) { return LAR_VERSION; }
 
 const char *lar_cpu_level(void)

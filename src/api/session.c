@@ -8,6 +8,12 @@
 
 enum { CTX_DEFAULT = 4096, BATCH_DEFAULT = 512, CTX_MAX = 1 << 28, BATCH_MAX = 1 << 14 };
 
+int api_default_ctx(const struct lar_model *m)
+{
+    size_t train = m->model->h.ctx_train;
+    return (int)(train < CTX_DEFAULT ? train : CTX_DEFAULT);
+}
+
 static int options(const struct lar_model *m, const struct lar_session_options *opt,
                    struct lar_session_options *o, enum kern_kv *kind, struct lar_err *err)
 {
@@ -27,8 +33,7 @@ static int options(const struct lar_model *m, const struct lar_session_options *
         return lar_fail(err, LAR_EINVAL, "batch %d: use 1 to %d", o->batch, BATCH_MAX);
     if ((unsigned)o->kv > LAR_KV_Q8_0)
         return lar_fail(err, LAR_EINVAL, "kv %d: use f16, f32 or q8_0", (int)o->kv);
-    size_t train = m->model->h.ctx_train;
-    if (o->ctx == 0) o->ctx = (int)(train < CTX_DEFAULT ? train : CTX_DEFAULT);
+    if (o->ctx == 0) o->ctx = api_default_ctx(m);
     if (o->batch == 0) o->batch = BATCH_DEFAULT;
     if (o->batch > o->ctx) o->batch = o->ctx;
     *kind = kinds[o->kv];

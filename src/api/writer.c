@@ -10,8 +10,6 @@
 #include "api/api.h"
 #include "api/guide.h"
 #include "base/time.h"
-#include "run/breaker.h"
-#include "run/sampler.h"
 
 struct lar_writer {
     struct lar_model *m; /* a reference of its own */
@@ -20,8 +18,7 @@ struct lar_writer {
     struct buf prompt_text, piece;
     const char **stop; /* the request's and one more; NULL: just the request's */
     struct lar_err warning;
-    struct sampler *sampler;
-    struct breaker breaker;
+    struct api_sampler sampler;
     struct answer answer;
     struct vocab_decoder decoder;
     struct guide guide;
@@ -139,8 +136,7 @@ void lar_writer_close(struct lar_writer *w)
     mem_free(w->stop);
     answer_done(&w->answer);
     guide_done(&w->guide);
-    sampler_close(w->sampler);
-    breaker_done(&w->breaker);
+    api_sampler_done(&w->sampler);
     api_model_unref(w->m);
     mem_free(w);
 }
@@ -151,33 +147,12 @@ const int32_t *lar_writer_prompt(const struct lar_writer *w, size_t *n)
     return w->prompt.id;
 }
 
-static void accept(struct lar_writer *w, int32_t id)
-{
-    sampler_accept(w->sampler, id);
-    if (breaker_feed(&w->breaker, vocab_bytes(w->m->vocab, id))) sampler_break(w->sampler);
-}
-
 static int make_sampler(struct lar_writer *w, struct lar_err *err)
 {
     const struct lar_request *q = &w->req;
-    struct lar_sampling p;
-    if (q->sampling)
-        p = *q->sampling;
-    else
-        lar_sampling_default(&p, w->m);
-    struct ids ids = {0};
-    int rc = 0;
-    if (p.dry_multiplier > 0) {
-        breaker_init(&w->breaker, q->dry_breaker, q->ndry_breaker);
-        if (breaker_tokens(&w->breaker, w->m->vocab, &ids) < 0)
-            rc = lar_fail(err, LAR_ENOMEM, "DRY's breakers: out of memory");
-    }
-    if (rc == 0)
-        rc = sampler_open(&w->sampler, (int32_t)w->m->model->h.vocab, &p, (int)w->ctx, ids.id,
-                          ids.n, err);
-    ids_done(&ids);
-    if (rc == 0) rc = sampler_bias(w->sampler, q->bias, q->nbias, err);
-    for (size_t i = 0; rc == 0 && i < w->prompt.n; i++) accept(w, w->prompt.id[i]);
+    struct lar_sampler_options o = {(int)w->ctx, q->bias, q->nbias, q->dry_breaker, q->ndry_breaker};
+    int rc = api_sampler_init(&w->sampler, w->m, q->sampling, &o, err);
+    for (size_t i = 0; rc == 0 && i < w->prompt.n; i++) api_sampler_accept(&w->sampler, w->prompt.id[i]);
     return rc;
 }
 
@@ -199,7 +174,7 @@ static int drops_space(const struct lar_writer *w)
 int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
 {
     const struct lar_request *q = &w->req;
-    if (w->sampler) return lar_fail(err, LAR_EINVAL, "lar_writer_begin: it has begun already");
+    if (w->sampler.s) return lar_fail(err, LAR_EINVAL, "lar_writer_begin: it has begun already");
     if (ctx < 1 || w->prompt.n >= (size_t)ctx)
         return lar_fail(
             err, LAR_ELIMIT,
@@ -275,7 +250,7 @@ static int complete(struct lar_writer *w, enum lar_stop why)
 
 int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, struct lar_err *err)
 {
-    if (!w || !w->sampler || w->done || !logits || !token)
+    if (!w || !w->sampler.s || w->done || !logits || !token)
         return lar_fail(err, LAR_EINVAL,
                         "lar_writer_step: an answer that has begun and not ended, logits and a "
                         "place for the token are needed");
@@ -283,14 +258,14 @@ int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, s
     int thinking = w->answer.state == ANSWER_THINKING, rc = 0;
     int32_t mark, id;
     if (!(logits = constrain(w, logits, &mark, err))) return err ? err->code : LAR_ELIMIT;
-    if ((id = sampler_pick(w->sampler, logits)) < 0)
+    if ((id = sampler_pick(w->sampler.s, logits)) < 0)
         return lar_fail(err, LAR_EFORMAT,
                         w->guide.g ? "no token that the grammar allows has a usable probability: the model's "
                         "vocabulary "
                                      "may lack what the grammar asks for"
                                    : "the model gave no usable number for any token (all NaN): is the file damaged?");
     if (!w->first) w->first = time_ns();
-    accept(w, id);
+    api_sampler_accept(&w->sampler, id);
     if (ids_add(&w->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
     *token = id;
     int ends = vocab_is_end(w->m->vocab, id), full = at == w->ctx;
@@ -319,7 +294,7 @@ int lar_writer_forced(struct lar_writer *w, int32_t *token, int cap, struct lar_
     if (room > (size_t)cap) room = (size_t)cap;
     n = room ? guide_forced(&w->guide, w->out.id[w->out.n - 1], token, room) : 0;
     for (size_t i = 0; i < n; i++) {
-        accept(w, token[i]);
+        api_sampler_accept(&w->sampler, token[i]);
         if (ids_add(&w->out, token[i]) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
         int rc = follow(w, token[i], err);
         if (rc < 0) return rc;
@@ -340,6 +315,9 @@ int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err 
     memcpy(out->warning, w->warning.msg, sizeof out->warning);
     if (w->answer.stopped && w->answer.stopped_by < w->req.nstop) out->stop_string = w->req.stop[w->answer.stopped_by];
     out->prompt_tokens = w->prompt.n;
+    struct lar_sampling used = {.seed = w->req.sampling ? w->req.sampling->seed : -1}; /* of a writer that never began */
+    if (w->sampler.s) sampler_used(w->sampler.s, &used);
+    out->seed = used.seed;
     int rc = api_give(&w->answer.text[ANSWER_TEXT], &out->text, &out->text_n, err);
     if (rc == 0)
         rc = api_give(&w->answer.text[ANSWER_THINKING], &out->thinking, &out->thinking_n, err);

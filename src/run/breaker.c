@@ -19,6 +19,8 @@ void breaker_init(struct breaker *b, const char *const *text, size_t n)
 
 void breaker_done(struct breaker *b) { buf_done(&b->tail); }
 
+void breaker_reset(struct breaker *b) { b->tail.n = 0; }
+
 /* Whether a string ends in s after its first `from` bytes. */
 static int ends_after(const struct breaker *b, const char *s, size_t n, size_t from)
 {

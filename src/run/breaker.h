@@ -20,6 +20,7 @@ struct breaker {
 /* text NULL: the customary line break, colon, double quote and asterisk. */
 void breaker_init(struct breaker *b, const char *const *text, size_t n);
 void breaker_done(struct breaker *b);
+void breaker_reset(struct breaker *b); /* no text yet */
 /* Appends every token that contains one of the strings. */
 int breaker_tokens(const struct breaker *b, const struct vocab *v, struct ids *out);
 /* bytes have been added to the text: whether a string ends in them. */

@@ -120,13 +120,14 @@ static int take_memory(struct sampler *s)
 
 static int choose_seed(struct sampler *s, struct lar_err *err)
 {
-    s->seed = (uint64_t)s->p.seed;
-    if (s->p.seed >= 0) return LAR_OK;
+    uint64_t seed;
     ssize_t n;
-    do n = getrandom(&s->seed, sizeof s->seed, 0);
+    if (s->p.seed >= 0) return LAR_OK;
+    do n = getrandom(&seed, sizeof seed, 0);
     while (n < 0 && errno == EINTR);
-    if (n != sizeof s->seed)
+    if (n != sizeof seed)
         return lar_fail_errno(err, "no random numbers from the system for a seed: set one");
+    s->p.seed = (int64_t)(seed >> 11); /* 53 bits: a double of somebody's JSON reader holds it */
     return LAR_OK;
 }
 
@@ -187,6 +188,8 @@ void sampler_close(struct sampler *s)
     mem_free(s);
 }
 
+void sampler_used(const struct sampler *s, struct lar_sampling *out) { *out = s->p; }
+
 void sampler_reset(struct sampler *s)
 {
     for (size_t i = 0; i < s->nseen; i++) s->tally[s->seen[i]].count = 0;
@@ -194,7 +197,7 @@ void sampler_reset(struct sampler *s)
     s->past_n = s->past_at = 0;
     s->unbroken = SIZE_MAX;
     s->mu = 2.0 * (double)s->p.mirostat_tau;
-    rng_seed(&s->rng, s->seed);
+    rng_seed(&s->rng, (uint64_t)s->p.seed);
 }
 
 /* ---- history --------------------------------------------------------------------------------- */

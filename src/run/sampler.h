@@ -45,10 +45,12 @@ int sampler_check(const struct lar_sampling *p, struct lar_err *err);
 
 /* Takes all memory that picking needs. ctx (at least 1) is the longest history that can be looked
  * back on. breaker: ids of the nbreaker tokens that interrupt a sequence for DRY; copied, may be
- * NULL. A negative seed is replaced by the system's random numbers. */
+ * NULL. A negative seed is replaced by one from the system's random numbers, below 2^53. */
 int sampler_open(struct sampler **out, int32_t nvocab, const struct lar_sampling *p, int ctx,
                  const int32_t *breaker, size_t nbreaker, struct lar_err *err);
 void sampler_close(struct sampler *s); /* NULL is allowed */
+/* The settings in force, the seed that was taken among them. */
+void sampler_used(const struct sampler *s, struct lar_sampling *out);
 /* Adds add[i] to the logit of token id[i], before everything else; copied. LAR_EINVAL for an id that is no token. Once, after opening. */
 int sampler_bias(struct sampler *s, const struct lar_bias *bias, size_t n, struct lar_err *err);
 /* As it was after opening: no history, the seed's first number next. */

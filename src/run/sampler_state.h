@@ -30,7 +30,6 @@ struct tally {
 struct sampler {
     struct lar_sampling p;
     int32_t nvocab;
-    uint64_t seed;
     struct rng rng;
     double mu; /* mirostat */
 
