@@ -39,18 +39,22 @@ int map_put(struct masks *m, struct map *map, uint64_t key, void *v)
     return 0;
 }
 
-int masks_tmp(struct masks *m, uint32_t x)
+int masks_tmp_n(struct masks *m, const uint32_t *v, size_t n)
 {
-    if (m->ntmp == m->cap_tmp) {
-        size_t cap = m->cap_tmp ? m->cap_tmp * 2 : 1024;
-        uint32_t *v = mem_resize(m->tmp, cap * sizeof *v);
-        if (!v) return grammar_fail(m->g, LAR_ENOMEM, "out of memory for masks");
-        m->tmp = v;
+    if (m->cap_tmp - m->ntmp < n) {
+        size_t cap = m->cap_tmp ? m->cap_tmp : 1024;
+        while (cap - m->ntmp < n) cap *= 2;
+        uint32_t *more = mem_resize(m->tmp, cap * sizeof *more);
+        if (!more) return grammar_fail(m->g, LAR_ENOMEM, "out of memory for masks");
+        m->tmp = more;
         m->cap_tmp = cap;
     }
-    m->tmp[m->ntmp++] = x;
+    if (n) memcpy(m->tmp + m->ntmp, v, n * sizeof *v);
+    m->ntmp += n;
     return 0;
 }
+
+int masks_tmp(struct masks *m, uint32_t x) { return masks_tmp_n(m, &x, 1); }
 
 /* ---- what is being filled ---- */
 
@@ -174,13 +178,12 @@ static void add_exits(struct masks *m, const struct part *p, uint32_t state)
  * when they are many one for all with the same tail, for then hardly any is the last that differs. */
 static void try_exits(struct masks *m, const struct part *p, uint32_t node, uint32_t state)
 {
-    const struct tfree *f = toktrie_free(m->t, node);
-    uint32_t tail = 0, good = 0;
-    for (uint32_t i = 0; f && i < p->nexit && !m->g->failed; i++) {
+    uint32_t tail = 0, good = 0, skip = p->nexit ? toktrie_depth(m->t, node) : 0;
+    for (uint32_t i = 0; i < p->nexit && !m->g->failed; i++) {
         const struct texit *e = &p->exit[i];
         if (!exit_fits(m, p, e)) continue;
         if (p->nexit <= REPEAT_MAX || !tail || e->tail != tail)
-            good = grammar_walk(m->g, state, str_from(m->t->bytes[e->token], f->skip), NULL);
+            good = grammar_walk(m->g, state, str_from(m->t->bytes[e->token], skip), NULL);
         tail = e->tail;
         if (good) add(m, e->token);
     }
@@ -411,7 +414,7 @@ static void below(struct masks *m, uint32_t n, uint32_t state)
 
 static void forget(struct masks *m)
 {
-    struct map *all[] = {&m->part[0], &m->part[1], &m->tails, &m->kept};
+    struct map *all[] = {&m->part[0], &m->part[1], &m->tails, &m->kept, &m->reach};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         mem_free(all[i]->slot);
         *all[i] = (struct map){0};

@@ -18,6 +18,11 @@ struct part {
     /* Texts that end without a sign of their own (numbers, patterns of the whole answer): nodes at which they may have ended. */
     uint32_t *stop, nstop;
 };
+/* What most bytes do to an expression: those of these kinds (toktrie_kind) lead to next, in which something is left. */
+struct reach {
+    uint32_t next;
+    uint64_t kinds;
+};
 enum part_kind { PART_STRING, PART_TEXT };
 
 struct slot {
@@ -41,7 +46,7 @@ struct masks {
     const struct toktrie *t;
     struct arena a;
     size_t limit;
-    struct map part[2], tails, kept;
+    struct map part[2], tails, kept, reach;
     uint64_t *out;  /* what is being filled */
     uint32_t *list; /* the tokens in it, as long as no whole set went in */
     uint32_t nlist;
@@ -49,13 +54,14 @@ struct masks {
     int depth;
     uint32_t *tmp; /* scratch of lists */
     size_t ntmp, cap_tmp;
-    struct texit *xtmp;
+    struct texit *xtmp; /* exits that the tree does not know; nodes where a text may have ended */
     size_t nxtmp, cap_xtmp;
 };
 
 void *map_get(const struct map *m, uint64_t key);
 int map_put(struct masks *m, struct map *map, uint64_t key, void *v);
 int masks_tmp(struct masks *m, uint32_t x);
+int masks_tmp_n(struct masks *m, const uint32_t *v, size_t n);
 /* NULL when the machine failed. Valid until the next mask. */
 const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node, uint32_t a, struct part *scratch);
 

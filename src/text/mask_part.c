@@ -2,21 +2,26 @@
  *
  * text/mask_part.c: the tokens that the text of one expression allows.
  *
- * Most strings are free text but for a little: a bound on their length, a first character, a few names that are taken. So a string's
- * expression is compared with RX_ALL while the tree is walked, and where both lead to the same rest the walk ends: what is below is
- * known. When that is most of the vocabulary the part is the known set without some tokens; else it is a list. */
+ * The tree is walked with the expression, and whole parts of it are decided at once. Where an expression does the same with most bytes (letters
+ * of a name, any character of a text with a bound on its length), the kinds of bytes below a node and the length of its longest text tell
+ * whether everything below is allowed. Most strings are free text but for a little (a bound, a first character, names that are
+ * taken), so when most of the vocabulary can come the part is all that a string can hold without what the walk finds to be cut; else it
+ * is a list of what the walk finds. */
 #include "base/sort.h"
 #include "text/mask_impl.h"
 #include "text/rx_impl.h"
 
-enum { CUT_MAX = 4096 };
+enum { CUT_MAX = 256, FEW = 4 };
 
 struct job {
     struct masks *m;
     struct grammar *g;
     const struct toktrie *t;
+    const struct tfree *f; /* of strings: what is known at the node at which the text begins, or NULL (behind an escape) */
     enum part_kind kind;
-    uint32_t start, skip; /* the node at which the text begins, its depth */
+    uint32_t start, skip; /* that node, its depth */
+    uint64_t never;       /* kinds of bytes below a node that is not decided at once */
+    uint64_t *exits;      /* bits: these of f->exit */
 };
 
 static int xtmp(struct masks *m, uint32_t tail, uint32_t token)
@@ -37,6 +42,75 @@ static int live(struct grammar *g, uint32_t a)
     return a != RX_EMPTY && (g->rx->node[a].alive == 1 || rx_alive(g->rx, a));
 }
 
+static void *room(struct masks *m, size_t n, size_t size)
+{
+    void *v = arena_array(&m->a, n ? n : 1, size);
+    if (!v) grammar_fail(m->g, LAR_ENOMEM, "out of memory for masks");
+    return v;
+}
+
+/* ---- what is decided at once ---- */
+
+/* Whether each of the bytes lo to hi and then so many more of a character lead from a to `to`. */
+static int all_lead(struct rx *p, uint32_t a, unsigned lo, unsigned hi, int more, uint32_t to)
+{
+    uint32_t known = RX_EMPTY;
+    for (unsigned b = lo; b <= hi; b++) {
+        uint32_t next = rx_row(p, a)[b];
+        if (more == 0 ? next != to : next == RX_EMPTY) return 0;
+        if (more == 0 || next == known) continue;
+        if (!all_lead(p, next, 0x80, 0xbf, more - 1, to)) return 0;
+        known = next;
+    }
+    return 1;
+}
+
+/* Whether every character beyond ASCII does (RFC 3629, section 4). */
+static int wide_lead(struct rx *p, uint32_t a, uint32_t to)
+{
+    if (rx_row(p, a)[0xe0] == RX_EMPTY || !all_lead(p, a, 0xc2, 0xdf, 1, to)) return 0;
+    return all_lead(p, rx_step(p, a, 0xe0), 0xa0, 0xbf, 1, to) && all_lead(p, a, 0xe1, 0xec, 2, to) &&
+           all_lead(p, rx_step(p, a, 0xed), 0x80, 0x9f, 1, to) && all_lead(p, a, 0xee, 0xef, 2, to) &&
+           all_lead(p, rx_step(p, a, 0xf0), 0x90, 0xbf, 2, to) && all_lead(p, a, 0xf1, 0xf3, 3, to) &&
+           all_lead(p, rx_step(p, a, 0xf4), 0x80, 0x8f, 2, to);
+}
+
+static const struct reach *reach(struct job *j, uint32_t a)
+{
+    struct rx *p = j->g->rx;
+    struct reach *r = map_get(&j->m->reach, a);
+    if (r || !(r = room(j->m, 1, sizeof *r))) return r;
+    const uint32_t *row = rx_row(p, a);
+    uint64_t differ = 0;
+    int votes = 0;
+    for (unsigned b = 0x20; b < 0x7f; b++) {
+        if (row[b] == RX_EMPTY) continue;
+        if (!votes) r->next = row[b];
+        votes += row[b] == r->next ? 1 : -1;
+    }
+    for (unsigned b = 0; b < 0x80; b++)
+        if (row[b] != r->next) differ |= (uint64_t)1 << toktrie_kind(b);
+    if (r->next != RX_EMPTY && live(j->g, r->next)) {
+        r->kinds = ~differ & (((uint64_t)1 << TOKTRIE_WIDE) - 1);
+        r->kinds |= (uint64_t)wide_lead(p, a, r->next) << TOKTRIE_WIDE;
+    }
+    return map_put(j->m, &j->m->reach, a, r) ? NULL : r;
+}
+
+/* Whether all that is below n can follow where a is left. */
+static int all_below(struct job *j, uint32_t n, uint32_t a)
+{
+    const struct tnode *d = &j->t->t.node[n];
+    if (d->kinds & j->never) return 0;
+    for (unsigned h = d->height; h; h--) {
+        const struct reach *r = reach(j, a);
+        if (!r || d->kinds & ~r->kinds) return 0;
+        if (r->next == a) return 1;
+        a = r->next;
+    }
+    return 1;
+}
+
 static uint32_t own(const struct trie *t, uint32_t n, uint32_t k) { return t->order[t->node[n].lo + k]; }
 
 static void keep_own(struct job *j, uint32_t n)
@@ -50,18 +124,43 @@ static void list_walk(struct job *j, uint32_t n, uint32_t a, uint32_t depth);
 
 static void list_child(struct job *j, uint32_t c, uint32_t a, uint32_t depth)
 {
+    const struct tnode *d = &j->t->t.node[c];
     if (!live(j->g, a)) return;
+    if (d->hi - d->lo > FEW && d->nchild && all_below(j, c, a)) {
+        masks_tmp_n(j->m, j->t->t.order + d->lo, d->hi - d->lo);
+        return;
+    }
     keep_own(j, c);
-    if (j->t->t.node[c].nchild) list_walk(j, c, a, depth);
+    if (d->nchild) list_walk(j, c, a, depth);
 }
 
-/* Everything below the quote c closes the string. */
+/* The first of f->exit_of at or behind a place in the tree's order. */
+static uint32_t exit_at(const struct tfree *f, uint32_t place)
+{
+    uint32_t lo = 0, hi = f->nexit;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (f->exit_of[mid].token < place)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Everything below the quote c closes the string. What begins within a character, or behind digits of an escape, is not among the exits
+ * that the tree knows. */
 static void list_quote(struct job *j, uint32_t c, uint32_t depth)
 {
     const struct tnode *d = &j->t->t.node[c];
+    uint32_t k = j->f ? exit_at(j->f, d->lo + d->own) : 0;
     keep_own(j, c);
-    for (uint32_t i = d->lo + d->own; i < d->hi; i++)
-        xtmp(j->m, toktrie_tail(j->t, j->t->t.order[i], depth), j->t->t.order[i]);
+    for (uint32_t i = d->lo + d->own; i < d->hi; i++) {
+        if (j->f && k < j->f->nexit && j->f->exit_of[k].token == i)
+            tokset_add(j->exits, j->f->exit_of[k++].tail);
+        else
+            xtmp(j->m, toktrie_tail(j->t, j->t->t.order[i], depth), j->t->t.order[i]);
+    }
 }
 
 /* Below a backslash: the short forms of what is allowed. Control characters that have none are asked of the machine. */
@@ -93,8 +192,7 @@ static void list_walk(struct job *j, uint32_t n, uint32_t a, uint32_t depth)
     const struct tnode *d = &j->t->t.node[n];
     rx_row(j->g->rx, a);
     uint32_t r = j->g->rx->node[a].row;
-    if (j->kind == PART_TEXT && rx_nullable(j->g->rx, a) && n != j->start && d->nchild)
-        masks_tmp(j->m, n | 0x80000000u);
+    if (j->kind == PART_TEXT && rx_nullable(j->g->rx, a) && n != j->start && d->nchild) xtmp(j->m, 0, n);
     for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) {
         unsigned b = j->t->t.node[c].byte;
         if (j->kind == PART_STRING && b == '"') {
@@ -108,67 +206,78 @@ static void list_walk(struct job *j, uint32_t n, uint32_t a, uint32_t depth)
 
 /* ---- all but some ---- */
 
+static void cut(struct job *j, uint32_t token)
+{
+    if (tokset_has(j->t->inner, token)) masks_tmp(j->m, token);
+}
+
 static void cut_below(struct job *j, uint32_t c)
 {
     const struct tnode *d = &j->t->t.node[c];
-    for (uint32_t i = d->lo; i < d->hi; i++) masks_tmp(j->m, j->t->t.order[i]);
+    for (uint32_t i = d->lo; i < d->hi; i++) cut(j, j->t->t.order[i]);
+    for (uint32_t k = exit_at(j->f, d->lo); k < j->f->nexit && j->f->exit_of[k].token < d->hi; k++)
+        j->exits[j->f->exit_of[k].tail >> 6] &= ~((uint64_t)1 << (j->f->exit_of[k].tail & 63));
 }
 
+static void cut_walk(struct job *j, uint32_t n, uint32_t a, uint32_t depth);
+
+static void cut_child(struct job *j, uint32_t c, uint32_t a, uint32_t depth)
+{
+    if (!live(j->g, a))
+        cut_below(j, c);
+    else if (j->t->t.node[c].nchild && !all_below(j, c, a))
+        cut_walk(j, c, a, depth);
+}
+
+/* The counterpart of list_escape. */
 static void cut_escape(struct job *j, uint32_t c, uint32_t a, uint32_t depth)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     const struct trie *t = &j->t->t;
     const struct tnode *d = &t->node[c];
+    int any = 0, control = 0;
+    for (unsigned b = 0; b < 0x20 && !control; b++)
+        if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(j->g->rx, a, b));
+    for (size_t i = 0; to[i] && !any; i++) any = live(j->g, rx_step(j->g->rx, a, (unsigned char)to[i]));
+    for (uint32_t k = 0; k < d->own && !any && !control; k++) cut(j, own(t, c, k));
     for (uint32_t k = d->child; k < d->child + d->nchild; k++) {
         unsigned b = t->node[k].byte;
         const char *at = b ? strchr(from, (int)b) : NULL;
-        if (b == 'u') {
+        if (at)
+            cut_child(j, k, rx_step(j->g->rx, a, (unsigned char)to[at - from]), depth + 1);
+        else if (b != 'u' || !control)
+            cut_below(j, k);
+        else
             for (uint32_t i = t->node[k].lo; i < t->node[k].hi; i++)
-                if (!json_string_can(j->g, a, str_from(j->t->bytes[t->order[i]], depth - 1)))
-                    masks_tmp(j->m, t->order[i]);
-        } else if (!at || rx_step(j->g->rx, a, (unsigned char)to[at - from]) != RX_ALL)
-            cut_below(j, k); /* rare: such tokens are left out though some might do */
+                if (!json_string_can(j->g, a, str_from(j->t->bytes[t->order[i]], depth - 1))) cut(j, t->order[i]);
     }
 }
 
-/* Walks where a and u, which free text leads to, differ. */
-static void cut_walk(struct job *j, uint32_t n, uint32_t a, uint32_t u, uint32_t depth)
+static void cut_walk(struct job *j, uint32_t n, uint32_t a, uint32_t depth)
 {
     struct rx *p = j->g->rx;
     const struct tnode *d = &j->t->t.node[n];
-    rx_row(p, a);
-    rx_row(p, u);
-    uint32_t ra = p->node[a].row, ru = p->node[u].row;
-    for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed && ra && ru; c++) {
+    for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) {
         unsigned b = j->t->t.node[c].byte;
-        uint32_t x = p->step[ra - 1][b], y = p->step[ru - 1][b];
         if (b == '"') {
             if (!rx_nullable(p, a)) cut_below(j, c);
-        } else if (b == '\\') {
-            if (y == RX_ALL) cut_escape(j, c, a, depth + 1);
-        } else if (b < 0x20 || x == y)
-            continue;
-        else if (!live(j->g, x))
-            cut_below(j, c);
-        else if (j->t->t.node[c].nchild)
-            cut_walk(j, c, x, y, depth + 1);
+        } else if (b == '\\')
+            cut_escape(j, c, a, depth + 1);
+        else if (b >= 0x20) /* the others are in no string */
+            cut_child(j, c, rx_row(p, a)[b], depth + 1);
     }
 }
 
-/* How much of the vocabulary lies where a and free text lead to the same. */
-static int mostly_free(struct job *j, uint32_t a)
+/* Whether more than half of the vocabulary begins with a byte that a takes. */
+static int mostly(struct job *j, uint32_t a)
 {
-    struct rx *p = j->g->rx;
     const struct tnode *d = &j->t->t.node[0];
-    uint32_t same = 0;
-    rx_row(p, RX_ALL);
-    rx_row(p, a);
-    uint32_t ra = p->node[a].row, ru = p->node[RX_ALL].row;
-    for (uint32_t c = d->child; c < d->child + d->nchild && ra && ru; c++) {
+    uint32_t n = 0;
+    for (uint32_t c = d->child; c < d->child + d->nchild; c++) {
         const struct tnode *e = &j->t->t.node[c];
-        if (p->step[ra - 1][e->byte] == p->step[ru - 1][e->byte]) same += e->hi - e->lo;
+        if (e->byte >= 0x20 && rx_row(j->g->rx, a)[e->byte] != RX_EMPTY) n += e->hi - e->lo;
     }
-    return same > j->t->t.n / 2;
+    return n > j->t->t.n / 2;
 }
 
 /* ---- all, where every text goes on ---- */
@@ -191,7 +300,6 @@ static int may_close(struct job *j, uint32_t token, uint32_t a)
     return 0;
 }
 
-static void *room(struct masks *m, size_t n, size_t size);
 static void take_cut(struct job *j, struct part *p);
 
 static void open_part(struct job *j, struct part *p, uint32_t a, int lines)
@@ -223,13 +331,6 @@ static int by_tail(const void *ctx, uint32_t a, uint32_t b)
     return e[a].token < e[b].token ? -1 : e[a].token > e[b].token;
 }
 
-static void *room(struct masks *m, size_t n, size_t size)
-{
-    void *v = arena_array(&m->a, n ? n : 1, size);
-    if (!v) grammar_fail(m->g, LAR_ENOMEM, "out of memory for masks");
-    return v;
-}
-
 static uint32_t *copy(struct masks *m, const uint32_t *v, size_t n)
 {
     uint32_t *c = room(m, n, sizeof *c);
@@ -241,8 +342,8 @@ static uint32_t *copy(struct masks *m, const uint32_t *v, size_t n)
 static void take_cut(struct job *j, struct part *p)
 {
     struct masks *m = j->m;
-    sort_u32(m->tmp, m->ntmp, by_number, NULL);
     if (m->ntmp <= CUT_MAX) {
+        sort_u32(m->tmp, m->ntmp, by_number, NULL);
         p->cut = copy(m, m->tmp, m->ntmp);
         p->ncut = (uint32_t)m->ntmp;
         return;
@@ -286,10 +387,26 @@ static void bounded(struct job *j, struct part *p, uint32_t lo, uint32_t hi)
     take_cut(j, p);
 }
 
-static void from_list(struct job *j, struct part *p)
+/* What the walk found of f->exit, in its order. */
+static void take_exits(struct job *j, struct part *p)
+{
+    uint32_t n = 0, words = (j->f->nexit + 63) / 64;
+    for (uint32_t i = 0; i < words; i++) n += (uint32_t)__builtin_popcountll(j->exits[i]);
+    struct texit *e = n == j->f->nexit ? j->f->exit : room(j->m, n, sizeof *e);
+    p->exit = e;
+    if (!e) return;
+    p->nexit = n;
+    for (uint32_t i = 0, k = 0; k < n && e != j->f->exit; i++)
+        if (tokset_has(j->exits, i)) e[k++] = j->f->exit[i];
+}
+
+/* And those that it does not know. */
+static void more_exits(struct job *j, struct part *p)
 {
     struct masks *m = j->m;
-    uint32_t *index = room(m, m->nxtmp, sizeof *index), n = 0, k = 0;
+    size_t n = p->nexit;
+    for (size_t i = 0; i < n; i++) xtmp(m, p->exit[i].tail, p->exit[i].token);
+    uint32_t *index = room(m, m->nxtmp, sizeof *index);
     struct texit *e = room(m, m->nxtmp, sizeof *e);
     if (!index || !e) return;
     for (uint32_t i = 0; i < m->nxtmp; i++) index[i] = i;
@@ -297,24 +414,27 @@ static void from_list(struct job *j, struct part *p)
     for (size_t i = 0; i < m->nxtmp; i++) e[i] = m->xtmp[index[i]];
     p->exit = e;
     p->nexit = (uint32_t)m->nxtmp;
-    for (size_t i = 0; i < m->ntmp; i++) k += m->tmp[i] >> 31;
-    uint32_t *inner = room(m, m->ntmp, sizeof *inner), *stop = room(m, k, sizeof *stop);
-    if (!inner || !stop) return;
-    for (size_t i = 0; i < m->ntmp; i++) {
-        if (m->tmp[i] >> 31)
-            stop[p->nstop++] = m->tmp[i] & 0x7fffffff;
-        else
-            inner[n++] = m->tmp[i];
+}
+
+static void take_list(struct job *j, struct part *p)
+{
+    struct masks *m = j->m;
+    if (j->kind == PART_TEXT) {
+        uint32_t *stop = room(m, m->nxtmp, sizeof *stop);
+        for (size_t i = 0; stop && i < m->nxtmp; i++) stop[p->nstop++] = m->xtmp[i].token;
+        p->stop = stop;
+    } else {
+        if (j->f) take_exits(j, p);
+        if (m->nxtmp) more_exits(j, p);
     }
-    p->inner = inner;
-    p->ninner = n;
-    p->stop = stop;
-    if (n < j->t->nword / 4) return;
+    if (m->ntmp < j->t->nword / 4) {
+        p->inner = copy(m, m->tmp, m->ntmp);
+        p->ninner = p->inner ? (uint32_t)m->ntmp : 0;
+        return;
+    }
     uint64_t *set = room(m, j->t->nword, 8);
-    if (!set) return;
-    for (uint32_t i = 0; i < n; i++) tokset_add(set, inner[i]);
+    for (size_t i = 0; set && i < m->ntmp; i++) tokset_add(set, m->tmp[i]);
     p->base = set;
-    p->ninner = 0;
 }
 
 static void from_free(const struct toktrie *t, const struct tfree *f, struct part *p)
@@ -326,48 +446,54 @@ static void from_free(const struct toktrie *t, const struct tfree *f, struct par
     p->nexit = f->nexit;
 }
 
-static uint32_t depth_of(const struct toktrie *t, uint32_t node, enum part_kind kind)
+static void make(struct job *j, struct part *p, uint32_t a, int chars, uint32_t lo, uint32_t hi)
 {
-    const struct tfree *f = node && kind == PART_STRING ? toktrie_free(t, node) : NULL;
-    return f ? f->skip : 0;
-}
-
-static void make(struct job *j, struct part *p, uint32_t node, uint32_t a, int chars, uint32_t lo, uint32_t hi)
-{
-    enum rx_open open = node == 0 && j->kind == PART_STRING && !chars ? rx_is_open(j->g->rx, a) : RX_CLOSED;
+    int whole = j->start == 0 && j->kind == PART_STRING;
+    enum rx_open open = whole && !chars ? rx_is_open(j->g->rx, a) : RX_CLOSED;
     j->m->ntmp = j->m->nxtmp = 0;
-    if (node == 0 && chars)
+    if (whole && chars) {
         bounded(j, p, lo, hi);
-    else if (open)
+        return;
+    }
+    if (open) {
         open_part(j, p, a, open == RX_OPEN_LINE);
-    else if (node == 0 && j->kind == PART_STRING && mostly_free(j, a)) {
-        from_free(j->t, &j->t->free[0], p);
-        cut_walk(j, 0, a, RX_ALL, 0);
+        return;
+    }
+    size_t words = j->f ? (j->f->nexit + 63) / 64 : 0;
+    if (words && !(j->exits = room(j->m, words, 8))) return;
+    if (whole && mostly(j, a)) {
+        for (uint32_t i = 0; i < j->f->nexit; i++) tokset_add(j->exits, i);
+        cut_walk(j, 0, a, 0);
+        p->base = j->t->inner;
         take_cut(j, p);
+        take_exits(j, p);
     } else {
-        list_walk(j, node, a, j->skip);
-        from_list(j, p);
+        list_walk(j, j->start, a, j->skip);
+        take_list(j, p);
     }
 }
 
 const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node, uint32_t a, struct part *scratch)
 {
+    static const unsigned char special[] = "\n\t\r\001\"\\";
     uint64_t key = (uint64_t)node << 32 | a;
     uint32_t lo = 0, hi = 0;
     const struct tfree *f = kind == PART_STRING ? toktrie_free(m->t, node) : NULL;
     int chars = kind == PART_STRING && rx_is_chars(m->g->rx, a, &lo, &hi);
     *scratch = (struct part){.hi = UINT32_MAX};
-    if (kind == PART_STRING && !f) return scratch; /* nothing below */
-    if (chars && lo == 0 && hi >= 2 * TOKTRIE_TOKEN_MAX) {
+    if (f && chars && lo == 0 && hi >= 2 * TOKTRIE_TOKEN_MAX) {
         from_free(m->t, f, scratch);
         return scratch;
     }
     struct part *p = map_get(&m->part[kind], key);
     if (p) return p;
-    struct job j = {.m = m, .g = m->g, .t = m->t, .kind = kind, .start = node, .skip = depth_of(m->t, node, kind)};
+    struct job j = {.m = m, .g = m->g, .t = m->t, .f = f, .kind = kind, .start = node};
+    j.skip = toktrie_depth(m->t, node);
+    j.never = (uint64_t)1 << TOKTRIE_BROKEN;
+    for (size_t i = 0; kind == PART_STRING && special[i]; i++) j.never |= (uint64_t)1 << toktrie_kind(special[i]);
     if (!(p = room(m, 1, sizeof *p))) return NULL;
     p->hi = UINT32_MAX;
-    make(&j, p, node, a, chars, lo, hi);
+    make(&j, p, a, chars, lo, hi);
     if (rx_failed(m->g->rx)) grammar_fail(m->g, rx_failed(m->g->rx), "the patterns need more memory than their limit");
     return m->g->failed || map_put(m, &m->part[kind], key, p) ? NULL : p;
 }

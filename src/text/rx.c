@@ -78,6 +78,7 @@ static void describe(struct rx *p, struct rx_node *n)
     case RXK_CAT:
         n->nullable = a->nullable && b->nullable;
         n->boolean = a->boolean || b->boolean;
+        n->counts = a->counts || b->counts;
         break;
     case RXK_DIFF:
         n->nullable = a->nullable && !b->nullable;
@@ -86,6 +87,7 @@ static void describe(struct rx *p, struct rx_node *n)
     case RXK_REP:
         n->nullable = n->lo == 0 || a->nullable;
         n->boolean = a->boolean;
+        n->counts = 1;
         break;
     case RXK_ALT:
     case RXK_AND:
@@ -96,6 +98,7 @@ static void describe(struct rx *p, struct rx_node *n)
             n->nullable =
                 n->kind == RXK_AND ? n->nullable && k->nullable : n->nullable || k->nullable;
             n->boolean |= k->boolean;
+            n->counts |= k->counts;
         }
         break;
     case RXK_CMP:
@@ -256,6 +259,53 @@ static int flatten(struct rx *p, struct list *l, uint8_t kind, uint32_t x)
     return 0;
 }
 
+enum { COVER_DEPTH = 12, COVER_KIDS = 48 };
+
+/* Whether every text of b is one of a, as far as that is plain: the same expression, but for the bounds of its repetitions. */
+static int covers(const struct rx *p, uint32_t a, uint32_t b, int depth)
+{
+    const struct rx_node *x = &p->node[a], *y = &p->node[b];
+    if (a == b) return 1;
+    if (b == RX_EPS) return x->nullable;
+    if (depth > COVER_DEPTH || !x->counts) return 0;
+    if (y->kind == RXK_ALT) {
+        for (uint32_t i = 0; i < y->b; i++)
+            if (!covers(p, a, p->kid[y->a + i], depth + 1)) return 0;
+        return 1;
+    }
+    switch (x->kind) {
+    case RXK_REP:
+        if (x->a == b) return x->lo <= 1;
+        return y->kind == RXK_REP && y->a == x->a && x->lo <= y->lo && y->hi <= x->hi;
+    case RXK_CAT:
+        if (y->kind == RXK_CAT && covers(p, x->a, y->a, depth + 1) && covers(p, x->b, y->b, depth + 1)) return 1;
+        return p->node[x->a].nullable && covers(p, x->b, b, depth + 1);
+    case RXK_ALT:
+        for (uint32_t i = 0; i < x->b; i++)
+            if (covers(p, p->kid[x->a + i], b, depth + 1)) return 1;
+        return 0;
+    default: return 0;
+    }
+}
+
+/* Leaves out alternatives that another one covers: without this, nested bounds make a state for each way to have counted. */
+static void drop_covered(const struct rx *p, struct list *l)
+{
+    size_t w = 0, k = 0;
+    for (size_t i = 0; i < l->n; i++) k += p->node[l->v[i]].counts;
+    if (k < 2 || l->n > COVER_KIDS) return;
+    for (size_t i = 0; i < l->n; i++) {
+        uint32_t x = l->v[i];
+        int covered = 0;
+        for (size_t j = 0; p->node[x].counts && j < l->n && !covered; j++)
+            covered = l->v[j] != x && l->v[j] != RX_EMPTY && covers(p, l->v[j], x, 0);
+        if (covered) l->v[i] = RX_EMPTY; /* each covers but what is still there: of two alike one stays */
+    }
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i] != RX_EMPTY) l->v[w++] = l->v[i];
+    l->n = w;
+}
+
 uint32_t rx_alt_n(struct rx *p, const uint32_t *v, size_t n)
 {
     struct list l;
@@ -285,6 +335,7 @@ uint32_t rx_alt_n(struct rx *p, const uint32_t *v, size_t n)
         l.v[w++] = x;
     }
     l.n = w;
+    if (w > 1) drop_covered(p, &l);
     if (nset) list_add(p, &l, rx_set(p, &join));
     if (eps && !nullable) list_add(p, &l, RX_EPS);
     if (l.n == 0)

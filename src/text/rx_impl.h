@@ -27,7 +27,8 @@ struct rx_node {
     uint8_t kind, nullable;
     uint8_t alive;   /* 0 not known yet, 1 yes, 2 no */
     uint8_t boolean : 1, /* holds AND, DIFF, CMP or MOD: may be empty without being RX_EMPTY */
-        full : 1;        /* its row is complete */
+        full : 1,        /* its row is complete */
+        counts : 1;      /* holds REP: may cover another that holds it with other bounds */
     uint32_t a, b, lo, hi;
     uint32_t next;  /* of the same hash, + 1 */
     uint32_t first; /* set of first bytes of the classes, index + 1 */
@@ -45,6 +46,8 @@ struct rx_memo {
     uint64_t key; /* node << 8 | byte, + 1 */
     uint32_t value;
 };
+
+enum { RX_END_MAX = 31 };
 
 struct rx {
     struct rx_node *node;
@@ -65,6 +68,11 @@ struct rx {
     size_t nstep, cap_step;
     uint32_t dot; /* "." of regular expressions, 0: not made yet */
     uint32_t single[256]; /* sets of one byte, 0 = not made yet */
+    /* Texts that ended a state before, newest first: they end most of its neighbours too. */
+    struct rx_end {
+        uint8_t n;
+        char s[RX_END_MAX];
+    } end[4];
     size_t bytes, limit;
     int depth, failed;
 };

@@ -294,16 +294,59 @@ static long search(struct rx *p, struct search *s, uint32_t r, int any)
                 continue;
             }
             if (!rx_set_has(&e, b)) continue;
-            uint32_t d = rx_step(p, at, b);
+            uint32_t d = derive(p, at, b);
             if (d != RX_EMPTY && p->node[d].alive != 2) search_add(p, s, d, (uint32_t)i, b);
         }
     }
     return p->failed ? -2 : -1;
 }
 
+/* Whether s, or a beginning of it, leads r to where something is known to be left. */
+static int ends_with(struct rx *p, uint32_t r, const struct rx_end *e)
+{
+    uint32_t at[RX_END_MAX + 1] = {r};
+    for (unsigned i = 0; i <= e->n && at[i] != RX_EMPTY && p->node[at[i]].alive != 2; i++) {
+        if (p->node[at[i]].alive == 1) {
+            while (i-- > 0) p->node[at[i]].alive = 1;
+            return 1;
+        }
+        if (i < e->n) at[i + 1] = derive(p, at[i], (unsigned char)e->s[i]);
+    }
+    return 0;
+}
+
+static int ends_as_before(struct rx *p, uint32_t r)
+{
+    for (size_t k = 0; k < sizeof p->end / sizeof *p->end; k++) {
+        struct rx_end e = p->end[k];
+        if (!e.n || !ends_with(p, r, &e)) continue;
+        for (; k > 0; k--) p->end[k] = p->end[k - 1];
+        p->end[0] = e;
+        return 1;
+    }
+    return 0;
+}
+
+static void remember_end(struct rx *p, const struct search *s, uint32_t end)
+{
+    struct rx_end e = {0};
+    for (uint32_t i = end; i; i = s->v[i].from) {
+        if (e.n == RX_END_MAX) return;
+        e.s[e.n++] = (char)s->v[i].by;
+    }
+    for (unsigned i = 0; i < e.n / 2u; i++) { /* it was collected from its end */
+        char c = e.s[i];
+        e.s[i] = e.s[e.n - 1 - i];
+        e.s[e.n - 1 - i] = c;
+    }
+    memmove(p->end + 1, p->end, sizeof p->end - sizeof *p->end);
+    p->end[0] = e;
+}
+
 int rx_alive(struct rx *p, uint32_t r)
 {
     if (p->node[r].alive) return p->node[r].alive == 1;
+    if (ends_as_before(p, r)) return 1;
     struct search s = {0};
     long end = search(p, &s, r, 1);
     if (end == -1)
@@ -314,6 +357,7 @@ int rx_alive(struct rx *p, uint32_t r)
     if (end >= 0) {
         for (uint32_t i = (uint32_t)end; i; i = s.v[i].from) p->node[s.v[i].state].alive = 1;
         p->node[r].alive = 1;
+        remember_end(p, &s, (uint32_t)end);
     }
     mem_free(s.v);
     mem_free(s.slot);

@@ -48,8 +48,29 @@ static int node_room(struct trie *t)
     return 0;
 }
 
-/* Texts with n = 0 and longer ones than TOKTRIE_TOKEN_MAX are left out. The nodes of a depth are made from left to right, so the children
- * of a node lie side by side. */
+/* The children of a node lie side by side, behind them what is below the first, and so on: a walk reads forward. Recursion is as deep as
+ * the longest text. */
+static int build_below(struct trie *t, const struct str *s, uint32_t p, size_t depth)
+{
+    if (node_room(t) < 0) return -1;
+    struct tnode *node = &t->node[p];
+    uint32_t i = node->lo, hi = node->hi, first = t->nnode;
+    while (i < hi && s[t->order[i]].n == depth && node->own < UINT16_MAX) node->own++, i++;
+    node->child = first;
+    while (i < hi) {
+        uint8_t b = (uint8_t)s[t->order[i]].p[depth];
+        struct tnode c = {.lo = i, .byte = b};
+        while (i < hi && (uint8_t)s[t->order[i]].p[depth] == b) i++;
+        c.hi = i;
+        t->node[t->nnode++] = c;
+    }
+    uint16_t n = node->nchild = (uint16_t)(t->nnode - first);
+    for (uint32_t c = first; c < first + n; c++)
+        if (build_below(t, s, c, depth + 1) < 0) return -1;
+    return 0;
+}
+
+/* Texts with n = 0 and longer ones than TOKTRIE_TOKEN_MAX are left out. */
 static int build(struct trie *t, const struct str *s, uint32_t n)
 {
     *t = (struct trie){0};
@@ -58,27 +79,7 @@ static int build(struct trie *t, const struct str *s, uint32_t n)
         if (s[i].n && s[i].n <= TOKTRIE_TOKEN_MAX) t->order[t->n++] = i;
     sort_u32(t->order, t->n, by_bytes, &(struct texts){s});
     t->node[t->nnode++] = (struct tnode){.hi = t->n};
-    uint32_t first = 0, last = 1;
-    for (size_t depth = 0; first < last; depth++) {
-        for (uint32_t p = first; p < last; p++) {
-            if (node_room(t) < 0) return -1;
-            struct tnode *node = &t->node[p];
-            uint32_t i = node->lo, hi = node->hi;
-            while (i < hi && s[t->order[i]].n == depth && node->own < UINT16_MAX) node->own++, i++;
-            node->child = t->nnode;
-            while (i < hi) {
-                uint8_t b = (uint8_t)s[t->order[i]].p[depth];
-                struct tnode c = {.lo = i, .byte = b};
-                while (i < hi && (uint8_t)s[t->order[i]].p[depth] == b) i++;
-                c.hi = i;
-                t->node[t->nnode++] = c;
-            }
-            node->nchild = (uint16_t)(t->nnode - node->child);
-        }
-        first = last;
-        last = t->nnode;
-    }
-    return 0;
+    return build_below(t, s, 0, 0);
 }
 
 static void trie_done(struct trie *t)
@@ -162,6 +163,40 @@ static unsigned run(struct str s, size_t *at, unsigned *chars)
     return st;
 }
 
+unsigned toktrie_kind(unsigned b)
+{
+    if (b < 0x20) return b == '\n' ? 1 : b == '\t' ? 2 : b == '\r' ? 3 : TOKTRIE_CONTROL;
+    if (b < '0') return b - 0x20 + 4;
+    if (b <= '9') return 20;
+    if (b < 'A') return b - ':' + 21;
+    if (b <= 'Z') return b <= 'F' ? 28 : 29;
+    if (b < 'a') return b - '[' + 30;
+    if (b <= 'z') return b <= 'f' ? 36 : 37;
+    return b < 0x80 ? b - '{' + 38 : TOKTRIE_WIDE;
+}
+
+/* What lies below each node. A child has a greater number than its parent. */
+static int find_kinds(struct trie *t)
+{
+    uint8_t *place = mem_zalloc(t->nnode); /* in a character: a state of step(); F_DEAD where it is none any more */
+    if (!place) return -1;
+    place[0] = F_OUT;
+    for (uint32_t p = 0; p < t->nnode; p++)
+        for (uint32_t c = t->node[p].child, n = 0; n < t->node[p].nchild; n++, c++) {
+            unsigned b = t->node[c].byte;
+            place[c] = (uint8_t)(b < 0x80 && place[p] == F_OUT ? F_OUT : b < 0x80 ? F_DEAD : step(place[p], b));
+        }
+    for (uint32_t p = t->nnode; p-- > 0;)
+        for (uint32_t c = t->node[p].child, n = 0; n < t->node[p].nchild; n++, c++) {
+            struct tnode *d = &t->node[p];
+            unsigned kind = place[c] == F_DEAD ? TOKTRIE_BROKEN : toktrie_kind(t->node[c].byte);
+            d->kinds |= t->node[c].kinds | (uint64_t)1 << kind;
+            if (t->node[c].height >= d->height) d->height = t->node[c].height + 1;
+        }
+    mem_free(place);
+    return 0;
+}
+
 struct exits {
     const struct texit *e;
 };
@@ -192,8 +227,9 @@ static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t s
     const struct tnode *d = &t->t.node[node];
     uint32_t n = d->hi - d->lo, *index = mem_alloc((n + 1) * sizeof *index);
     struct texit *e = mem_alloc((n + 1) * sizeof *e);
-    uint32_t *inner = mem_alloc((n + 1) * sizeof *inner), ni = 0, ne = 0;
-    int ok = index && e && inner;
+    uint32_t *inner = mem_alloc((n + 1) * sizeof *inner), *at_order = mem_alloc((n + 1) * sizeof *inner);
+    uint32_t ni = 0, ne = 0;
+    int ok = index && e && inner && at_order;
     for (uint32_t i = d->lo + d->own; ok && i < d->hi; i++) {
         uint32_t token = t->t.order[i];
         struct str s = str_from(t->bytes[token], skip);
@@ -201,9 +237,10 @@ static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t s
         unsigned chars, st = run(s, &at, &chars);
         if (st == F_DEAD) continue;
         if (node == 0) t->chars[token] = (uint8_t)(chars < 255 ? chars : 255);
-        if (st == F_CLOSED && at < s.n)
+        if (st == F_CLOSED && at < s.n) {
+            at_order[ne] = i;
             e[ne++] = (struct texit){tail_number(t, str_from(s, at)), token};
-        else
+        } else
             inner[ni++] = token;
     }
     f->node = node;
@@ -211,16 +248,21 @@ static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t s
     if (ok && ni + ne) {
         f->inner = arena_array(&t->a, ni + 1, sizeof *f->inner);
         f->exit = arena_array(&t->a, ne + 1, sizeof *f->exit);
-        ok = f->inner && f->exit;
+        f->exit_of = arena_array(&t->a, ne + 1, sizeof *f->exit_of);
+        ok = f->inner && f->exit && f->exit_of;
     }
     if (ok && ni + ne) {
         for (uint32_t i = 0; i < ne; i++) index[i] = i;
         sort_u32(index, ne, by_tail, &(struct exits){e});
-        for (uint32_t i = 0; i < ne; i++) f->exit[i] = e[index[i]];
+        for (uint32_t i = 0; i < ne; i++) {
+            f->exit[i] = e[index[i]];
+            f->exit_of[index[i]] = (struct texit){i, at_order[index[i]]};
+        }
         memcpy(f->inner, inner, ni * sizeof *inner);
         f->ninner = ni;
         f->nexit = ne;
     }
+    mem_free(at_order);
     mem_free(index);
     mem_free(e);
     mem_free(inner);
@@ -385,7 +427,8 @@ int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, stru
     t->nvocab = n;
     t->nword = (n + 63) / 64;
     t->bytes = bytes;
-    if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_tails(t) < 0 ||
+    if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_kinds(&t->t) < 0 ||
+        find_tails(t) < 0 ||
         find_strings(t) < 0 || find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
         toktrie_close(t);
         return lar_fail(err, LAR_ENOMEM, "out of memory for the tree of %u tokens", n);
@@ -401,6 +444,14 @@ void toktrie_close(struct toktrie *t)
     trie_done(&t->tails);
     arena_done(&t->a);
     mem_free(t);
+}
+
+uint32_t toktrie_depth(const struct toktrie *t, uint32_t node)
+{
+    struct str s = t->bytes[t->t.order[t->t.node[node].lo]];
+    uint32_t depth = 0;
+    for (uint32_t n = 0; n != node; depth++) n = trie_child(&t->t, n, (unsigned char)s.p[depth]);
+    return depth;
 }
 
 const struct tfree *toktrie_free(const struct toktrie *t, uint32_t node)

@@ -26,8 +26,14 @@ struct tnode {
     uint32_t child;  /* first of nchild, which lie side by side, sorted by byte */
     uint32_t lo, hi; /* tokens below and here: range of order[]; the first `own` of them end here */
     uint16_t nchild, own;
+    uint16_t height; /* bytes of the longest text below, from here */
     uint8_t byte;
+    uint64_t kinds; /* of the bytes below: bits by toktrie_kind */
 };
+/* Bytes that expressions seldom tell apart share a bit: "a" to "f", the other small letters, and so on; characters beyond ASCII are one kind
+ * where they are whole or cut at the token's end, and TOKTRIE_BROKEN where they are not. */
+enum { TOKTRIE_CONTROL = 0, TOKTRIE_WIDE = 44, TOKTRIE_BROKEN };
+unsigned toktrie_kind(unsigned b); /* of a byte; TOKTRIE_WIDE for all from 0x80 on */
 
 /* A tree over texts that have numbers. */
 struct trie {
@@ -47,6 +53,7 @@ struct tfree {
     uint32_t *inner, ninner; /* tokens; those that end with the quote are among them */
     struct texit *exit;      /* the others that close it; sorted by tail */
     uint32_t nexit;
+    struct texit *exit_of; /* {place in exit, place in the tree's order}, sorted by the second */
 };
 enum { TOKTRIE_CHARS = 32 };
 
@@ -81,6 +88,7 @@ void toktrie_close(struct toktrie *t);
 uint32_t toktrie_tail(const struct toktrie *t, uint32_t token, size_t skip);
 /* The child by byte b of node n, or 0. */
 uint32_t trie_child(const struct trie *t, uint32_t n, unsigned b);
+uint32_t toktrie_depth(const struct toktrie *t, uint32_t node); /* bytes from the root to it */
 /* NULL for nodes that are no quote with something below. */
 const struct tfree *toktrie_free(const struct toktrie *t, uint32_t node);
 
