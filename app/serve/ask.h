@@ -60,7 +60,8 @@ struct ask {
     int format; /* 0: any text; else 1 + an enum lar_grammar_kind, with its text in schema */
     struct str schema;
     int logprobs, top; /* 1: of each token; and of so many others */
-    int echo;
+    int echo;          /* 1: the prompt comes back before the answer, with logprobs its tokens' too */
+    int answers_none;  /* with echo: the prompt alone */
     enum lar_think think;
     int stream, usage; /* usage: a last piece of a stream tells it */
     int64_t keep_ns; /* how long the model stays; ASK_KEEP_DEFAULT: not said; negative: for good */

@@ -20,6 +20,8 @@ struct job;
 struct logprob {
     int32_t id;
     float p;
+    int first;  /* of a prompt: it has no probability */
+    int unseen; /* a prompt's token that does not stand in its text */
     int ntop;
     struct {
         int32_t id;

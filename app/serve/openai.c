@@ -48,7 +48,7 @@ static void head(struct job *j, struct buf *b, int stream)
 
 static void usage(struct job *j, struct buf *b)
 {
-    size_t in = job_prompt_tokens(j), out = job_answer_tokens(j);
+    size_t in = job_prompt_tokens(j), out = j->ask.answers_none ? 0 : job_answer_tokens(j);
     buf_printf(b,
                "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,",
                in, out, in + out);
@@ -70,11 +70,19 @@ static void text_logprobs(struct job *j, struct row *r, struct buf *b)
     buf_puts(b, "],\"token_logprobs\":[");
     for (size_t i = 0; i < r->nprob; i++) {
         if (i) buf_putc(b, ',');
-        buf_json_num(b, (double)r->prob[i].p);
+        if (r->prob[i].first)
+            buf_puts(b, "null");
+        else
+            buf_json_num(b, (double)r->prob[i].p);
     }
     buf_puts(b, "],\"top_logprobs\":[");
     for (size_t i = 0; i < r->nprob; i++) {
-        buf_puts(b, i ? ",{" : "{");
+        if (i) buf_putc(b, ',');
+        if (r->prob[i].first) {
+            buf_puts(b, "null");
+            continue;
+        }
+        buf_putc(b, '{');
         for (int k = 0; k < r->prob[i].ntop; k++) {
             if (k) buf_putc(b, ',');
             p = lar_token_bytes(m, r->prob[i].top[k].id, &n);
@@ -88,6 +96,7 @@ static void text_logprobs(struct job *j, struct row *r, struct buf *b)
     for (size_t i = 0; i < r->nprob; i++) {
         buf_printf(b, "%s%zu", i ? "," : "", r->text_at);
         p = lar_token_bytes(m, r->prob[i].id, &n);
+        if (r->prob[i].unseen) n = 0;
         for (size_t k = 0; p && k < n; k++) r->text_at += ((unsigned char)p[k] & 0xc0) != 0x80;
     }
     buf_puts(b, "]}");
@@ -181,14 +190,31 @@ static void finish(struct job *j, struct buf *b)
     buf_puts(b, "data: [DONE]\n\n");
 }
 
+/* What was asked to be continued, as it was said or as its tokens read. */
+static void echo(const struct job *j, const struct row *r, struct buf *b)
+{
+    const struct ask_prompt *p = &j->ask.prompt[r->index / j->ask.n];
+    if (p->text) buf_puts(b, p->text);
+    for (size_t i = 0; !p->text && i < p->ntoken; i++) {
+        size_t n;
+        const char *bytes = lar_token_bytes(j->engine->model, p->tokens[i], &n);
+        if (bytes) buf_add(b, bytes, n);
+    }
+}
+
 static void choice(struct job *j, struct row *r, struct buf *b)
 {
     const struct lar_result *t = &r->result;
     buf_printf(b, "%s{\"index\":%d,", r->index ? "," : "", r->index);
     if (j->kind == OPENAI_TEXT) {
         struct buf all = {0};
-        buf_add(&all, t->thinking, t->thinking_n);
-        buf_add(&all, t->text, t->text_n);
+        if (j->ask.echo) echo(j, r, &all);
+        if (!j->ask.answers_none) {
+            buf_add(&all, t->thinking, t->thinking_n);
+            buf_add(&all, t->text, t->text_n);
+        } else if (r->nprob) {
+            r->nprob--;
+        }
         buf_puts(b, "\"text\":");
         buf_json_str(b, buf_view(&all));
         buf_done(&all);

@@ -115,6 +115,16 @@ static int read_text_logprobs(struct ask *q, const struct json *v, const struct 
     return rc;
 }
 
+/* Of texts 0 is a number too: with echo, the prompt alone. */
+static int read_text_max(struct ask *q, const struct json *v, const struct field *f,
+                         struct lar_err *err)
+{
+    q->answers_none = v->kind == JSON_NUMBER && v->is_int && v->i == 0;
+    if (!q->answers_none) return field_int(q, v, f, err);
+    q->max_tokens = 1;
+    return 0;
+}
+
 static int read_template_kwargs(struct ask *q, const struct json *v, const struct field *f,
                                 struct lar_err *err)
 {
@@ -154,7 +164,6 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"seed", field_seed, 0, 0, 0, NULL},                                  \
     {"stop", field_stop, 0, 0, 0, NULL},                                  \
     {"n", field_int, AT(n), 1, N_MAX, NULL},                              \
-    {"max_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},          \
     {"num_ctx", field_int, AT(ctx), 1, 1 << 28, NULL},                    \
     {"logit_bias", read_bias, 0, 0, 0, NULL},                             \
     {"user", field_hint, 0, 0, 0, NULL},                                  \
@@ -167,6 +176,7 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
 static const struct field chat_fields[] = {
     COMMON,
     {"messages", field_node, AT(messages), 0, 0, NULL},
+    {"max_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},
     {"max_completion_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},
     {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},
     {"top_logprobs", field_int, AT(top), 0, 20, NULL},
@@ -188,7 +198,8 @@ static const struct field text_fields[] = {
     COMMON,
     {"prompt", field_node, AT(messages), 0, 0, NULL},
     {"logprobs", read_text_logprobs, AT(top), 0, 20, NULL},
-    {"echo", field_false, 0, 0, 0, NULL},
+    {"max_tokens", read_text_max, AT(max_tokens), 1, 1 << 30, NULL},
+    {"echo", field_flag, AT(echo), 0, 0, NULL},
     {"suffix", field_false, 0, 0, 0, NULL},
     {"best_of", field_false, 0, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
@@ -241,6 +252,10 @@ int openai_read(struct ask *q, int kind, struct str body, struct lar_err *err)
     if (rc < 0) return rc;
     if (kind == OPENAI_TEXT) {
         if (!q->max_tokens) q->max_tokens = 16; /* the reference's default */
+        if (q->echo && q->stream)
+            return lar_fail(err, LAR_EUNSUPPORTED, "echo: only without stream");
+        if (q->answers_none && !q->echo)
+            return lar_fail(err, LAR_EINVAL, "max_tokens: 0 is out of range (1 or more, or echo: true)");
         return text_prompts(q, q->messages, err);
     }
     if (q->top && !q->logprobs)

@@ -107,19 +107,25 @@ static void note_top(struct logprob *l, int want, int32_t id, float x)
     l->top[at].p = x;
 }
 
+static struct logprob *new_logprob(struct row *r, int32_t id)
+{
+    if (r->nprob == r->prob_room) {
+        size_t room = r->prob_room ? 2 * r->prob_room : 16;
+        struct logprob *p = mem_resize(r->prob, room * sizeof *p);
+        if (!p) return NULL;
+        r->prob = p;
+        r->prob_room = room;
+    }
+    r->prob[r->nprob] = (struct logprob){.id = id};
+    return &r->prob[r->nprob++];
+}
+
 /* Of the model's own distribution, before any setting of sampling. */
 static int note_logprob(struct row *r, const float *logits, int32_t id)
 {
     int vocab = r->job->engine->info.vocab;
-    if (r->nprob == r->prob_room) {
-        size_t room = r->prob_room ? 2 * r->prob_room : 16;
-        struct logprob *p = mem_resize(r->prob, room * sizeof *p);
-        if (!p) return -1;
-        r->prob = p;
-        r->prob_room = room;
-    }
-    struct logprob *l = &r->prob[r->nprob++];
-    *l = (struct logprob){.id = id};
+    struct logprob *l = new_logprob(r, id);
+    if (!l) return -1;
     float max = -INFINITY;
     for (int i = 0; i < vocab; i++) {
         if (logits[i] > max) max = logits[i];
@@ -130,6 +136,32 @@ static int note_logprob(struct row *r, const float *logits, int32_t id)
     float norm = max + (float)log(sum);
     l->p = logits[id] - norm;
     for (int i = 0; i < l->ntop; i++) l->top[i].p -= norm;
+    return 0;
+}
+
+/* The prompt's own tokens are to be told with their probabilities: it is evaluated whole, with logits everywhere. */
+static int scored(const struct row *r) { return r->job->ask.echo && r->job->ask.logprobs; }
+
+/* The prompt's first token: nothing says how probable it is. A text's may be the model's mark of a beginning, which is not in the text. */
+static int note_first(struct row *r)
+{
+    const struct ask_prompt *p = &r->job->ask.prompt[r->index / r->job->ask.n];
+    struct logprob *l = new_logprob(r, r->prompt[0]);
+    size_t n = 0;
+    if (!l) return -1;
+    const char *bytes = lar_token_bytes(r->job->engine->model, l->id, &n);
+    l->first = 1;
+    l->unseen = p->text && bytes && strncmp(p->text, bytes, n) != 0;
+    return 0;
+}
+
+/* After a slice of n tokens from r->at on, with logits after each: the tokens that follow them in the prompt. */
+static int note_prompt(struct row *r, const float *logits, size_t n)
+{
+    size_t vocab = (size_t)r->job->engine->info.vocab;
+    if (r->at == 0 && note_first(r) < 0) return -1;
+    for (size_t i = 0; i < n && r->at + i + 1 < r->nprompt; i++)
+        if (note_logprob(r, logits + i * vocab, r->prompt[r->at + i + 1]) < 0) return -1;
     return 0;
 }
 
@@ -175,7 +207,7 @@ static int open_session(struct sched *s, struct engine *e, struct row *r, struct
             r->ctx, kv_of(r) / 1048576, s->opt.kv_bytes / 1048576);
     do rc = lar_session_open(&r->session, e->model, &o, err);
     while (rc == LAR_ENOMEM && cache_drop(&e->cache));
-    return rc < 0 ? rc : share_beginning(e, r, err);
+    return rc < 0 || scored(r) ? rc : share_beginning(e, r, err);
 }
 
 /* 0: not now, and who stands behind waits too. */
@@ -234,20 +266,25 @@ static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *
             (struct lar_part){.session = r->session, .tokens = &r->token, .n = 1, .logits = 1};
     }
     *nwrite = n;
-    size_t left = slice(s, e, n);
+    size_t left = slice(s, e, n), logits = SHELF_SCORED;
     for (size_t i = 0; i < e->nrow && left; i++) {
         struct row *r = e->row[i];
         if (r->state != ROW_PROMPT) continue;
         size_t share = (left + waiting - 1) / waiting, rest = r->nprompt - r->at,
                take = rest < share ? rest : share;
         waiting--;
+        if (scored(r)) {
+            if (take > logits) take = logits;
+            if (take == 0) continue;
+            logits -= take;
+        }
         left -= take;
         *nprompt += take;
         e->who[n] = r;
         e->part[n++] = (struct lar_part){.session = r->session,
                                          .tokens = r->prompt + r->at,
                                          .n = take,
-                                         .logits = take == rest,
+                                         .logits = scored(r) ? take : take == rest,
                                          .prompt_end = take == rest};
     }
     return n;
@@ -329,8 +366,18 @@ static void step(struct sched *s, struct engine *e)
             row_fail(s, r, rc < 0 ? &err : &p->why);
             continue;
         }
-        if (r->state == ROW_PROMPT) r->at += p->n;
-        if (p->logits && !r->job->over) write_token(s, r, p->out);
+        const float *last = p->out;
+        if (r->state == ROW_PROMPT) {
+            if (scored(r) && note_prompt(r, p->out, p->n) < 0) {
+                lar_fail(&err, LAR_ENOMEM, "logprobs: out of memory");
+                row_fail(s, r, &err);
+                continue;
+            }
+            if (scored(r)) last += (p->n - 1) * (size_t)e->info.vocab;
+            r->at += p->n;
+            if (r->at < r->nprompt) continue;
+        }
+        if (p->logits && !r->job->over) write_token(s, r, last);
     }
 }
 

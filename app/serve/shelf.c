@@ -290,7 +290,7 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
 {
     struct lar_model_options mo = {.threads = o->threads, .deterministic = o->deterministic};
     struct lar_batch_options bo = {
-        .tokens = o->step_tokens, .sessions = o->parallel, .logits = o->parallel};
+        .tokens = o->step_tokens, .sessions = o->parallel, .logits = o->parallel + SHELF_SCORED};
     struct engine *e = mem_zalloc(sizeof *e);
     uint64_t kv = 0;
     *out = NULL;

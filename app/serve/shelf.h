@@ -16,6 +16,8 @@
 #include "serve/cache.h"
 #include "store/store.h"
 
+enum { SHELF_SCORED = 32 }; /* prompt tokens of a step that may have logits, beside one of each row */
+
 struct row;
 
 struct engine {
