@@ -10,7 +10,8 @@
 struct serve_options {
     const char *host, *keep_alive, *key_file, *memory;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, drain, quiet, insecure, force;
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain, quiet, insecure,
+        force;
 };
 
 static void init(void *values)
@@ -20,6 +21,7 @@ static void init(void *values)
                                                              .parallel = 16,
                                                              .queue = 512,
                                                              .max_body = 32,
+                                                             .patience = 120,
                                                              .drain = 30};
 }
 
@@ -50,6 +52,7 @@ static int run(const void *values, char **arg, int narg)
                                 .key_file = o->key_file,
                                 .insecure = o->insecure,
                                 .max_body_mib = o->max_body,
+                                .patience_s = o->patience,
                                 .drain_s = o->drain,
                                 .log = !o->quiet,
                                 .force = o->force,
@@ -106,6 +109,9 @@ static const struct opt options[] = {
     {.kind = OPT_HEAD, .name = "Running"},
     {.kind = OPT_INT, .name = "max-body", .at = AT(max_body), .arg = "MIB", .min = 1, .max = 1024,
      .help = "The longest request, 32 MiB without it."},
+    {.kind = OPT_INT, .name = "patience", .at = AT(patience), .arg = "SECONDS", .min = 1, .max = 86400,
+     .help = "A request must have arrived so long after its connection or the answer before it, and who reads nothing "
+             "of an answer for so long is hung up on; 120 without it."},
     {.kind = OPT_INT, .name = "drain", .at = AT(drain), .arg = "SECONDS", .min = 0, .max = 86400,
      .help = "How long answers may still take after SIGTERM, 30 without it."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,

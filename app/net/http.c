@@ -25,6 +25,7 @@
 #include "base/time.h"
 #include "net/mhd.h"
 #include "net/origin.h"
+#include "net/watch.h"
 
 enum {
     HEADER_BYTES = 32 << 10, /* memory of a connection for its headers */
@@ -39,6 +40,7 @@ enum {
 struct http {
     const struct mhd *mhd;
     struct MHD_Daemon *daemon;
+    struct watch *watch;
     struct http_options opt;
     char address[160], path[108]; /* path: of a Unix socket, to be removed */
     int fd;
@@ -51,6 +53,7 @@ struct http_call {
     atomic_int refs;
     pthread_mutex_t lock;
     struct MHD_Connection *conn; /* NULL: completed */
+    struct watched *watched;
     int fd;
     const char *method, *path; /* valid in the handler */
     struct buf body;
@@ -261,6 +264,8 @@ static struct http_call *begin(struct http *h, struct MHD_Connection *conn)
 {
     const union MHD_ConnectionInfo *info =
         h->mhd->get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *context =
+        h->mhd->get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_call *c = mem_zalloc(sizeof *c);
     if (!c) return NULL;
     atomic_init(&c->refs, 1);
@@ -268,6 +273,7 @@ static struct http_call *begin(struct http *h, struct MHD_Connection *conn)
     c->h = h;
     c->conn = conn;
     c->fd = info ? (int)info->connect_fd : -1;
+    c->watched = context ? context->socket_context : NULL;
     c->body.limit = h->opt.body_max + 1;
     c->began = time_ns();
     atomic_fetch_add(&h->calls, 1);
@@ -334,6 +340,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn, const 
     }
     if (!c->handled) {
         c->handled = 1;
+        watch_arrived(h->watch, c->watched, 1);
         c->method = method;
         c->path = url;
         if (c->too_long)
@@ -363,8 +370,23 @@ static void on_completed(void *ctx, struct MHD_Connection *conn, void **state,
     c->conn = NULL;
     c->suspended = 0;
     pthread_mutex_unlock(&c->lock);
+    watch_arrived(c->h->watch, c->watched, 0);
     atomic_fetch_sub(&c->h->calls, 1);
     http_drop(c);
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *conn, void **socket,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *h = ctx;
+    const union MHD_ConnectionInfo *info =
+        h->mhd->get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket = info ? watch_add(h->watch, (int)info->connect_fd) : NULL;
+    } else {
+        watch_remove(h->watch, *socket);
+        *socket = NULL;
+    }
 }
 
 /* ---- listening --------------------------------------------------------------------------------------------------------- */
@@ -440,18 +462,21 @@ int http_open(struct http **out, const struct http_options *opt, struct lar_err 
         rc = LAR_EIO;
     else
         rc = opt->host[0] == '/' ? listen_unix(h, err) : listen_tcp(h, err);
+    if (rc == 0) rc = watch_open(&h->watch, (int64_t)opt->patience_s * 1000000000, err);
     if (rc == 0) {
         h->daemon = h->mhd->start_daemon(
             MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
             on_request, h, MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_NOTIFY_COMPLETED,
-            on_completed, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+            on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
             MHD_OPTION_CONNECTION_LIMIT, (unsigned)opt->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)opt->idle_s, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+            (unsigned)opt->patience_s, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
         if (!h->daemon)
             rc = lar_fail(err, LAR_EIO, "%s: the HTTP server does not start", h->address);
     }
     if (rc < 0) {
+        watch_close(h->watch);
         if (h->fd >= 0) close(h->fd);
         if (h->path[0]) unlink(h->path);
         mem_free(h);
@@ -480,5 +505,6 @@ void http_close(struct http *h)
     for (int i = 0; i < CLOSE_MS && atomic_load(&h->calls); i++)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     h->mhd->stop_daemon(h->daemon);
+    watch_close(h->watch);
     mem_free(h);
 }

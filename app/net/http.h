@@ -26,7 +26,7 @@ struct http_options {
     int port;                  /* 0: any free one */
     size_t body_max;           /* bytes */
     int connections;           /* most at once */
-    int idle_s;                /* a connection on which nothing moves for so long is closed */
+    int patience_s;            /* a request must arrive within so long, and who reads nothing for so long is hung up on */
     const char *const *origin; /* further origins and host names that may talk to us */
     size_t norigin;
     const char *const *host_name;

@@ -19,7 +19,7 @@
 #include "serve/reading.h"
 #include "serve/sched.h"
 
-enum { STEP_TOKENS = 512, CONNECTIONS = 1024, IDLE_S = 120 };
+enum { STEP_TOKENS = 512, CONNECTIONS = 1024 };
 
 struct server {
     struct server_options opt;
@@ -438,7 +438,7 @@ static int open_all(struct server *s, struct lar_err *err)
                               .port = o->port,
                               .body_max = (size_t)o->max_body_mib << 20,
                               .connections = CONNECTIONS,
-                              .idle_s = IDLE_S,
+                              .patience_s = o->patience_s,
                               .origin = o->origin,
                               .norigin = o->norigin,
                               .host_name = o->host_name,

@@ -30,6 +30,7 @@ struct server_options {
     const char *key_file; /* NULL: whoever can reach the server may use it */
     int insecure;         /* 1: keys and what is said may cross a network as they are */
     int max_body_mib;
+    int patience_s; /* for a request to arrive */
     int drain_s;
     int log; /* a line a request: never what was said */
     void (*say)(const char *line);
