@@ -20,7 +20,8 @@
 const struct verb *const verbs[] = {
     &verb_run,     &verb_show,     &verb_tokenize, &verb_template, &verb_logits,   &verb_embed,
     &verb_rerank,  &verb_classify, &verb_bench,    &verb_convert,  &verb_quantize, &verb_perplexity,
-    &verb_quality, &verb_imatrix,  &verb_grammar,  &verb_pull,     &verb_push,     &verb_fit,      &verb_create,
+    &verb_quality, &verb_imatrix,  &verb_grammar,  &verb_pull,     &verb_push,     &verb_pack,
+    &verb_unpack,  &verb_ps,       &verb_stop,     &verb_lock,     &verb_fit,      &verb_create,
     &verb_list,    &verb_cp,       &verb_rm,       &verb_gc,       &verb_verify,   &verb_serve,
     &verb_help,    &verb_version,  NULL,
 };
@@ -43,7 +44,9 @@ static void check_level(void)
 #else
     int foreign = want && strncmp(want, "avx", 3) == 0;
 #endif
-    if (foreign) say("LAR_CPU=%s: this processor is of another kind, so the level in use is %s", want, lar_cpu_level());
+    if (foreign)
+        say("LAR_CPU=%s: this processor is of another kind, so the level in use is %s", want,
+            lar_cpu_level());
 }
 
 static int no_such_verb(const char *name)

@@ -15,6 +15,7 @@
 #include "cli/adapters.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
+#include "cli/lock.h"
 #include "cli/out.h"
 #include "cli/size.h"
 #include "cli/stream.h"
@@ -249,7 +250,9 @@ static int run(const void *values, char **arg, int narg)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
     if (e >= 0) e = constraint_open(&r.o.constraint, &r.grammar, &err), refused = e < 0;
     int64_t start = time_ns();
-    if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 && (e = settings_apply(&r, &err)) == 0 &&
+    if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 &&
+        (!r.o.locked || (e = lock_apply(&r, r.o.lock_file, arg[0], &err)) == 0) &&
+        (e = settings_apply(&r, &err)) == 0 &&
         (e = open_model(&r, &err)) == 0)
         e = runner_session(&r, &err);
     r.load_ms = time_ms_since(start);
@@ -311,6 +314,10 @@ static const struct opt options[] = {
      .help = "Worker threads; without it as many as there are cores."},
     {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",
      .help = "A model that needs more than this (4GB, 700MiB) is refused; without it, more than is free."},
+    {.kind = OPT_FLAG, .name = "locked", .at = AT(locked), .value = 1,
+     .help = "Only what lar.lock says (lar help lock), or what --lock-file does: that model to the byte, which is read "
+             "through, that version of Lar, those settings."},
+    {.kind = OPT_TEXT, .name = "lock-file", .at = AT(lock_file), .arg = "FILE", .help = "Another file than lar.lock."},
     {.kind = OPT_FLAG, .name = "force", .at = AT(force), .value = 1,
      .help = "Runs a model that does not fit: its weights are read from the disk again and again."},
     {.kind = OPT_HEAD, .name = "What the answer must be (behind its thinking)"},

@@ -121,8 +121,9 @@ static int check_parts(const struct target *t, const char *path, struct lar_err 
 
 /* ---- of another kind? ---------------------------------------------------------------------------------------------- */
 
-static const char *const made_by[] = {"a model's GGUF file",   "an importance matrix", "safetensors",
-                                      "a saved base of lar perplexity", "a saved chat", "a history of lines"};
+static const char *const made_by[] = {
+    "a model's GGUF file", "an importance matrix", "safetensors",   "a saved base of lar perplexity",
+    "a saved chat",        "a history of lines",   "a packed model"};
 
 /* What a GGUF file is for: an importance matrix or (also when it cannot be read) a model. */
 static enum target_kind gguf_kind(const char *path)
@@ -160,6 +161,7 @@ static int is_kind(const char *path, enum target_kind kind)
     case TARGET_NUMBERS: return n > 9 && !head[5] && !head[6] && !head[7] && head[8] == '{' && !gguf;
     case TARGET_BASE: return n >= 8 && memcmp(head, "LARBASE1", 8) == 0;
     case TARGET_HISTORY: return n >= 9 && memcmp(head, "_HiStOrY_", 9) == 0;
+    case TARGET_PACK: return n >= 11 && memcmp(head, "oci-layout", 11) == 0;
     case TARGET_TALK: break;
     }
     while (at < n && strchr(" \t\r\n", head[at])) at++;

@@ -15,7 +15,8 @@ enum target_kind {
     TARGET_NUMBERS, /* safetensors */
     TARGET_BASE,    /* what lar perplexity --save-base writes */
     TARGET_TALK,    /* a chat's JSON */
-    TARGET_HISTORY  /* a chat's lines */
+    TARGET_HISTORY, /* a chat's lines */
+    TARGET_PACK     /* what lar pack writes */
 };
 
 enum { TARGET_INPUTS_MAX = 40 };

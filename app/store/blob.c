@@ -170,7 +170,7 @@ static int open_file(const char *path, struct lar_err *err)
     return lar_fail(err, LAR_EINVAL, "%s: is no regular file", path);
 }
 
-int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
+int store_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
                 int (*on_piece)(void *, uint64_t), void *ctx, struct lar_err *err)
 {
     struct pipe p = {path, NULL, open_file(path, err), -1, on_piece, ctx};

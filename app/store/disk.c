@@ -126,6 +126,31 @@ int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err)
     return e;
 }
 
+int disk_beside(const char *path, struct buf *temp, struct buf *whole, struct lar_err *err)
+{
+    if (path[0] != '/') buf_puts(whole, "./"); /* disk_commit asks for its folder by name */
+    buf_puts(whole, path);
+    buf_printf(temp, "%s.%ld.part", buf_z(whole), (long)getpid());
+    if (temp->failed || whole->failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", path);
+    int fd = open(buf_z(temp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    return fd < 0 ? lar_fail_errno(err, "%s: cannot be made", path) : fd;
+}
+
+int store_write(const char *path, struct str text, struct lar_err *err)
+{
+    struct buf temp = {0}, whole = {0};
+    int fd = disk_beside(path, &temp, &whole, err);
+    int e = fd < 0 ? fd : disk_write(fd, text.p, text.n, path, err);
+    if (e == 0)
+        e = disk_commit(fd, buf_z(&temp), buf_z(&whole), err);
+    else if (fd >= 0)
+        close(fd);
+    if (e < 0 && fd >= 0) unlink(buf_z(&temp));
+    buf_done(&temp);
+    buf_done(&whole);
+    return e;
+}
+
 static int walk(const char *folder, disk_walk_fn *f, void *ctx, int links)
 {
     struct buf path = {0};

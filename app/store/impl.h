@@ -25,6 +25,8 @@ int disk_temp(struct store *s, struct buf *path, struct lar_err *err);
 int disk_write(int fd, const void *p, size_t n, const char *path, struct lar_err *err);
 /* Forces fd to the disk, closes it and renames temp to path, whose folder is made. */
 int disk_commit(int fd, const char *temp, const char *path, struct lar_err *err);
+/* Opens a new file beside path: temp gets its name, whole the one that disk_commit takes. */
+int disk_beside(const char *path, struct buf *temp, struct buf *whole, struct lar_err *err);
 /* Walks a folder: calls f for each name that does not begin with a dot; a non-zero answer ends it and is given. A folder that is not there is
  * empty. is_folder follows links. */
 typedef int disk_walk_fn(void *ctx, const char *path, const char *name, int is_folder);
@@ -49,9 +51,6 @@ struct blob_source {
 int blob_take(struct store *s, const struct blob_source *from, char hex[SHA256_HEX + 1],
               uint64_t *size, struct lar_err *err);
 int blob_bytes(struct store *s, struct str text, char hex[SHA256_HEX + 1], struct lar_err *err);
-/* The digest of a file. on_piece may be NULL; non-zero stops with LAR_ECANCEL. */
-int blob_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size,
-                int (*on_piece)(void *ctx, uint64_t done), void *ctx, struct lar_err *err);
 
 /* ---- manifests ---------------------------------------------------------------------------------------------------------- */
 

@@ -341,7 +341,7 @@ static int verify_blob(struct verify *w, const char *name, const struct layer *l
         blob_path(w->s->root, l->digest, &path);
         if (w->v->on_file && w->v->on_file(w->v->ctx, buf_z(&path), l->size)) {
             e = lar_fail(w->err, LAR_ECANCEL, "stopped");
-        } else if (blob_digest(buf_z(&path), hex, &size, NULL, NULL, &why) < 0) {
+        } else if (store_digest(buf_z(&path), hex, &size, NULL, NULL, &why) < 0) {
             fault(w, name, why.msg);
         } else if (size != l->size) {
             snprintf(text, sizeof text, "sha256-%.12s... has %llu bytes, not %llu", l->digest,

@@ -143,6 +143,14 @@ struct store_verify {
 };
 int store_verify(struct store *s, const char *name, struct store_verify *v, struct lar_err *err);
 
+/* ---- files ----------------------------------------------------------------------------------------------------------- */
+
+/* Writes a small file, whole or not at all. */
+int store_write(const char *path, struct str text, struct lar_err *err);
+/* The SHA-256 of a file. on_piece may be NULL; non-zero stops with LAR_ECANCEL. */
+int store_digest(const char *path, char hex[SHA256_HEX + 1], uint64_t *size, int (*on_piece)(void *ctx, uint64_t done),
+                 void *ctx, struct lar_err *err);
+
 /* ---- blobs ------------------------------------------------------------------------------------------------------------- */
 
 /* 1 and its path (appended to b) and size when the blob is there; 0 when not. */
