@@ -69,6 +69,20 @@ static int rehash(struct rx *p)
     return 0;
 }
 
+static uint16_t far_off(const struct rx *p, const struct rx_node *n)
+{
+    uint64_t f = n->kind == RXK_EMPTY ? UINT16_MAX : !n->nullable;
+    if (n->kind == RXK_CAT) f = (uint64_t)p->node[n->a].far + p->node[n->b].far;
+    if (n->kind == RXK_DIFF) f = p->node[n->a].far;
+    if (n->kind == RXK_REP) f = (uint64_t)p->node[n->a].far * n->lo;
+    if (n->kind == RXK_ALT || n->kind == RXK_AND) f = n->kind == RXK_ALT ? UINT16_MAX : 0;
+    for (uint32_t i = 0; (n->kind == RXK_ALT || n->kind == RXK_AND) && i < n->b; i++) {
+        uint64_t k = p->node[p->kid[n->a + i]].far;
+        f = n->kind == RXK_AND ? f + k : k < f ? k : f;
+    }
+    return f < UINT16_MAX ? (uint16_t)f : UINT16_MAX;
+}
+
 /* What is known of a node by its parts. */
 static void describe(struct rx *p, struct rx_node *n)
 {
@@ -111,6 +125,7 @@ static void describe(struct rx *p, struct rx_node *n)
         break;
     default: break;
     }
+    n->far = far_off(p, n);
     n->alive = n->nullable || (!n->boolean && n->kind != RXK_EMPTY) ? 1
                : n->kind == RXK_EMPTY                               ? 2
                                                                     : 0;

@@ -29,6 +29,7 @@ struct rx_node {
     uint8_t boolean : 1, /* holds AND, DIFF, CMP or MOD: may be empty without being RX_EMPTY */
         full : 1,        /* its row is complete */
         counts : 1;      /* holds REP: may cover another that holds it with other bounds */
+    uint16_t far; /* a guess at the bytes of its shortest text; intersections add up, so that each step forward counts */
     uint32_t a, b, lo, hi;
     uint32_t next;  /* of the same hash, + 1 */
     uint32_t first; /* set of first bytes of the classes, index + 1 */

@@ -238,9 +238,13 @@ const struct rx_set *rx_first(struct rx *p, uint32_t r) { return edges(p, r); }
 
 struct seen {
     uint32_t state, from; /* index of where it came from */
+    uint32_t next;        /* of its queue, + 1 */
     unsigned char by;
 };
+enum { QUEUES = 64 };
 struct search {
+    uint32_t first[QUEUES], last[QUEUES]; /* states to look at, by how far off their end seems; + 1 */
+    int any;
     struct seen *v;
     size_t n, cap;
     uint32_t *slot; /* index + 1 */
@@ -272,20 +276,40 @@ static int search_add(struct rx *p, struct search *s, uint32_t state, uint32_t f
     size_t h = state * 0x9e3779b1u & (s->nslot - 1);
     for (; s->slot[h]; h = (h + 1) & (s->nslot - 1))
         if (s->v[s->slot[h] - 1].state == state) return 0;
-    s->v[s->n] = (struct seen){state, from, (unsigned char)by};
+    s->v[s->n] = (struct seen){.state = state, .from = from, .by = (unsigned char)by};
     s->slot[h] = (uint32_t)++s->n;
+    unsigned q = !s->any ? 0 : p->node[state].far < QUEUES ? p->node[state].far : QUEUES - 1;
+    if (s->first[q])
+        s->v[s->last[q] - 1].next = (uint32_t)s->n;
+    else
+        s->first[q] = (uint32_t)s->n;
+    s->last[q] = (uint32_t)s->n;
     return 0;
 }
 
-/* Breadth first from r to a state that is nullable (or, when any is set, known to be alive): its index in s, -1 when there is none,
- * -2 when the search was given up. */
+static uint32_t search_next(struct search *s)
+{
+    for (unsigned q = 0; q < QUEUES; q++) {
+        uint32_t i = s->first[q];
+        if (!i) continue;
+        s->first[q] = s->v[i - 1].next;
+        return i;
+    }
+    return 0;
+}
+
+/* From r to a state that is nullable: breadth first, so on a shortest way; or when any is set to one that is known to be alive, what seems near
+ * first. Its index in s, -1 when there is none, -2 when the search was given up. */
 static long search(struct rx *p, struct search *s, uint32_t r, int any)
 {
+    s->any = any;
     search_add(p, s, r, 0, 0);
-    for (size_t i = 0; i < s->n && !p->failed; i++) {
+    size_t done = 0;
+    for (uint32_t i; !p->failed && (i = search_next(s)); done++) {
+        i--;
         uint32_t at = s->v[i].state;
         if (p->node[at].nullable || (any && p->node[at].alive == 1)) return (long)i;
-        if (i >= RX_ALIVE_MAX) return -2;
+        if (done >= RX_ALIVE_MAX) return -2;
         struct rx_set e = *edges(p, at);
         rx_set_add(&e, 0);
         for (unsigned b = 0; b < 256; b++) {
@@ -295,7 +319,7 @@ static long search(struct rx *p, struct search *s, uint32_t r, int any)
             }
             if (!rx_set_has(&e, b)) continue;
             uint32_t d = derive(p, at, b);
-            if (d != RX_EMPTY && p->node[d].alive != 2) search_add(p, s, d, (uint32_t)i, b);
+            if (d != RX_EMPTY && p->node[d].alive != 2) search_add(p, s, d, i, b);
         }
     }
     return p->failed ? -2 : -1;
