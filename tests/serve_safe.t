@@ -39,6 +39,8 @@ ok "a stranger's page hears no when it asks beforehand" is 403
 head -c 1100000 /dev/zero | tr '\0' ' ' > "$TMP/big"
 post /api/chat "@$TMP/big"
 ok "a body that says it is too long is refused" is 413
+raw 'POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n'
+ok "before any of it is sent" grep -q '^HTTP/1.1 413' "$TMP/raw"
 post /api/chat "@$TMP/big" -H 'Transfer-Encoding: chunked'
 ok "and one that does not say so" is 413
 raw 'GET /api/tags HTTP/1.1\r\nHost: localhost\r\nX-Long: @{[q(k) x 100000]}\r\n\r\n'
@@ -78,11 +80,11 @@ serve_end
 
 # ---- who may ask -----------------------------------------------------------------------------------------------------------------
 for host in 0.0.0.0 ::; do
-    try_status 2 "an address that others reach ($host) needs keys" $LAR serve --host $host --port 0 --insecure $model
+    try_status 2 "an address that others reach ($host) needs keys" timeout 60 "$LAR" serve --host $host --port 0 --insecure $model
     ok "and says so" grep -q -- '--key-file' "$TMP/err"
 done
 printf 'ann:%s\n' "$(hash $secret)" > "$TMP/keys"
-try_status 2 "and TLS before it, or a word that there is none" $LAR serve --host 0.0.0.0 --port 0 --key-file "$TMP/keys" $model
+try_status 2 "and TLS before it, or a word that there is none" timeout 60 "$LAR" serve --host 0.0.0.0 --port 0 --key-file "$TMP/keys" $model
 serve --model demo=$model --key-file "$TMP/keys"
 for path in /api/tags /v1/models /metrics /api/ps /; do
     get $path

@@ -124,7 +124,7 @@ const struct verb verb_serve = {
     .synopsis = "[FILE...]",
     .summary = "models over HTTP: Ollama's, OpenAI's and Anthropic's interfaces",
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
-             "version), of OpenAI's "
+             "create, copy, delete, pull, push, version), of OpenAI's "
              "(/v1/chat/completions, completions, embeddings, models) and of Anthropic's (/v1/messages, with "
              "count_tokens) on "
              "this machine alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and "

@@ -18,6 +18,7 @@
 #include "serve/openai.h"
 #include "serve/reading.h"
 #include "serve/sched.h"
+#include "serve/stock.h"
 
 enum { STEP_TOKENS = 512, CONNECTIONS = 1024 };
 
@@ -26,6 +27,7 @@ struct server {
     struct shelf shelf;
     struct sched *sched;
     struct reading *reading;
+    struct stock *stock;
     struct http *http;
     struct keys *keys; /* NULL: none are asked for */
     atomic_int draining;
@@ -285,6 +287,12 @@ static void post_template(struct server *s, struct http_call *c)
     reading_take(s->reading, c, READING_TEMPLATE);
 }
 
+static void post_create(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_CREATE); }
+static void post_copy(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_COPY); }
+static void post_delete(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_DELETE); }
+static void post_pull(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_PULL); }
+static void post_push(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_PUSH); }
+
 /* ---- routes ------------------------------------------------------------------------------------------------------------------------ */
 
 static const struct route {
@@ -299,6 +307,11 @@ static const struct route {
     {"GET", "/api/tags", get_tags},
     {"GET", "/api/ps", get_ps},
     {"POST", "/api/show", post_show},
+    {"POST", "/api/create", post_create},
+    {"POST", "/api/copy", post_copy},
+    {"DELETE", "/api/delete", post_delete},
+    {"POST", "/api/pull", post_pull},
+    {"POST", "/api/push", post_push},
     {"POST", "/api/chat", post_chat},
     {"POST", "/api/generate", post_generate},
     {"GET", "/v1/models", get_models},
@@ -454,6 +467,7 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
     if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);
+    if (rc == 0) rc = stock_open(&s->stock, err);
     if (rc == 0) rc = http_open(&s->http, &ho, err);
     return rc;
 }
@@ -491,6 +505,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
         opt->say(buf_z(&line));
         wait_for_end(&s, &set);
     }
+    stock_close(s.stock);
     reading_close(s.reading);
     sched_close(s.sched);
     http_close(s.http);
