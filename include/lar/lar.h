@@ -45,6 +45,7 @@ struct lar_model;
 struct lar_session;
 struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
+struct lar_tools;   /* lar/tools.h */
 
 #define LAR_ABI 1
 LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
@@ -200,6 +201,7 @@ struct lar_request {
     const char *const *dry_breaker;      /* strings over which DRY follows no repetition; NULL: line break, ':', '"' and '*' */
     size_t ndry_breaker;
     struct lar_grammar *grammar;         /* NULL: any text; else what the answer, behind its thinking, must be: it ends when it is whole */
+    const struct lar_tools *tools;       /* NULL: none; else calls of these may stand in the text, which lar/tools.h takes apart */
     /* Called with each new piece of text, whole UTF-8 characters only (bytes that are no UTF-8 come as U+FFFD). A non-zero answer stops. */
     int (*on_text)(void *ctx, enum lar_text_kind kind, const char *text, size_t n);
     void (*on_prompt)(void *ctx, size_t done, size_t total); /* called now and then while the prompt is evaluated */

@@ -19,6 +19,8 @@
 #include "text/vocab.h"
 #include "text/vocab_hf.h"
 
+struct call_form;
+
 struct lar_model {
     atomic_int refs; /* the caller's one, and one a session */
     struct model *model;
@@ -36,6 +38,10 @@ struct lar_model {
     struct toktrie *trie; /* of vocab, for grammars; NULL until one wants it */
     struct str *trie_bytes; /* of each token; n = 0: it is no text */
     int32_t *end;         /* the tokens that end an answer */
+    const struct call_form *call_form; /* how it writes calls of functions */
+    int call_told;                     /* the template tells of tools */
+    struct ids call_marks;             /* control tokens of that form */
+    char *mark_bytes;                  /* what trie_bytes holds of them */
     uint32_t nend;
     struct kv_pool *pool[KV_COUNT];
 };

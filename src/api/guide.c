@@ -14,10 +14,34 @@ enum { SPACES_MAX = 40, DIGITS_MAX = 24, FORCED_MAX = 512 };
 
 /* ---- the model's tokens ---- */
 
+/* A byte ff is in no text: marks of calls begin with it (text/gbnf.h), so nothing else may. */
 static int is_text(const struct vocab *v, int32_t id)
 {
     enum token_type t = vocab_type(v, id);
+    if (t == TOKEN_BYTE && vocab_bytes(v, id).n == 1 && *vocab_bytes(v, id).p == (char)0xff) return 0;
     return (t == TOKEN_NORMAL || t == TOKEN_BYTE || t == TOKEN_USER) && !vocab_is_end(v, id);
+}
+
+/* Marks of calls that are control tokens stand in the tree as the byte ff and their name. */
+static int mark_bytes(struct lar_model *m, struct str *bytes, struct lar_err *err)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < m->call_marks.n; i++) {
+        buf_putc(&b, (char)0xff);
+        buf_str(&b, vocab_piece(m->vocab, m->call_marks.id[i]));
+    }
+    if (b.failed) {
+        buf_done(&b);
+        return lar_fail(err, LAR_ENOMEM, "out of memory for tokens");
+    }
+    m->mark_bytes = b.p;
+    size_t at = 0;
+    for (size_t i = 0; i < m->call_marks.n; i++) {
+        int32_t id = m->call_marks.id[i];
+        bytes[id] = (struct str){b.p + at, vocab_piece(m->vocab, id).n + 1};
+        at += bytes[id].n;
+    }
+    return 0;
 }
 
 static int build_trie(struct lar_model *m, struct lar_err *err)
@@ -33,6 +57,7 @@ static int build_trie(struct lar_model *m, struct lar_err *err)
         if (vocab_is_end(m->vocab, (int32_t)i)) end[nend++] = (int32_t)i;
         if (is_text(m->vocab, (int32_t)i)) bytes[i] = vocab_bytes(m->vocab, (int32_t)i);
     }
+    if (rc == 0) rc = mark_bytes(m, bytes, err);
     if (rc == 0 && (rc = toktrie_open(&trie, bytes, n, err)) == 0) {
         m->trie = trie;
         m->trie_bytes = bytes;
@@ -42,6 +67,8 @@ static int build_trie(struct lar_model *m, struct lar_err *err)
     }
     mem_free(bytes);
     mem_free(end);
+    mem_free(m->mark_bytes);
+    m->mark_bytes = NULL;
     return rc;
 }
 
@@ -142,8 +169,10 @@ static void bound_runs(struct guide *u)
     const struct toktrie *t = u->g->m->trie;
     struct grammar *g = u->g->g;
     uint32_t s = u->state;
-    if (u->spaces >= SPACES_MAX && grammar_step(g, s, '\n')) leave_out(u, t->space, t->nspace);
-    if (u->digits >= DIGITS_MAX && !grammar_step(g, s, 'a') && grammar_step(g, s, '0') &&
+    if (u->spaces < SPACES_MAX && u->digits < DIGITS_MAX) return;
+    int text = grammar_step(g, s, 'a') != 0; /* where anything goes, so does any run */
+    if (u->spaces >= SPACES_MAX && !text && grammar_step(g, s, '\n')) leave_out(u, t->space, t->nspace);
+    if (u->digits >= DIGITS_MAX && !text && grammar_step(g, s, '0') &&
         (grammar_accepts(g, s) || grammar_step(g, s, ',') || grammar_step(g, s, ']') || grammar_step(g, s, '}')))
         leave_out(u, t->digit, t->ndigit);
 }

@@ -3,6 +3,7 @@
 #include <lar/convert.h>
 
 #include "api/api.h"
+#include "api/tools.h"
 #include "base/cpu.h"
 #include "convert/convert.h"
 #include "model/lora.h"
@@ -66,7 +67,7 @@ static int load_text(struct lar_model *m, int vocab_only, const char *chat_templ
     m->template_source.p = m->template_text;
     compile_template(m);
     m->marks = answer_marks_of((struct str){m->template_text, m->template_source.n});
-    return 0;
+    return api_tools_init(m, err);
 }
 
 /* A tokenizer in its own files. */
@@ -129,6 +130,8 @@ void api_model_unref(struct lar_model *m)
     for (int i = 0; i < KV_COUNT; i++) kv_pool_close(m->pool[i]);
     toktrie_close(m->trie);
     mem_free(m->trie_bytes);
+    mem_free(m->mark_bytes);
+    ids_done(&m->call_marks);
     mem_free(m->end);
     vocab_close(m->vocab);
     template_free(m->template);

@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "api/guide.h"
+#include "api/tools.h"
 #include "base/time.h"
 
 struct lar_writer {
@@ -115,6 +116,7 @@ int lar_writer_open(struct lar_writer **out, struct lar_model *m, const struct l
     struct lar_writer *w = mem_zalloc(sizeof *w);
     if (!w) return lar_fail(err, LAR_ENOMEM, "writer: out of memory");
     w->req = *req;
+    if (req->tools && !req->grammar) w->req.grammar = api_tools_grammar(req->tools);
     w->m = m;
     w->ending = LAR_STOP_CANCEL;
     atomic_fetch_add(&m->refs, 1);
@@ -234,7 +236,8 @@ static void give_text(struct lar_writer *w, int32_t id, int last)
     const struct answer_marks *k = &w->answer.marks;
     struct str piece = vocab_piece(v, id);
     /* Marks of thinking may be control tokens, which are not text. */
-    int mark = k->open.n && (str_eq(piece, k->open) || str_eq(piece, k->close));
+    int mark = (k->open.n && (str_eq(piece, k->open) || str_eq(piece, k->close))) ||
+               (w->req.tools && api_is_call_mark(w->m, id));
     buf_clear(&w->piece);
     if (!last || !vocab_is_end(v, id)) vocab_decode(v, &w->decoder, id, mark, &w->piece);
     if (last) vocab_decode_end(&w->decoder, &w->piece);

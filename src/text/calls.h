@@ -11,6 +11,7 @@
 #define TEXT_CALLS_H
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/json.h"
 
 enum call_body {
@@ -95,5 +96,25 @@ void calls_done(struct calls *c);
 
 /* The tool of this name in a list, its object with name and parameters; NULL: there is none. */
 const struct json *calls_tool(const struct json *tools, struct str name);
+
+/* Whether the argument of this name is text by the tool's schema, so that forms with tags write it without quotes. tool: with parameters. */
+int calls_is_text(const struct json *tool, struct str key);
+
+/* ---- what an answer may be ---- */
+
+enum calls_must { CALLS_AUTO, CALLS_REQUIRED };
+struct calls_choice {
+    enum calls_must choice;
+    struct str name; /* n > 0: only the tool of this name */
+    int single;      /* one call at most */
+    /* Whether a name is that of a control token: 1, 2 when it ends an answer, else 0; NULL: there are none. */
+    int (*control)(void *ctx, struct str name);
+    void *ctx;
+};
+/* Appends what GRAMMAR_PARTS of text/grammar.h reads. Tools: as for a reader, each with a name. LAR_EUNSUPPORTED names what cannot be enforced. */
+int calls_grammar(const struct call_form *f, const struct json *tools, const struct calls_choice *q, struct buf *out,
+                  struct lar_err *err);
+/* The control token whose name stands at s[at], n = 0: none. */
+struct str calls_token(struct str s, size_t at, int (*control)(void *ctx, struct str name), void *ctx, int *kind);
 
 #endif

@@ -155,12 +155,11 @@ int calls_object(struct calls *c)
 enum { ANY, TEXT_ONLY, JSON_ONLY };
 
 /* What the schema of the argument says of its text. */
-static int kind_of(const struct calls *c)
+static int kind_of(const struct json *tool, struct str key)
 {
-    const struct json *p = json_get(json_get(calls_tool(c->tools, buf_view(&c->name)), "parameters"), "properties");
-    const struct json *s = NULL;
+    const struct json *p = json_get(json_get(tool, "parameters"), "properties"), *s = NULL;
     for (const struct json *k = p ? p->child : NULL; k; k = k->next)
-        if (str_eq(k->key, buf_view(&c->key))) s = k;
+        if (str_eq(k->key, key)) s = k;
     const struct json *type = json_get(s, "type"), *list = json_get(s, "enum");
     if (type && type->kind == JSON_STRING) return str_is(type->s, "string") ? TEXT_ONLY : JSON_ONLY;
     if (type || !list) return ANY;
@@ -168,6 +167,8 @@ static int kind_of(const struct calls *c)
         if (v->kind != JSON_STRING) return ANY;
     return TEXT_ONLY;
 }
+
+int calls_is_text(const struct json *tool, struct str key) { return kind_of(tool, key) == TEXT_ONLY; }
 
 static void escape(struct buf *b, struct str s)
 {
@@ -261,7 +262,7 @@ static int key(struct calls *c)
     buf_clear(&c->key);
     buf_add(&c->key, h.p, n);
     c->at += n + k;
-    c->kind = kind_of(c);
+    c->kind = kind_of(calls_tool(c->tools, buf_view(&c->name)), buf_view(&c->key));
     c->step = ends_so(c->form->mid, '"') ? FLAG : VALUE;
     c->string = 2; /* its beginning is still to come */
     return DONE;

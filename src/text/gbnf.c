@@ -12,11 +12,11 @@
 #include "base/utf8.h"
 
 enum { DEPTH_MAX = 200, RULES_MAX = 20000, NODES_MAX = 200000, REPEAT_MAX = 2000 };
-enum ast_kind { AST_RX, AST_SEQ, AST_ALT, AST_REF, AST_REP };
+enum ast_kind { AST_RX, AST_SEQ, AST_ALT, AST_REF, AST_REP, AST_VALUE };
 
 struct ast {
     enum ast_kind kind;
-    uint32_t rx, rule; /* RX; REF */
+    uint32_t rx, rule; /* RX; REF, of VALUE its number */
     uint32_t lo, hi;   /* REP of child */
     struct ast *child, *next;
 };
@@ -35,6 +35,7 @@ struct read {
     struct rx *rx;
     struct arena *a;
     struct lar_err *err;
+    const struct gbnf_values *values; /* NULL: plain GBNF */
     struct rule *rule;
     uint32_t nrule, head[256];
     struct gbnf *out;
@@ -136,20 +137,25 @@ static struct ast *of_rx(struct read *r, uint32_t rx)
     return t;
 }
 
-static struct ast *literal(struct read *r)
+static int quoted(struct read *r, struct buf *b)
 {
-    struct buf b = {0};
     char t[4];
     r->at++;
     while (peek(r, 0) != '"' && !r->failed) {
         uint32_t cp = character(r);
         if (cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
             fail(r, LAR_EFORMAT, "an escape that is no character");
-        if (!r->failed) buf_add(&b, t, utf8_encode(cp, t));
+        if (!r->failed) buf_add(b, t, utf8_encode(cp, t));
     }
     r->at++;
-    if (b.failed) fail(r, LAR_ENOMEM, "out of memory");
-    struct ast *x = r->failed ? NULL : of_rx(r, rx_text(r->rx, buf_view(&b)));
+    if (b->failed) fail(r, LAR_ENOMEM, "out of memory");
+    return r->failed;
+}
+
+static struct ast *literal(struct read *r)
+{
+    struct buf b = {0};
+    struct ast *x = quoted(r, &b) ? NULL : of_rx(r, rx_text(r->rx, buf_view(&b)));
     buf_done(&b);
     return x;
 }
@@ -174,6 +180,73 @@ static struct ast *class(struct read *r)
     if (r->failed) return NULL;
     uint32_t x = n ? rx_ranges(r->rx, (const uint32_t(*)[2])range, n) : RX_EMPTY;
     return of_rx(r, not ? rx_diff(r->rx, RX_CHAR, x) : x);
+}
+
+/* Texts of x that hold no quoted text, which stands here. */
+static uint32_t without(struct read *r, uint32_t x)
+{
+    struct buf b = {0};
+    if (peek(r, 0) != '"') fail(r, LAR_EFORMAT, "a text is expected");
+    if (!r->failed && quoted(r, &b) == 0) {
+        uint32_t holds = rx_cat(r->rx, RX_ALL, rx_cat(r->rx, rx_text(r->rx, buf_view(&b)), RX_ALL));
+        x = rx_diff(r->rx, x, holds);
+    }
+    buf_done(&b);
+    return x;
+}
+
+static uint32_t number(struct read *r);
+
+/* @ and $ of gbnf.h. */
+static struct ast *value(struct read *r)
+{
+    int text = peek(r, 0) == '$';
+    struct buf b = {0};
+    r->at++;
+    uint32_t n = number(r);
+    int key = peek(r, 0) == '.';
+    if (key) {
+        r->at++;
+        if (peek(r, 0) != '"') fail(r, LAR_EFORMAT, "a key is expected");
+        if (!r->failed) quoted(r, &b);
+    }
+    struct str k = buf_view(&b);
+    int64_t v = r->failed ? -1 : r->values->value(r->values->ctx, n, key ? &k : NULL, text, r->err);
+    buf_done(&b);
+    if (v < 0) {
+        if (!r->failed) r->failed = (int)v;
+        return NULL;
+    }
+    if (text && peek(r, 0) == '!') {
+        r->at++;
+        v = without(r, (uint32_t)v);
+    }
+    if (text || v == 0) return of_rx(r, text ? (uint32_t)v : RX_EMPTY);
+    struct ast *t = ast(r, AST_VALUE);
+    if (t) t->rule = (uint32_t)v - 1;
+    return t;
+}
+
+/* <name> */
+static struct ast *control(struct read *r)
+{
+    size_t from = r->at++;
+    struct buf b = {0};
+    while (peek(r, 0) >= 0 && peek(r, 0) != '\n' && peek(r, 0) != '\v') r->at++;
+    if (peek(r, 0) != '\v') fail(r, LAR_EFORMAT, "a token's name without its end");
+    buf_putc(&b, (char)0xff);
+    buf_add(&b, r->text.p + from + 1, r->at - from - 1);
+    r->at++;
+    struct ast *x = r->failed || b.failed ? NULL : of_rx(r, rx_text(r->rx, buf_view(&b)));
+    buf_done(&b);
+    return x;
+}
+
+static struct ast *more(struct read *r)
+{
+    int c = peek(r, 0);
+    if (c == '~') return r->at++, of_rx(r, without(r, RX_ALL));
+    return c == '\v' ? control(r) : value(r);
 }
 
 static uint32_t rule_of(struct read *r, struct str name)
@@ -208,6 +281,7 @@ static struct ast *primary(struct read *r, int nested)
         skip(r, nested);
         return t;
     }
+    if (r->values && (c == '@' || c == '$' || c == '~' || c == '\v')) return more(r);
     if (c == '<' || c == '!')
         return (void)fail(r, LAR_EUNSUPPORTED,
                           "tokens by name or number are not supported: use texts"),
@@ -344,6 +418,7 @@ static int fold(struct read *r, struct ast *t)
     int all = 1;
     if (!t || r->failed) return 0;
     if (t->kind == AST_RX) return 1;
+    if (t->kind == AST_VALUE) return 0;
     if (++r->depth > 4 * DEPTH_MAX)
         return fail(r, LAR_ELIMIT, "its rules call one another too deep"), 0;
     if (t->kind == AST_REF) {
@@ -455,6 +530,7 @@ static uint32_t emit(struct read *r, const struct ast *t, uint32_t next)
     case AST_REF:
         x = node(r, (struct gbnf_node){.kind = GBNF_CALL, .a = t->rule, .next = next});
         break;
+    case AST_VALUE: x = node(r, (struct gbnf_node){.kind = GBNF_VALUE, .a = t->rule, .next = next}); break;
     case AST_REP: x = emit_repeat(r, t, next); break;
     }
     r->depth--;
@@ -476,7 +552,7 @@ static void settle(struct gbnf *g)
                     empty |= v[g->way[v[i].a + k]].empty, dead &= v[g->way[v[i].a + k]].dead;
             } else {
                 int call = v[i].kind == GBNF_CALL;
-                dead = v[v[i].next].dead || (call ? v[v[i].a].dead : v[i].a == RX_EMPTY);
+                dead = v[v[i].next].dead || (call ? v[v[i].a].dead : v[i].kind == GBNF_TERM && v[i].a == RX_EMPTY);
                 empty = call && v[v[i].a].empty && v[v[i].next].empty;
             }
             again |= empty != v[i].empty || dead != v[i].dead;
@@ -538,7 +614,13 @@ static int make(struct read *r)
 int gbnf_read(struct gbnf *out, struct str text, struct rx *rx, struct arena *a,
               struct lar_err *err)
 {
-    struct read r = {.text = text, .line = 1, .rx = rx, .a = a, .err = err, .out = out};
+    return gbnf_read_with(out, text, NULL, rx, a, err);
+}
+
+int gbnf_read_with(struct gbnf *out, struct str text, const struct gbnf_values *values, struct rx *rx,
+                   struct arena *a, struct lar_err *err)
+{
+    struct read r = {.text = text, .line = 1, .rx = rx, .a = a, .err = err, .values = values, .out = out};
     *out = (struct gbnf){0};
     if (!(r.rule = mem_zalloc(RULES_MAX * sizeof *r.rule)))
         return lar_fail(err, LAR_ENOMEM, "out of memory");

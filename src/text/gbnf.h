@@ -12,11 +12,11 @@
 #include "base/mem.h"
 #include "text/rx.h"
 
-enum gbnf_kind { GBNF_END, GBNF_TERM, GBNF_CALL, GBNF_ALT };
+enum gbnf_kind { GBNF_END, GBNF_TERM, GBNF_CALL, GBNF_ALT, GBNF_VALUE };
 struct gbnf_node {
     enum gbnf_kind kind;
     uint32_t
-        a; /* TERM: its expression, never nullable; CALL: the rule's first node; ALT: place in way[] */
+        a; /* TERM: its expression, never nullable; CALL: the rule's first node; ALT: place in way[]; VALUE: of a schema */
     uint32_t n;    /* ALT: how many ways */
     uint32_t next; /* 0: the end */
     uint8_t empty; /* from here on the rest of the rule may be empty */
@@ -32,5 +32,15 @@ struct gbnf {
 /* Reads text; what is made lies in a. Left recursion and llama.cpp's tokens (<...>) are LAR_EUNSUPPORTED, the line is named. */
 int gbnf_read(struct gbnf *out, struct str text, struct rx *rx, struct arena *a,
               struct lar_err *err);
+
+/* What texts beside a schema may say more: @3 is a JSON value that the schema calls 3, @3."k" the value of its member k; $3."k" the characters
+ * of that member, which is a string, without quotes, and $3."k"!"end" such that hold no "end"; ~"end" is any text that holds no "end"; a
+ * name between two vertical tabs is the control token of this name, as the byte ff, which no text has, and the name. */
+struct gbnf_values {
+    void *ctx;
+    int64_t (*value)(void *ctx, uint32_t number, const struct str *key, int text, struct lar_err *err);
+};
+int gbnf_read_with(struct gbnf *out, struct str text, const struct gbnf_values *values, struct rx *rx,
+                   struct arena *a, struct lar_err *err);
 
 #endif

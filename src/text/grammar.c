@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * text/grammar.c: items and states: interning, stepping, ending. What a byte does to an item of JSON is in grammar_json.c. */
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/sort.h"
 #include "text/grammar_impl.h"
@@ -224,6 +226,10 @@ static void begin(struct grammar *g, uint32_t n, uint32_t parent)
         grammar_out(g, (struct item){.kind = I_TERM, .a = d->a, .parent = going_on(g, d->next, parent)});
         return;
     }
+    if (d->kind == GBNF_VALUE) {
+        grammar_out(g, (struct item){.kind = I_VALUE, .a = d->a, .parent = going_on(g, d->next, parent)});
+        return;
+    }
     for (size_t i = 0; i < g->nvisit; i++)
         if (g->visit[i] == key) return;
     if (g->depth > POP_DEPTH_MAX) {
@@ -445,6 +451,53 @@ static int open_regex(struct grammar *g, enum grammar_kind kind, struct str text
     return 0;
 }
 
+/* The value of a member, and the object that it is in. */
+static int64_t member_of(struct grammar *g, uint32_t v, struct str key, struct lar_err *err)
+{
+    const struct schema_val *val = schema_val(g->schema, v);
+    if (!val || val->nobj != 1 || val->obj->nexist)
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "%.*s: its object has alternatives, which have no place in this form of calls", STR_ARG(key));
+    const struct schema_obj *o = val->obj;
+    for (uint32_t i = 0; i < o->nname; i++)
+        if (str_eq(o->name[i].name, key)) return o->name[i].val;
+    return lar_fail(err, LAR_EUNSUPPORTED, "%.*s: the schema has no such member", STR_ARG(key));
+}
+
+/* gbnf_values.value: a value's number + 1, 0 for one that nothing satisfies; or the expression of a text. */
+static int64_t part_value(void *ctx, uint32_t number, const struct str *key, int text, struct lar_err *err)
+{
+    struct grammar *g = ctx;
+    char name[12];
+    snprintf(name, sizeof name, "%u", number);
+    int64_t v = member_of(g, schema_root(g->schema), str_of(name), err);
+    if (v >= 0 && key) v = member_of(g, (uint32_t)v, *key, err);
+    if (v < 0) return v;
+    int sat = schema_sat(g->schema, (uint32_t)v);
+    const struct schema_val *val = schema_val(g->schema, (uint32_t)v);
+    if (!val) return schema_failed(g->schema, err);
+    return text ? (int64_t)val->string : sat ? v + 1 : 0;
+}
+
+static int open_parts(struct grammar *g, struct str text, struct buf *notes, struct lar_err *err)
+{
+    struct json *j = json_parse(&g->a, text, err);
+    struct buf b = {0};
+    struct gbnf_values values = {g, part_value};
+    if (!j) return err->code;
+    json_write(&b, json_get(j, "schema") ? json_get(j, "schema") : j);
+    int e = b.failed ? lar_fail(err, LAR_ENOMEM, "out of memory") : open_schema(g, buf_view(&b), notes, err);
+    buf_done(&b);
+    if (e < 0) return e;
+    g->start = 0;
+    e = gbnf_read_with(&g->gbnf, json_str(json_get(j, "grammar"), STR("")), &values, g->rx, &g->a, err);
+    if (e < 0) return e;
+    g->nout = 0;
+    begin(g, g->gbnf.start, g->end);
+    g->start = grammar_set(g, g->out, g->nout, 0);
+    return 0;
+}
+
 int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
                  const struct grammar_options *opt, struct buf *notes, struct lar_err *err)
 {
@@ -462,13 +515,15 @@ int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
         g->state[0] = (struct state){0};
         g->nstate = 1;
         g->rx = g->own_rx =
-            kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON ? NULL : rx_open(g->opt.limit);
+            kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON || kind == GRAMMAR_PARTS ? NULL : rx_open(g->opt.limit);
         g->end = grammar_one(g, (struct item){.kind = I_END, .phase = kind <= GRAMMAR_JSON});
-        if (kind > GRAMMAR_JSON && !g->rx) grammar_fail(g, LAR_ENOMEM, "out of memory");
+        if (kind > GRAMMAR_JSON && kind != GRAMMAR_PARTS && !g->rx) grammar_fail(g, LAR_ENOMEM, "out of memory");
     }
     if (!g->failed) {
         if (kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON)
             e = open_schema(g, kind == GRAMMAR_JSON ? STR("true") : text, notes, err);
+        else if (kind == GRAMMAR_PARTS)
+            e = open_parts(g, text, notes, err);
         else
             e = open_regex(g, kind, text, err);
     }

@@ -17,7 +17,7 @@
 
 struct grammar;
 
-enum grammar_kind { GRAMMAR_SCHEMA, GRAMMAR_JSON, GRAMMAR_REGEX, GRAMMAR_CHOICES, GRAMMAR_GBNF };
+enum grammar_kind { GRAMMAR_SCHEMA, GRAMMAR_JSON, GRAMMAR_REGEX, GRAMMAR_CHOICES, GRAMMAR_GBNF, GRAMMAR_PARTS };
 struct grammar_options {
     struct schema_options schema;
     int space; /* white space between the parts of JSON: the longest run, 0 none, negative without limit */
@@ -25,6 +25,7 @@ struct grammar_options {
 };
 
 /* Builds from text: a schema, nothing (any JSON), a regular expression for the whole answer, a JSON array of strings (choices), GBNF.
+ * PARTS: a JSON object whose "grammar" is the GBNF of text/gbnf.h's gbnf_read_with, with values that are the members of its "schema".
  * Notes as in schema_open. LAR_EUNSUPPORTED and LAR_EFORMAT name the place. */
 int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
                  const struct grammar_options *opt, struct buf *notes, struct lar_err *err);

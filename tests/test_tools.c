@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/test_tools.c: the grammars of calls. Whatever is written by following one is calls of tools that there are, with arguments that their
+ * schemas accept: random walks in every form, read back and checked by another grammar, that of the schema alone. What the families' templates
+ * write is accepted. Then a real model, which has never heard of tools, must call them. */
+#include <lar/tools.h>
+
+#include "base/rng.h"
+#include "tap.h"
+#include "text/calls.h"
+#include "text/grammar.h"
+
+static const char tools_text[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":\"object\",\"properties\":"
+    "{\"city\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":12},\"unit\":{\"enum\":[\"celsius\",\"fahrenheit\"]},"
+    "\"days\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":14}},\"required\":[\"city\"]}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"add\",\"parameters\":{\"type\":\"object\",\"properties\":"
+    "{\"a\":{\"$ref\":\"#/$defs/n\"},\"b\":{\"type\":\"number\"}},\"required\":[\"a\",\"b\"],"
+    "\"additionalProperties\":false,\"$defs\":{\"n\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":99}}}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"now\",\"description\":\"No arguments.\"}}]";
+/* Braces know neither references nor types that are no scalars. */
+static const char plain_text[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":\"object\",\"properties\":"
+    "{\"city\":{\"type\":\"string\",\"pattern\":\"^[A-Z][a-z]+$\"},\"unit\":{\"enum\":[\"celsius\",\"fahrenheit\"]},"
+    "\"days\":{\"type\":\"integer\"}},\"required\":[\"city\"]}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"now\"}}]";
+
+static struct arena all;
+
+static size_t rng_below(struct rng *r, size_t n) { return (size_t)(rng_u64(r) % n); }
+
+/* The byte that leads on fastest is not known, so after some bytes those are tried first that end things. */
+static uint32_t walk(struct grammar *g, struct rng *r, struct buf *out)
+{
+    static const char enders[] = "\"}])<|>\n/abcdefghijklmnopqrstuvwxyz_=:,'{[ T0123456789";
+    uint32_t s = grammar_start(g);
+    size_t most = 20 + rng_below(r, 150);
+    while (s && out->n < 4000) {
+        struct rx_set set;
+        unsigned pick = 256, n = 0;
+        grammar_bytes_of(g, s, &set);
+        if (grammar_accepts(g, s) && (out->n > most || rng_below(r, 4) == 0)) return s;
+        if (out->n > most)
+            for (size_t i = 0; enders[i] && pick == 256; i++)
+                if (rx_set_has(&set, (unsigned char)enders[i])) pick = (unsigned char)enders[i];
+        for (unsigned b = 0; b < 256 && (out->n <= most || pick == 256); b++)
+            if (rx_set_has(&set, b) && rng_below(r, ++n) == 0) pick = b;
+        if (pick == 256) break;
+        buf_putc(out, (char)pick);
+        s = grammar_step(g, s, pick);
+    }
+    return s && grammar_accepts(g, s) ? s : 0;
+}
+
+struct check {
+    const struct json *tools;
+    struct grammar *schema[3];
+    struct buf args;
+    int tool, ncall, bad;
+};
+
+static void on_event(void *ctx, enum call_event e, size_t index, struct str s)
+{
+    struct check *k = ctx;
+    (void)index;
+    if (e == CALL_BEGIN) {
+        int i = 0;
+        buf_clear(&k->args);
+        for (const struct json *t = k->tools->child; t; t = t->next, i++)
+            if (str_eq(json_get(json_get(t, "function"), "name")->s, s)) k->tool = i;
+    } else if (e == CALL_ARGS)
+        buf_str(&k->args, s);
+    else if (e == CALL_END) {
+        uint32_t end = grammar_walk(k->schema[k->tool], grammar_start(k->schema[k->tool]), buf_view(&k->args), NULL);
+        int ok = end && grammar_accepts(k->schema[k->tool], end);
+        if (!ok) printf("# tool %d: %s\n", k->tool, buf_z(&k->args));
+        k->bad += !ok;
+        k->ncall++;
+    } else if (e == CALL_BROKEN)
+        k->bad++;
+}
+
+static void open_schemas(struct check *k)
+{
+    int i = 0;
+    for (const struct json *t = k->tools->child; t; t = t->next, i++) {
+        struct buf b = {0};
+        const struct json *p = json_get(json_get(t, "function"), "parameters");
+        if (p)
+            json_write(&b, p);
+        else
+            buf_puts(&b, "{\"type\":\"object\",\"maxProperties\":0}");
+        CHECK_EQ(grammar_open(&k->schema[i], GRAMMAR_SCHEMA, buf_view(&b), NULL, NULL, NULL), 0);
+        buf_done(&b);
+    }
+}
+
+/* Every other form has its marks as control tokens. */
+static int is_control(void *ctx, struct str name)
+{
+    const struct call_form *f = ctx;
+    return (strlen(f->name) & 1) && str_is(name, f->mark);
+}
+
+static struct str without_ff(struct buf *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        if (b->p[i] != (char)0xff) b->p[n++] = b->p[i];
+    b->n = n;
+    return buf_view(b);
+}
+
+static int walks(const struct call_form *f, int must, int single)
+{
+    struct lar_err err = {0};
+    struct rng r;
+    struct check k = {.tools = json_parse(&all, str_of(f->body == CALL_BRACES ? plain_text : tools_text), NULL)};
+    struct calls_choice q = {must ? CALLS_REQUIRED : CALLS_AUTO, {"", 0}, single, is_control, (void *)(uintptr_t)f};
+    struct grammar_options o = {.space = 1};
+    struct grammar *g = NULL;
+    struct buf b = {0};
+    int rc = calls_grammar(f, k.tools, &q, &b, &err), calls = 0;
+    if (rc == 0) rc = grammar_open(&g, GRAMMAR_PARTS, buf_view(&b), &o, NULL, &err);
+    if (rc < 0) printf("# %s: %s\n# %s\n", f->name, err.msg, buf_z(&b));
+    if (rc == 0) open_schemas(&k);
+    rng_seed(&r, 7);
+    for (int i = 0; rc == 0 && i < (getenv("LAR_SLOW") ? 3 : 12); i++) {
+        struct buf text = {0};
+        int before = k.ncall, bad = k.bad;
+        if (!walk(g, &r, &text)) k.bad++;
+        struct calls c = {.form = f, .tools = k.tools, .on = on_event, .ctx = &k};
+        calls_begin(&c);
+        calls_add(&c, without_ff(&text));
+        calls_end(&c);
+        if ((must && k.ncall == before) || (single && k.ncall > before + 1) || (must && c.warning[0])) k.bad++;
+        if (k.bad > bad && k.bad < 5) printf("# %s: %.*s (%s)\n", f->name, (int)text.n, buf_z(&text), c.warning);
+        calls += k.ncall - before;
+        calls_done(&c);
+        buf_done(&text);
+    }
+    for (int i = 0; i < 3; i++) grammar_close(k.schema[i]);
+    grammar_close(g);
+    buf_done(&b);
+    buf_done(&k.args);
+    return rc == 0 && !k.bad && (calls > 0 || !must);
+}
+
+static void what_follows_a_grammar_calls_tools_with_valid_arguments(void)
+{
+    for (size_t i = 0; call_form_at(i); i++)
+        for (int k = 0; k < 3; k++) {
+            int auto_harmony = k == 2 && call_form_at(i)->body == CALL_HARMONY;
+            if (!auto_harmony) CHECK(walks(call_form_at(i), k != 2, k == 1));
+        }
+}
+
+/* ---- a model ------------------------------------------------------------------------------------------------------ */
+
+static void on_call(void *ctx, enum lar_call_event e, size_t index, const char *text, size_t n)
+{
+    on_event(ctx, (enum call_event)e, index, (struct str){text, n});
+}
+
+static int to_reader(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
+{
+    if (kind == LAR_TEXT_ANSWER) lar_calls_add(ctx, text, n);
+    return 0;
+}
+
+static void asks(struct lar_model *m, const struct lar_tools_options *o, int64_t seed, struct check *k)
+{
+    struct lar_err err = {0};
+    struct lar_session *s = NULL;
+    struct lar_tools *t = NULL;
+    struct lar_calls *c = NULL;
+    struct lar_result r = {0};
+    struct lar_sampling p;
+    lar_sampling_default(&p, m);
+    p.seed = seed;
+    struct lar_message msg = {"user", "What is the weather?"};
+    CHECK_EQ(lar_tools_open(&t, m, tools_text, sizeof tools_text - 1, o, &err), 0);
+    CHECK_EQ(lar_session_open(&s, m, &(struct lar_session_options){.ctx = 512}, &err), 0);
+    CHECK(t && lar_calls_open(&c, t, on_call, k, &err) == 0);
+    struct lar_request req = {
+        .messages = &msg, .nmessage = 1, .tools = t, .sampling = &p, .on_text = to_reader, .ctx = c};
+    CHECK_EQ(lar_generate(s, &req, &r, &err), 0);
+    lar_calls_end(c);
+    CHECK_STR(lar_calls_warning(c), "");
+    if (err.msg[0] || r.stop != LAR_STOP_END) printf("# %s: %s\n", err.msg, r.text);
+    CHECK_EQ(r.stop, LAR_STOP_END);
+    lar_result_free(&r);
+    lar_calls_close(c);
+    lar_tools_close(t);
+    lar_session_close(s);
+}
+
+static void a_model_that_knows_no_tools_calls_them_when_it_must(void)
+{
+    struct lar_model *m = NULL;
+    struct lar_err err = {0};
+    struct check k = {.tools = json_parse(&all, str_of(tools_text), NULL)};
+    struct lar_tools_options any = {.choice = LAR_TOOLS_REQUIRED, .single = 1},
+                             named = {.choice = LAR_TOOLS_NAMED, .name = "add", .single = 1};
+    open_schemas(&k);
+    CHECK_EQ(lar_model_open(&m, "models/lar-demo-q8_0.gguf", NULL, &err), 0);
+    for (int i = 0; m && i < 3; i++) {
+        asks(m, &any, i, &k);
+        CHECK_EQ(k.ncall, 2 * i + 1);
+        asks(m, &named, i, &k);
+        CHECK(k.ncall == 2 * i + 2 && k.tool == 1);
+    }
+    CHECK_EQ(k.bad, 0);
+    struct lar_tools *t;
+    struct lar_tools_options none = {.choice = LAR_TOOLS_NAMED, .name = "nobody"};
+    CHECK(lar_tools_open(&t, m, tools_text, sizeof tools_text - 1, &none, &err) == LAR_EINVAL &&
+          strstr(err.msg, "nobody"));
+    CHECK(lar_tools_open(&t, m, "[{}]", 4, NULL, &err) == LAR_EINVAL &&
+          lar_tools_open(&t, m, "[", 1, NULL, &err) < 0);
+    for (int i = 0; i < 3; i++) grammar_close(k.schema[i]);
+    buf_done(&k.args);
+    lar_model_close(m);
+}
+
+int main(void)
+{
+    arena_init(&all, 0);
+    RUN(a_model_that_knows_no_tools_calls_them_when_it_must);
+    RUN(what_follows_a_grammar_calls_tools_with_valid_arguments);
+    arena_done(&all);
+    return tap_done();
+}
