@@ -8,6 +8,19 @@ import traceback
 url, kind = sys.argv[1:3]
 message = "Hi, where is my order A-48213? Please answer asap!"
 messages = [{"role": "user", "content": message}]
+tool = {
+    "type": "function",
+    "function": {
+        "name": "refund",
+        "description": "Pays back",
+        "parameters": {
+            "type": "object",
+            "properties": {"order": {"enum": ["A-1", "B-2"]}, "full": {"type": "boolean"}},
+            "required": ["order", "full"],
+            "additionalProperties": False,
+        },
+    },
+}
 schema = {
     "type": "object",
     "properties": {"late": {"type": "boolean"}, "who": {"enum": ["me", "you"]}},
@@ -41,6 +54,10 @@ def follows(text):
     return isinstance(v["late"], bool) and v["who"] in ("me", "you") and len(v) == 2
 
 
+def is_refund(name, v):
+    return name == "refund" and v["order"] in ("A-1", "B-2") and isinstance(v["full"], bool) and len(v) == 2
+
+
 def with_openai():
     import openai
 
@@ -70,6 +87,31 @@ def with_openai():
     image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
     case("openai: an image", lambda: raises(openai.BadRequestError, lambda: c.chat.completions.create(model="demo", messages=image), "image_url"))
 
+    must = dict(tools=[tool], tool_choice="required", parallel_tool_calls=False)
+
+    def call():
+        x = c.chat.completions.create(**must, **ask).choices[0]
+        f = x.message.tool_calls[0].function
+        back = messages + [x.message, {"role": "tool", "tool_call_id": x.message.tool_calls[0].id, "content": "done"}]
+        more = c.chat.completions.create(model="demo", messages=back, tools=[tool], max_tokens=3)
+        return x.finish_reason == "tool_calls" and is_refund(f.name, json.loads(f.arguments)) and more.usage.completion_tokens > 0
+
+    case("openai: a tool, and what it gave", call)
+
+    def call_stream():
+        name, args, ids, reason = "", "", set(), None
+        for e in c.chat.completions.create(stream=True, **must, **ask):
+            for t in e.choices[0].delta.tool_calls or []:
+                name += t.function.name or ""
+                args += t.function.arguments or ""
+                ids.add((t.index, t.id))
+            reason = e.choices[0].finish_reason or reason
+        return is_refund(name, json.loads(args)) and reason == "tool_calls" and len([i for i in ids if i[1]]) == 1
+
+    case("openai: a tool in a stream", call_stream)
+    one = dict(tools=[tool], tool_choice={"type": "function", "function": {"name": "refund"}}, parallel_tool_calls=False)
+    case("openai: the tool by its name", lambda: len(c.chat.completions.create(**one, **ask).choices[0].message.tool_calls) == 1)
+
     def leave():
         s = c.chat.completions.create(stream=True, **ask)
         next(iter(s))
@@ -92,6 +134,8 @@ def with_ollama():
     case("ollama: show", lambda: c.show("demo").details.family == "qwen3" and "completion" in c.show("demo").capabilities)
     case("ollama: ps", lambda: [m.model for m in c.ps().models] == ["demo"])
     case("ollama: an unknown model", lambda: raises(ollama.ResponseError, lambda: c.chat(model="no", messages=messages), "not found"))
+    free = lambda: c.chat(tools=[tool], **ask)
+    case("ollama: tools that are not needed", lambda: free().message.content and not free().message.tool_calls)
     case("ollama: durations", lambda: c.chat(**ask).total_duration > 1000 and c.chat(**ask).eval_count > 10)
 
 
@@ -114,6 +158,26 @@ def with_anthropic():
     case("anthropic: a stop sequence", lambda: stop().stop_sequence == "urgency")
     form = {"format": {"type": "json_schema", "schema": schema}}
     case("anthropic: a schema", lambda: follows(c.messages.create(output_config=form, **ask).content[0].text))
+    f = tool["function"]
+    use = dict(tools=[{"name": f["name"], "description": f["description"], "input_schema": f["parameters"]}])
+    use["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True}
+
+    def call():
+        m = c.messages.create(**use, **ask)
+        t = m.content[0]
+        result = {"type": "tool_result", "tool_use_id": t.id, "content": "done"}
+        back = messages + [{"role": "assistant", "content": m.content}, {"role": "user", "content": [result]}]
+        more = c.messages.create(model="demo", max_tokens=3, messages=back, tools=use["tools"])
+        return m.stop_reason == "tool_use" and is_refund(t.name, t.input) and more.usage.output_tokens > 0
+
+    case("anthropic: a tool, and what it gave", call)
+
+    def call_stream():
+        with c.messages.stream(**use, **ask) as s:
+            m = s.get_final_message()
+            return m.stop_reason == "tool_use" and is_refund(m.content[0].name, m.content[0].input)
+
+    case("anthropic: a tool in a stream", call_stream)
     no = lambda: c.messages.create(model="no", messages=messages, max_tokens=3)
     case("anthropic: an unknown model", lambda: raises(anthropic.NotFoundError, no))
 

@@ -3,7 +3,7 @@
  * of the open one (0: none yet, 1: text, 2: thinking), its number is in the row's text_at. */
 #include "serve/anthropic.h"
 
-enum { NONE, TEXT, THINKING };
+enum { NONE, TEXT, THINKING, TOOL };
 
 void anthropic_error(struct buf *b, int status, const char *message)
 {
@@ -57,7 +57,8 @@ static void reason(struct job *j, struct buf *b)
                                        [LAR_STOP_LENGTH] = "max_tokens",
                                        [LAR_STOP_FULL] = "max_tokens",
                                        [LAR_STOP_CANCEL] = "end_turn"};
-    buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":", name[r->result.stop]);
+    int calls = r->result.stop == LAR_STOP_END && r->calls.nwhole;
+    buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":", calls ? "tool_use" : name[r->result.stop]);
     if (r->result.stop == LAR_STOP_STRING && r->result.stop_string)
         buf_json_str(b, str_of(r->result.stop_string));
     else
@@ -110,10 +111,37 @@ static void delta(struct job *j, struct row *r, struct buf *b, int kind, struct 
     buf_puts(b, "}}\n\n");
 }
 
+/* Each call is a block of its own; its input comes in fragments. */
+static void call_deltas(struct job *j, struct row *r, struct buf *b)
+{
+    for (size_t i = 0; i < r->calls.ncall; i++) {
+        struct row_call *c = &r->calls.call[i];
+        if (!c->told) {
+            close_block(j, r, b);
+            j->state = TOOL;
+            buf_puts(b, "event: content_block_start\ndata: {\"type\":\"content_block_start\",");
+            buf_printf(b, "\"index\":%zu,", r->text_at);
+            buf_printf(b, "\"content_block\":{\"type\":\"tool_use\",\"id\":\"%s\",\"name\":", c->id);
+            buf_json_str(b, buf_view(&c->name));
+            buf_puts(b, ",\"input\":{}}}\n\n");
+            c->told = 1;
+        }
+        if (c->sent < c->args.n) {
+            buf_puts(b, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",");
+            buf_printf(b, "\"index\":%zu,", r->text_at);
+            buf_puts(b, "\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":");
+            buf_json_str(b, str_from(buf_view(&c->args), c->sent));
+            buf_puts(b, "}}\n\n");
+            c->sent = c->args.n;
+        }
+    }
+}
+
 static void piece(struct job *j, struct row *r, struct buf *b)
 {
     delta(j, r, b, THINKING, buf_view(&r->piece[1]));
     delta(j, r, b, TEXT, buf_view(&r->piece[0]));
+    call_deltas(j, r, b);
 }
 
 static void finish(struct job *j, struct buf *b)
@@ -131,17 +159,34 @@ static void finish(struct job *j, struct buf *b)
 
 static void whole(struct job *j, struct buf *b)
 {
-    const struct lar_result *t = &j->row[0].result;
+    const struct row *r = &j->row[0];
+    const struct lar_result *t = &r->result;
+    struct str text = row_text(r), thinking = row_thinking(r);
     head(j, b);
     buf_puts(b, ",\"content\":[");
-    if (t->thinking_n) {
+    if (thinking.n) {
         buf_puts(b, "{\"type\":\"thinking\",\"thinking\":");
-        buf_json_str(b, (struct str){t->thinking, t->thinking_n});
+        buf_json_str(b, thinking);
         buf_puts(b, ",\"signature\":\"\"},");
     }
-    buf_puts(b, "{\"type\":\"text\",\"text\":");
-    buf_json_str(b, (struct str){t->text, t->text_n});
-    buf_puts(b, "}],");
+    if (text.n || !r->calls.nwhole) {
+        buf_puts(b, "{\"type\":\"text\",\"text\":");
+        buf_json_str(b, text);
+        buf_puts(b, "},");
+    }
+    for (size_t i = 0; i < r->calls.ncall; i++) {
+        const struct row_call *c = &r->calls.call[i];
+        if (!c->ended) continue;
+        buf_printf(b, "{\"type\":\"tool_use\",\"id\":\"%s\",\"name\":", c->id);
+        buf_json_str(b, buf_view(&c->name));
+        buf_puts(b, ",\"input\":");
+        buf_str(b, buf_view(&c->args));
+        buf_puts(b, "},");
+    }
+    if (b->n && b->p[b->n - 1] == ',') b->n--;
+    buf_puts(b, "]");
+    tools_warning(r, b);
+    buf_putc(b, ',');
     reason(j, b);
     buf_putc(b, ',');
     usage(j, b, t->ntoken);

@@ -5,6 +5,7 @@
 #include "serve/anthropic.h"
 #include "serve/chat.h"
 #include "serve/field.h"
+#include "serve/tools.h"
 
 /* A system prompt: a string or a list of text blocks. */
 static int read_system(struct ask *q, const struct json *v, const struct field *f,
@@ -36,10 +37,15 @@ static int read_thinking(struct ask *q, const struct json *v, const struct field
 static int read_choice(struct ask *q, const struct json *v, const struct field *f,
                        struct lar_err *err)
 {
-    struct str type = json_str(json_get(v, "type"), STR(""));
-    (void)q, (void)f;
-    if (str_is(type, "auto") || str_is(type, "none")) return 0; /* there are no tools to choose */
-    return lar_fail(err, LAR_EUNSUPPORTED, "is not supported by this server");
+    (void)f;
+    return tools_choice_anthropic(q, v, err);
+}
+
+static int read_tools(struct ask *q, const struct json *v, const struct field *f,
+                      struct lar_err *err)
+{
+    (void)f;
+    return tools_read_anthropic(q, v, err);
 }
 
 static int read_output(struct ask *q, const struct json *v, const struct field *f,
@@ -71,7 +77,7 @@ static const struct field fields[] = {
     {"stop_sequences", field_stop, 0, 0, 0, NULL},
     {"thinking", read_thinking, 0, 0, 0, NULL},
     {"metadata", field_hint, 0, 0, 0, NULL},
-    {"tools", field_false, 0, 0, 0, NULL},
+    {"tools", read_tools, 0, 0, 0, NULL},
     {"tool_choice", read_choice, 0, 0, 0, NULL},
     {"service_tier", field_hint, 0, 0, 0, NULL}, /* there is one tier */
     {"container", field_false, 0, 0, 0, NULL},
@@ -190,7 +196,9 @@ static int message(struct buf *b, const struct json *m, struct lar_err *err)
 static int prompt(struct ask *q, struct lar_err *err)
 {
     struct buf b = {.limit = ASK_ARENA_MAX};
-    int rc = 0, i = 0;
+    int i = 0;
+    const struct json *tools;
+    int rc = tools_settle(q, &tools, err);
     buf_puts(&b, "{\"messages\":[");
     if (q->role_system.n) {
         buf_puts(&b, "{\"role\":\"system\",");
@@ -203,7 +211,9 @@ static int prompt(struct ask *q, struct lar_err *err)
         if (rc < 0) lar_fail(err, rc, "messages[%d]: %s", i, why.msg);
     }
     if (b.n && !b.failed && b.p[b.n - 1] == ',') b.n--;
-    buf_puts(&b, "]}");
+    buf_putc(&b, ']');
+    if (tools) buf_puts(&b, ",\"tools\":"), json_write(&b, tools);
+    buf_putc(&b, '}');
     if (rc == 0 && b.failed) rc = lar_fail(err, LAR_ENOMEM, "the request is too large");
     struct ask_prompt *p = rc == 0 ? ask_add(q, err) : NULL;
     if (p) rc = ask_text(q, buf_view(&b), &p->chat, err);

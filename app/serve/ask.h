@@ -67,9 +67,13 @@ struct ask {
     int64_t keep_ns; /* how long the model stays; ASK_KEEP_DEFAULT: not said; negative: for good */
     int load_only;   /* nothing to answer: the model is loaded, or given back when keep_ns is 0 */
     /* while reading */
+    struct str tools_text; /* functions that may be called, in OpenAI's form; n = 0: none */
+    const char *tool_name; /* of the choice */
+    int choice, choice_said; /* an enum lar_tool_choice */
+    int single, strict;      /* one call at most; schemas are enforced or refused */
     struct str role_system, text;
     int from_file; /* role_system is a Modelfile's */
-    const struct json *messages, *tools;
+    const struct json *messages;
     const struct json *shots; /* messages of a Modelfile, which come before all others */
     int raw;
 };

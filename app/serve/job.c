@@ -49,6 +49,7 @@ static void row_free(struct row *r)
     buf_done(&r->piece[0]);
     buf_done(&r->piece[1]);
     mem_free(r->prob);
+    tools_row_free(r);
 }
 
 void job_free(struct job *j)
@@ -57,6 +58,7 @@ void job_free(struct job *j)
     for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
     mem_free(j->row);
     lar_grammar_close(j->grammar);
+    lar_tools_close(j->tools);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
     http_drop(j->call);
     ask_done(&j->ask);
@@ -81,7 +83,10 @@ int job_hold(struct job *j, struct shelf *s, struct lar_err *err)
 static int on_text(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
 {
     struct row *r = ctx;
-    buf_add(&r->piece[kind == LAR_TEXT_THINKING], text, n);
+    if (r->calls.reader && kind == LAR_TEXT_ANSWER)
+        tools_row_text(r, text, n);
+    else if (r->job->ask.stream)
+        buf_add(&r->piece[kind == LAR_TEXT_THINKING], text, n);
     return 0;
 }
 
@@ -113,8 +118,10 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .stop = q->stop,
                                   .nstop = q->nstop,
                                   .grammar = j->grammar,
-                                  .on_text = q->stream ? on_text : NULL,
+                                  .tools = j->tools,
+                                  .on_text = q->stream || j->tools ? on_text : NULL,
                                   .ctx = r};
+    if ((rc = tools_row_begin(j, r, err)) < 0) return rc;
     if ((rc = lar_writer_open(&r->writer, j->engine->model, &r->req, err)) < 0) return rc;
     r->prompt = lar_writer_prompt(r->writer, &r->nprompt);
     r->ctx = room(j, r, ctx);
@@ -142,6 +149,7 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     if (!j->row) return lar_fail(err, LAR_ENOMEM, "request: out of memory");
     j->nrow = j->left = n;
     if (q->format && (rc = open_grammar(j, err)) < 0) return rc;
+    if ((rc = tools_open(j, err)) < 0) return rc;
     for (size_t i = 0; i < n && rc == 0; i++) {
         j->row[i].job = j;
         j->row[i].index = (int)i;
@@ -153,8 +161,10 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
 int job_count(struct job *j, size_t *n, struct lar_err *err)
 {
     struct lar_writer *w;
+    int rc = tools_open(j, err);
+    if (rc < 0) return rc;
     struct lar_request req = {.chat = j->ask.prompt[0].chat, .think = j->ask.think};
-    int rc = lar_writer_open(&w, j->engine->model, &req, err);
+    rc = lar_writer_open(&w, j->engine->model, &req, err);
     if (rc < 0) return rc;
     lar_writer_prompt(w, n);
     lar_writer_close(w);
@@ -181,11 +191,12 @@ static void begin_stream(struct job *j, struct buf *b)
 void job_piece(struct job *j, struct row *r)
 {
     struct buf b = {0};
-    if (!j->ask.stream || j->over || (!r->piece[0].n && !r->piece[1].n)) return;
+    if (!j->ask.stream || j->over || (!r->piece[0].n && !r->piece[1].n && !r->calls.news)) return;
     begin_stream(j, &b);
     j->dialect->piece(j, r, &b);
     buf_clear(&r->piece[0]);
     buf_clear(&r->piece[1]);
+    r->calls.news = 0;
     r->nprob = 0;
     send(j, &b);
 }
@@ -194,6 +205,7 @@ void job_row_done(struct job *j, struct row *r)
 {
     struct buf b = {0};
     j->left--;
+    if (!j->over) tools_row_end(r);
     if (j->over) return;
     if (j->ask.stream) {
         job_piece(j, r);

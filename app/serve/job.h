@@ -13,6 +13,7 @@
 #include "net/http.h"
 #include "serve/ask.h"
 #include "serve/shelf.h"
+#include "serve/tools.h"
 
 struct job;
 
@@ -46,6 +47,7 @@ struct row {
     int ctx;
     int32_t token;        /* to be evaluated next */
     struct buf piece[2];  /* written and not yet sent: answer, thinking */
+    struct row_calls calls; /* of functions, where the ask has tools */
     struct logprob *prob; /* [nprob] not yet sent */
     size_t nprob, prob_room;
     size_t nout;
@@ -79,6 +81,7 @@ struct job {
     struct engine *engine;
     const char *name;            /* of the model, as asked for */
     struct lar_grammar *grammar; /* what each answer must be, or NULL */
+    struct lar_tools *tools;     /* what may be called, or NULL */
     struct row *row;
     size_t nrow, left; /* rows; rows not done */
     char id[40];

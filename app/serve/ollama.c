@@ -20,6 +20,25 @@ static void head(struct job *j, struct buf *b)
     job_time(b);
 }
 
+/* Calls that are whole and not yet sent: arguments come as an object, so not in fragments. */
+static void calls(struct row *r, struct buf *b)
+{
+    int first = 1;
+    for (size_t i = 0; i < r->calls.ncall; i++) {
+        struct row_call *c = &r->calls.call[i];
+        if (!c->ended || c->told) continue;
+        buf_printf(b, "%s{\"id\":\"%s\",\"function\":{\"index\":%zu,\"name\":",
+                   first ? ",\"tool_calls\":[" : ",", c->id, i);
+        buf_json_str(b, buf_view(&c->name));
+        buf_puts(b, ",\"arguments\":");
+        buf_str(b, buf_view(&c->args));
+        buf_puts(b, "}}");
+        c->told = 1;
+        first = 0;
+    }
+    if (!first) buf_putc(b, ']');
+}
+
 static void content(struct job *j, struct buf *b, struct str text, struct str thinking)
 {
     int chat = j->kind == OLLAMA_CHAT;
@@ -29,6 +48,7 @@ static void content(struct job *j, struct buf *b, struct str text, struct str th
         buf_puts(b, ",\"thinking\":");
         buf_json_str(b, thinking);
     }
+    if (chat && j->row) calls(&j->row[0], b);
     if (chat) buf_putc(b, '}');
 }
 
@@ -39,8 +59,16 @@ static void logprobs(struct job *j, struct row *r, struct buf *b)
     job_logprobs(j, r, b);
 }
 
+static int has_news(const struct row *r)
+{
+    int news = r->piece[0].n || r->piece[1].n;
+    for (size_t i = 0; i < r->calls.ncall; i++) news |= r->calls.call[i].ended && !r->calls.call[i].told;
+    return news;
+}
+
 static void piece(struct job *j, struct row *r, struct buf *b)
 {
+    if (!has_news(r)) return; /* fragments of a call */
     head(j, b);
     content(j, b, buf_view(&r->piece[0]), buf_view(&r->piece[1]));
     logprobs(j, r, b);
@@ -65,6 +93,7 @@ static void tail(struct job *j, struct buf *b)
             buf_printf(b, ",%d", (int)r->result.tokens[i]);
         buf_putc(b, ']');
     }
+    tools_warning(r, b);
     count(b, "total_duration", r->ended - j->arrived);
     count(b, "load_duration", j->load_ns);
     count(b, "prompt_eval_count", (int64_t)r->nprompt);
@@ -87,8 +116,7 @@ static void whole(struct job *j, struct buf *b)
 {
     struct row *r = &j->row[0];
     head(j, b);
-    content(j, b, (struct str){r->result.text, r->result.text_n},
-            (struct str){r->result.thinking, r->result.thinking_n});
+    content(j, b, row_text(r), row_thinking(r));
     logprobs(j, r, b);
     tail(j, b);
 }

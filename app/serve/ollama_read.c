@@ -8,6 +8,7 @@
 #include "serve/chat.h"
 #include "serve/field.h"
 #include "serve/ollama.h"
+#include "serve/tools.h"
 
 int ollama_duration(const struct json *v, int64_t *ns, struct lar_err *err)
 {
@@ -109,6 +110,13 @@ static int read_format(struct ask *q, const struct json *v, const struct field *
     return lar_fail(err, LAR_EINVAL, "needs \"json\" or a schema");
 }
 
+static int read_tools(struct ask *q, const struct json *v, const struct field *f,
+                      struct lar_err *err)
+{
+    (void)f;
+    return tools_read(q, v, err);
+}
+
 #define AT(x) offsetof(struct ask, x)
 /* clang-format off */
 static const struct field options[] = {
@@ -154,7 +162,7 @@ static const struct field options[] = {
 static const struct field chat_fields[] = {
     COMMON,
     {"messages", field_node, AT(messages), 0, 0, NULL},
-    {"tools", field_false, 0, 0, 0, NULL},
+    {"tools", read_tools, 0, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
 };
 static const struct field generate_fields[] = {
@@ -208,6 +216,8 @@ int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err)
     if (q->top && !q->logprobs) return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs");
     q->load_only = kind == OLLAMA_CHAT ? !q->messages || !q->messages->n : q->text.n == 0;
     if (q->load_only) return 0;
-    return kind == OLLAMA_CHAT ? chat_prompt(q, q->messages, q->role_system, NULL, err)
+    const struct json *tools;
+    if ((rc = tools_settle(q, &tools, err)) < 0) return rc;
+    return kind == OLLAMA_CHAT ? chat_prompt(q, q->messages, q->role_system, tools, err)
                                : generate_prompt(q, err);
 }

@@ -31,6 +31,7 @@ static void broken(struct buf *b, const char *message)
 
 static const char *reason(const struct row *r)
 {
+    if (r->result.stop == LAR_STOP_END && r->calls.nwhole) return "tool_calls";
     return r->result.stop == LAR_STOP_LENGTH || r->result.stop == LAR_STOP_FULL ? "length" : "stop";
 }
 
@@ -142,8 +143,38 @@ static void begin(struct job *j, struct buf *b)
     }
 }
 
+/* What is new of the row's calls. */
+static void call_deltas(struct row *r, struct buf *b)
+{
+    int first = 1;
+    for (size_t i = 0; i < r->calls.ncall; i++) {
+        struct row_call *c = &r->calls.call[i];
+        if (c->told && c->sent == c->args.n) continue;
+        buf_printf(b, "%s{\"index\":%zu,", first ? "\"tool_calls\":[" : ",", i);
+        first = 0;
+        if (!c->told) buf_printf(b, "\"id\":\"%s\",\"type\":\"function\",", c->id);
+        buf_puts(b, "\"function\":{");
+        if (!c->told) buf_puts(b, "\"name\":"), buf_json_str(b, buf_view(&c->name)), buf_putc(b, ',');
+        buf_puts(b, "\"arguments\":");
+        buf_json_str(b, str_from(buf_view(&c->args), c->sent));
+        buf_puts(b, "}}");
+        c->told = 1;
+        c->sent = c->args.n;
+    }
+    if (!first) buf_putc(b, ']');
+}
+
+static int has_news(const struct row *r)
+{
+    int news = r->piece[0].n || r->piece[1].n;
+    for (size_t i = 0; i < r->calls.ncall; i++)
+        news |= !r->calls.call[i].told || r->calls.call[i].sent < r->calls.call[i].args.n;
+    return news;
+}
+
 static void piece(struct job *j, struct row *r, struct buf *b)
 {
+    if (!has_news(r)) return; /* just the end of a call */
     chunk_begin(j, r, b);
     if (j->kind == OPENAI_TEXT) {
         buf_puts(b, "\"text\":");
@@ -162,6 +193,9 @@ static void piece(struct job *j, struct row *r, struct buf *b)
             buf_puts(b, r->piece[1].n ? ",\"content\":" : "\"content\":");
             buf_json_str(b, buf_view(&r->piece[0]));
         }
+        if (r->calls.news && (r->piece[0].n || r->piece[1].n)) buf_putc(b, ',');
+        if (r->calls.news) call_deltas(r, b);
+        if (b->n && b->p[b->n - 1] == ',') b->n--;
         buf_putc(b, '}');
     }
     logprobs(j, r, b);
@@ -175,6 +209,7 @@ static void row_end(struct job *j, struct row *r, struct buf *b)
     buf_puts(b, j->kind == OPENAI_TEXT ? "\"text\":\"\"" : "\"delta\":{}");
     logprobs(j, r, b);
     buf_printf(b, ",\"finish_reason\":\"%s\"", reason(r));
+    tools_warning(r, b);
     chunk_end(j, b);
 }
 
@@ -202,9 +237,27 @@ static void echo(const struct job *j, const struct row *r, struct buf *b)
     }
 }
 
+static void whole_calls(const struct row *r, struct buf *b)
+{
+    int first = 1;
+    for (size_t i = 0; i < r->calls.ncall; i++) {
+        const struct row_call *c = &r->calls.call[i];
+        if (!c->ended) continue;
+        buf_printf(b, "%s{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":",
+                   first ? ",\"tool_calls\":[" : ",", c->id);
+        buf_json_str(b, buf_view(&c->name));
+        buf_puts(b, ",\"arguments\":");
+        buf_json_str(b, buf_view(&c->args));
+        buf_puts(b, "}}");
+        first = 0;
+    }
+    if (!first) buf_putc(b, ']');
+}
+
 static void choice(struct job *j, struct row *r, struct buf *b)
 {
     const struct lar_result *t = &r->result;
+    struct str text = row_text(r), thinking = row_thinking(r);
     buf_printf(b, "%s{\"index\":%d,", r->index ? "," : "", r->index);
     if (j->kind == OPENAI_TEXT) {
         struct buf all = {0};
@@ -220,15 +273,21 @@ static void choice(struct job *j, struct row *r, struct buf *b)
         buf_done(&all);
     } else {
         buf_puts(b, "\"message\":{\"role\":\"assistant\",\"content\":");
-        buf_json_str(b, (struct str){t->text, t->text_n});
-        if (t->thinking_n) {
+        if (r->calls.nwhole && !text.n)
+            buf_puts(b, "null");
+        else
+            buf_json_str(b, text);
+        if (thinking.n) {
             buf_puts(b, ",\"reasoning_content\":");
-            buf_json_str(b, (struct str){t->thinking, t->thinking_n});
+            buf_json_str(b, thinking);
         }
+        whole_calls(r, b);
         buf_puts(b, ",\"refusal\":null}");
     }
     logprobs(j, r, b);
-    buf_printf(b, ",\"finish_reason\":\"%s\"}", reason(r));
+    buf_printf(b, ",\"finish_reason\":\"%s\"", reason(r));
+    tools_warning(r, b);
+    buf_putc(b, '}');
 }
 
 static void whole(struct job *j, struct buf *b)

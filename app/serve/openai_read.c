@@ -4,6 +4,7 @@
 #include "serve/chat.h"
 #include "serve/field.h"
 #include "serve/openai.h"
+#include "serve/tools.h"
 
 enum { N_MAX = 64, BIAS_MAX = 1024 };
 
@@ -100,10 +101,24 @@ static int read_tier(struct ask *q, const struct json *v, const struct field *f,
 static int read_choice(struct ask *q, const struct json *v, const struct field *f,
                        struct lar_err *err)
 {
-    (void)q, (void)f;
-    if (v->kind == JSON_STRING && (str_is(v->s, "none") || str_is(v->s, "auto")))
-        return 0; /* there are no tools to choose */
-    return lar_fail(err, LAR_EUNSUPPORTED, "is not supported by this server");
+    (void)f;
+    return tools_choice(q, v, err);
+}
+
+static int read_tools(struct ask *q, const struct json *v, const struct field *f,
+                      struct lar_err *err)
+{
+    (void)f;
+    return tools_read(q, v, err);
+}
+
+static int read_parallel(struct ask *q, const struct json *v, const struct field *f,
+                         struct lar_err *err)
+{
+    (void)f;
+    if (v->kind != JSON_BOOL) return lar_fail(err, LAR_EINVAL, "needs true or false");
+    q->single = !v->boolean;
+    return 0;
 }
 
 /* Of chats a boolean, of texts a number of alternatives. */
@@ -183,9 +198,9 @@ static const struct field chat_fields[] = {
     {"response_format", read_format, 0, 0, 0, NULL},
     {"reasoning_effort", read_effort, 0, 0, 0, NULL},
     {"chat_template_kwargs", read_template_kwargs, 0, 0, 0, NULL},
-    {"tools", field_false, 0, 0, 0, NULL},
+    {"tools", read_tools, 0, 0, 0, NULL},
     {"tool_choice", read_choice, 0, 0, 0, NULL},
-    {"parallel_tool_calls", field_hint, 0, 0, 0, NULL}, /* of tools, which are refused */
+    {"parallel_tool_calls", read_parallel, 0, 0, 0, NULL},
     {"functions", field_false, 0, 0, 0, NULL},
     {"modalities", field_refused, 0, 0, 0, NULL},
     {"audio", field_refused, 0, 0, 0, NULL},
@@ -262,5 +277,7 @@ int openai_read(struct ask *q, int kind, struct str body, struct lar_err *err)
         return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs: true");
     if (!q->messages || !q->messages->n)
         return lar_fail(err, LAR_EINVAL, "messages is required and must not be empty");
-    return chat_prompt(q, q->messages, q->role_system, NULL, err);
+    const struct json *tools;
+    if ((rc = tools_settle(q, &tools, err)) < 0) return rc;
+    return chat_prompt(q, q->messages, q->role_system, tools, err);
 }

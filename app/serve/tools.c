@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * serve/tools.c: see tools.h. */
+#include "serve/tools.h"
+
+#include "base/err.h"
+#include "serve/job.h"
+
+enum { CALLS_MAX = 128 };
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+
+static int keep(struct ask *q, struct buf *b, struct lar_err *err)
+{
+    const char *p = b->failed ? NULL : arena_copy(&q->a, buf_z(b), b->n);
+    if (p) q->tools_text = (struct str){p, b->n};
+    buf_done(b);
+    return p ? 0 : lar_fail(err, LAR_ENOMEM, "the request is too large");
+}
+
+int tools_read(struct ask *q, const struct json *list, struct lar_err *err)
+{
+    struct buf b = {0};
+    if (list->kind != JSON_ARRAY) return lar_fail(err, LAR_EINVAL, "needs a list");
+    if (!list->n) return 0;
+    for (const struct json *t = list->child; t; t = t->next)
+        q->strict |= json_bool(json_get(json_get(t, "function"), "strict"), 0);
+    json_write(&b, list);
+    return keep(q, &b, err);
+}
+
+int tools_read_anthropic(struct ask *q, const struct json *list, struct lar_err *err)
+{
+    static const char *const known[] = {"name", "description", "input_schema", "type", "cache_control", "strict", NULL};
+    struct buf b = {0};
+    int rc = 0;
+    if (list->kind != JSON_ARRAY) return lar_fail(err, LAR_EINVAL, "needs a list");
+    if (!list->n) return 0;
+    for (const struct json *t = list->child; t && rc == 0; t = t->next) {
+        struct str type = json_str(json_get(t, "type"), STR("custom"));
+        const struct json *schema = json_get(t, "input_schema"), *about = json_get(t, "description");
+        for (const struct json *c = t->child; c && rc == 0; c = c->next) {
+            size_t i = 0;
+            while (known[i] && !str_is(c->key, known[i])) i++;
+            if (!known[i]) rc = lar_fail(err, LAR_EINVAL, "%.*s is not known here", STR_ARG(c->key));
+        }
+        if (rc == 0 && !str_is(type, "custom"))
+            rc = lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server", STR_ARG(type));
+        buf_puts(&b, t == list->child ? "[" : ",");
+        buf_puts(&b, "{\"type\":\"function\",\"function\":{\"name\":");
+        buf_json_str(&b, json_str(json_get(t, "name"), STR("")));
+        if (about) buf_puts(&b, ",\"description\":"), json_write(&b, about);
+        if (schema) buf_puts(&b, ",\"parameters\":"), json_write(&b, schema);
+        buf_puts(&b, "}}");
+        q->strict |= json_bool(json_get(t, "strict"), 0);
+    }
+    buf_putc(&b, ']');
+    if (rc < 0) buf_done(&b);
+    return rc < 0 ? rc : keep(q, &b, err);
+}
+
+static int named(struct ask *q, struct str name, struct lar_err *err)
+{
+    q->choice = LAR_TOOLS_NAMED;
+    q->choice_said = 1;
+    if (!name.n) return lar_fail(err, LAR_EINVAL, "needs the name of a function");
+    return ask_text(q, name, &q->tool_name, err);
+}
+
+static int one_of(struct ask *q, struct str s, const char *must, struct lar_err *err)
+{
+    q->choice_said = 1;
+    q->choice = str_is(s, "auto") ? LAR_TOOLS_AUTO : str_is(s, "none") ? LAR_TOOLS_NONE : LAR_TOOLS_REQUIRED;
+    if (q->choice != LAR_TOOLS_REQUIRED || str_is(s, must)) return 0;
+    return lar_fail(err, LAR_EUNSUPPORTED, "'%.*s' is none of auto, none, %s", STR_ARG(s), must);
+}
+
+int tools_choice(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    struct str type = json_str(json_get(v, "type"), STR(""));
+    if (v->kind == JSON_STRING) return one_of(q, v->s, "required", err);
+    if (!str_is(type, "function"))
+        return lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server", STR_ARG(type));
+    return named(q, json_str(json_get(json_get(v, "function"), "name"), STR("")), err);
+}
+
+int tools_choice_anthropic(struct ask *q, const struct json *v, struct lar_err *err)
+{
+    struct str type = json_str(json_get(v, "type"), STR(""));
+    q->single = json_bool(json_get(v, "disable_parallel_tool_use"), 0);
+    if (str_is(type, "tool")) return named(q, json_str(json_get(v, "name"), STR("")), err);
+    return one_of(q, type, "any", err);
+}
+
+int tools_settle(struct ask *q, const struct json **list, struct lar_err *err)
+{
+    *list = NULL;
+    if (!q->tools_text.n) {
+        if (q->choice_said && (q->choice == LAR_TOOLS_REQUIRED || q->choice == LAR_TOOLS_NAMED))
+            return lar_fail(err, LAR_EINVAL, "tool_choice: there are no tools to choose from");
+        return 0;
+    }
+    if (q->choice == LAR_TOOLS_NONE) q->tools_text.n = 0; /* the model is not told of what it must not use */
+    if (!q->tools_text.n) return 0;
+    if (q->format)
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "a format of the answer together with tools is not supported by this server");
+    *list = json_parse(&q->a, q->tools_text, err);
+    return *list ? 0 : LAR_EINVAL;
+}
+
+/* ---- the job ----------------------------------------------------------------------------------------------------------- */
+
+/* Puts words into the system message of a chat, making one where there is none. */
+static int tell(struct ask *q, struct ask_prompt *p, struct str words, struct lar_err *err)
+{
+    const struct json *v = json_parse(&q->a, str_of(p->chat), err), *list = json_get(v, "messages");
+    struct buf b = {.limit = ASK_ARENA_MAX};
+    if (!v) return LAR_ENOMEM;
+    const struct json *m = list ? list->child : NULL;
+    int own = m && str_is(json_str(json_get(m, "role"), STR("")), "system");
+    struct buf text = {0};
+    buf_str(&text, words);
+    if (own) buf_puts(&text, "\n\n"), buf_str(&text, json_str(json_get(m, "content"), STR("")));
+    buf_puts(&b, "{\"messages\":[{\"role\":\"system\",\"content\":");
+    buf_json_str(&b, buf_view(&text));
+    buf_putc(&b, '}');
+    for (m = own ? m->next : m; m; m = m->next) buf_putc(&b, ','), json_write(&b, m);
+    buf_putc(&b, ']');
+    for (const struct json *c = v->child; c; c = c->next) {
+        if (str_is(c->key, "messages")) continue;
+        buf_putc(&b, ',');
+        buf_json_str(&b, c->key);
+        buf_putc(&b, ':');
+        json_write(&b, c);
+    }
+    buf_putc(&b, '}');
+    int rc = b.failed || text.failed ? lar_fail(err, LAR_ENOMEM, "the request is too large")
+                                     : ask_text(q, buf_view(&b), &p->chat, err);
+    buf_done(&b);
+    buf_done(&text);
+    return rc;
+}
+
+int tools_open(struct job *j, struct lar_err *err)
+{
+    struct ask *q = &j->ask;
+    struct lar_tools_options o = {.choice = (enum lar_tool_choice)q->choice,
+                                  .name = q->tool_name,
+                                  .single = q->single,
+                                  .strict = q->strict};
+    if (!q->tools_text.n) return 0;
+    int rc = lar_tools_open(&j->tools, j->engine->model, q->tools_text.p, q->tools_text.n, &o, err);
+    struct str words = rc == 0 ? str_of(lar_tools_prompt(j->tools)) : STR("");
+    for (size_t i = 0; rc == 0 && words.n && i < q->nprompt; i++)
+        if (q->prompt[i].chat) rc = tell(q, &q->prompt[i], words, err);
+    return rc;
+}
+
+/* ---- a row ------------------------------------------------------------------------------------------------------------- */
+
+static void make_id(const struct row *r, size_t index, char id[12])
+{
+    static const char digit[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    size_t n = (size_t)r->index * CALLS_MAX + index;
+    memcpy(id, r->job->id, 6);
+    for (int i = 8; i > 5; i--, n /= 36) id[i] = digit[n % 36];
+    id[9] = 0;
+}
+
+static struct row_call *add_call(struct row *r, size_t index)
+{
+    struct row_calls *k = &r->calls;
+    if (index == k->room) {
+        size_t room = k->room ? 2 * k->room : 4;
+        struct row_call *v = room > 4 * CALLS_MAX ? NULL : mem_resize(k->call, room * sizeof *v);
+        if (!v) return NULL;
+        memset(v + k->room, 0, (room - k->room) * sizeof *v);
+        k->call = v;
+        k->room = room;
+    }
+    struct row_call *c = &k->call[index];
+    *c = (struct row_call){0};
+    make_id(r, index, c->id);
+    k->ncall = index + 1;
+    return c;
+}
+
+/* Calls of one row by their number; one that broke keeps its number, so the reader's are counted on by those. */
+static void on_event(void *ctx, enum lar_call_event e, size_t index, const char *text, size_t n)
+{
+    struct row *r = ctx;
+    struct row_calls *k = &r->calls;
+    struct row_call *c = k->ncall ? &k->call[k->ncall - 1] : NULL;
+    (void)index;
+    if (e == LAR_CALL_BEGIN) {
+        if ((c = add_call(r, k->ncall)) != NULL)
+            buf_add(&c->name, text, n);
+        else
+            k->text.failed = 1;
+    } else if (e == LAR_CALL_ARGS) {
+        if (c) buf_add(&c->args, text, n);
+    } else if (e == LAR_CALL_END) {
+        if (c) c->ended = 1;
+        k->nwhole++;
+    } else {
+        if (e == LAR_CALL_BROKEN && c) c->broken = 1;
+        int thinking = e == LAR_CALL_THINKING;
+        buf_add(thinking ? &k->thinking : &k->text, text, n);
+        if (r->job->ask.stream) buf_add(&r->piece[thinking], text, n);
+        return;
+    }
+    k->news = 1;
+}
+
+int tools_row_begin(struct job *j, struct row *r, struct lar_err *err)
+{
+    return j->tools ? lar_calls_open(&r->calls.reader, j->tools, on_event, r, err) : 0;
+}
+
+void tools_row_text(struct row *r, const char *text, size_t n) { lar_calls_add(r->calls.reader, text, n); }
+
+void tools_row_end(struct row *r)
+{
+    struct row_calls *k = &r->calls;
+    if (!k->reader) return;
+    lar_calls_end(k->reader);
+    int failed = k->text.failed | k->thinking.failed;
+    for (size_t i = 0; i < k->ncall; i++) failed |= k->call[i].name.failed | k->call[i].args.failed;
+    if (failed) job_fail(r->job, 500, "out of memory");
+}
+
+void tools_row_free(struct row *r)
+{
+    struct row_calls *k = &r->calls;
+    for (size_t i = 0; i < k->ncall; i++) buf_done(&k->call[i].name), buf_done(&k->call[i].args);
+    mem_free(k->call);
+    buf_done(&k->text);
+    buf_done(&k->thinking);
+    lar_calls_close(k->reader);
+}
+
+struct str row_text(const struct row *r)
+{
+    return r->calls.reader ? buf_view(&r->calls.text) : (struct str){r->result.text, r->result.text_n};
+}
+
+struct str row_thinking(const struct row *r)
+{
+    return r->calls.thinking.n ? buf_view(&r->calls.thinking) : (struct str){r->result.thinking, r->result.thinking_n};
+}
+
+void tools_warning(const struct row *r, struct buf *b)
+{
+    const char *words = r->calls.reader ? lar_calls_warning(r->calls.reader) : "";
+    if (!*words) return;
+    buf_puts(b, ",\"warning\":");
+    buf_json_str(b, str_of(words));
+}
