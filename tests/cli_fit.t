@@ -17,7 +17,9 @@ if [ -z "${LAR_SLOW-}" ]; then # emulators and sanitizers have memory of their o
     golden=../shared/golden/models
     for f in $model $golden/qwen3-moe/model-f32.gguf $golden/mamba2/model-f32.gguf $golden/gemma3-text/model-f32.gguf; do
         if [ ! -e "$f" ]; then skip "$f is not here"; continue; fi
-        for kv in f16 f32; do
+        kinds=f16
+        [ "$f" != $model ] || kinds="f16 f32"
+        for kv in $kinds; do
             name=${f#../shared/golden/models/}
             $LAR fit "$f" --ctx 256 --kv $kv --check --json > "$TMP/fit" 2>&1
             ok "what $name takes is foretold, keys and values in $kv" look json "$TMP/fit" \
@@ -52,4 +54,26 @@ try "fit tells of other machines" $LAR fit $model --memory "$(need 0.5)"
 ok "  ... where it does not fit" told "does not fit"
 try_status 1 "a server refuses it too" $LAR serve --port 0 --memory "$(need 0.5)" $model
 ok "  ... before it listens" said "does not fit"
+
+# ---- the machine ----------------------------------------------------------------------------------------------------------------------------
+ok "cores are of some kind" look json "$TMP/fit" '$j->{cores} >= 1 && ref $j->{core_kinds} && ref $j->{gpus}'
+if [ -z "${LAR_SLOW-}" ] && [ "${CC:-gcc}" = gcc ] && command -v gcc > /dev/null; then
+    # A driver's library as NVIDIA's manual describes it, with one processor of 8 GiB.
+    cat > "$TMP/nvml.c" <<'END'
+#include <string.h>
+struct memory { unsigned long long total, free, used; };
+int nvmlInit_v2(void) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlDeviceGetCount_v2(unsigned *n) { return *n = 1, 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **d) { static int it; return *d = &it, (int)i; }
+int nvmlDeviceGetName(void *d, char *s, unsigned n) { return strncpy(s, "Test GPU", n), d == 0; }
+int nvmlDeviceGetMemoryInfo(void *d, struct memory *m) { return *m = (struct memory){8ull << 30, 6ull << 30, 2ull << 30}, d == 0; }
+END
+    mkdir "$TMP/driver"
+    gcc -shared -fPIC -o "$TMP/driver/libnvidia-ml.so.1" "$TMP/nvml.c" || exit 1
+    try "tells graphics processors" env LD_LIBRARY_PATH="$TMP/driver" $LAR fit $model --json
+    ok "  ... and their memory" look json "$TMP/out" '$j->{gpus}[0]{name} eq "Test GPU" && $j->{gpus}[0]{memory} == 2**33 && $j->{gpus}[0]{free} == 6 * 2**30'
+else
+    skip "no driver's library is made here"
+fi
 tap_done

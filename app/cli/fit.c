@@ -4,15 +4,18 @@
  * now. Memory is what the kernel says is available, or less where a control group allows less. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <lar/plan.h>
 #include <lar/quant.h>
 
+#include "base/core.h"
 #include "base/cpu.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "cli/gpu.h"
 #include "cli/named.h"
 #include "cli/out.h"
 #include "cli/size.h"
@@ -24,7 +27,9 @@ struct fit_options {
 };
 
 struct machine {
-    int cores;
+    int cores, nkind, ngpu;
+    struct core_kind kind[CORE_KINDS_MAX];
+    struct gpu gpu[GPUS_MAX];
     uint64_t total, available, disk; /* bytes; disk: free where models are kept */
     struct lar_limits limits;
 };
@@ -51,7 +56,9 @@ static int look_at_machine(struct machine *m, int threads, uint64_t most, struct
 {
     struct statvfs fs;
     const char *root = getenv("LAR_MODELS"), *home = getenv("HOME");
-    *m = (struct machine){.cores = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+    *m = (struct machine){.cores = cpu_count()};
+    m->nkind = core_kinds("/sys/devices", m->kind);
+    m->ngpu = gpu_list(m->gpu);
     m->total = kilobytes("/proc/meminfo", "MemTotal");
     m->available = most ? most : cpu_memory_available();
     if (statvfs(root && *root ? root : home ? home : "/", &fs) == 0 || statvfs("/", &fs) == 0)
@@ -62,7 +69,13 @@ static int look_at_machine(struct machine *m, int threads, uint64_t most, struct
 static void tell_machine(const struct machine *m)
 {
     struct buf *b = out();
-    buf_printf(b, "%d cores, ", m->cores);
+    buf_printf(b, "%d cores", m->cores);
+    for (int i = 0; i < m->nkind && m->nkind > 1; i++)
+        buf_printf(b, "%s%d %s", i ? ", " : " (", m->kind[i].n,
+                   i == 0              ? "large"
+                   : i == m->nkind - 1 ? "small)"
+                                       : "medium");
+    buf_puts(b, ", ");
     buf_bytes(b, m->available);
     buf_puts(b, " of ");
     buf_bytes(b, m->total);
@@ -70,6 +83,36 @@ static void tell_machine(const struct machine *m)
                lar_cpu_level());
     buf_bytes(b, m->disk);
     buf_puts(b, " of disk free\n");
+    for (int i = 0; i < m->ngpu; i++) {
+        out_text_to(b, 1, m->gpu[i].name, strlen(m->gpu[i].name));
+        buf_puts(b, ": ");
+        buf_bytes(b, m->gpu[i].free);
+        buf_puts(b, " of ");
+        buf_bytes(b, m->gpu[i].memory);
+        buf_puts(b, " free (not used: Lar computes on the processor)\n");
+    }
+}
+
+static void machine_json(const struct machine *m)
+{
+    struct buf *b = out();
+    buf_printf(
+        b,
+        "{\"cores\":%d,\"memory\":%llu,\"available\":%llu,\"disk_free\":%llu,\"read_gbs\":%.2f,\"cpu\":\"%s\"",
+        m->cores, (unsigned long long)m->total, (unsigned long long)m->available,
+        (unsigned long long)m->disk, m->limits.read_gbs, lar_cpu_level());
+    buf_puts(b, ",\"core_kinds\":[");
+    for (int i = 0; i < m->nkind; i++)
+        buf_printf(b, "%s{\"cores\":%d,\"strength\":%ld}", i ? "," : "", m->kind[i].n,
+                   m->kind[i].strength);
+    buf_puts(b, "],\"gpus\":[");
+    for (int i = 0; i < m->ngpu; i++) {
+        buf_puts(b, i ? ",{\"name\":" : "{\"name\":");
+        buf_json_str(b, str_of(m->gpu[i].name));
+        buf_printf(b, ",\"memory\":%llu,\"free\":%llu}", (unsigned long long)m->gpu[i].memory,
+                   (unsigned long long)m->gpu[i].free);
+    }
+    buf_putc(b, ']');
 }
 
 /* ---- one model ------------------------------------------------------------------------------------------------------ */
@@ -194,13 +237,36 @@ static void forget_peak(void)
     fclose(f);
 }
 
+/* What the process holds beside the model that it has opened: itself, the vocabulary, and the head of the file. Pages of weights that opening
+ * happened to map are weights (exact, unlike VmRSS: proc(5), smaps). */
+static uint64_t own_bytes(const char *path, uint64_t weights)
+{
+    struct stat st = {.st_ino = 0};
+    char line[1024];
+    unsigned long inode = 0, at;
+    uint64_t all = 0, of_file = 0, kb, head;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    if (stat(path, &st) != 0) st.st_ino = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%*x-%*x %*4s %*x %*x:%*x %lu", &at) == 1) inode = at;
+        if (strncmp(line, "Rss:", 4) != 0) continue;
+        kb = strtoull(line + 4, NULL, 10);
+        all += kb * 1024;
+        if (st.st_ino && inode == st.st_ino) of_file += kb * 1024;
+    }
+    if (f) fclose(f);
+    head = (uint64_t)st.st_size > weights ? (uint64_t)st.st_size - weights : 0;
+    return all - of_file + (of_file < head ? of_file : head);
+}
+
 /* Fills a context and compares what the process then takes at most with what was foretold. */
-static int check(struct lar_model *m, const struct fit_options *o, struct lar_err *err)
+static int check(struct lar_model *m, const struct fit_options *o, uint64_t before,
+                 struct lar_err *err)
 {
     struct lar_session_options so = {.ctx = o->ctx ? o->ctx : 512, .kv = (enum lar_kv)o->kv};
     struct lar_session *s = NULL;
     struct lar_model_info info;
-    uint64_t kv = 0, work = 0, before = kilobytes("/proc/self/status", "VmRSS");
+    uint64_t kv = 0, work = 0;
     lar_model_info(m, &info);
     forget_peak();
     if (info.ctx_train > 0 && so.ctx > info.ctx_train) so.ctx = info.ctx_train;
@@ -244,15 +310,17 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
     struct lar_model *m = NULL;
     struct buf *b = out();
     struct plan p;
+    uint64_t own = 0;
     int e = named_open(&named, arg, err);
     if (e == 0) e = named_load(&m, &named, &mo, err);
     if (e == 0) e = plan_for(m, mach, 512, LAR_KV_F16, &p, err);
     if (e == 0) {
+        own = own_bytes(named.path, p.info.weight_bytes);
         if (o->json) {
             buf_puts(b, ",\"model\":");
             buf_json_str(b, str_of(arg));
-            buf_printf(b, ",\"weight_bytes\":%llu,\"tok_s_at_best\":",
-                       (unsigned long long)p.info.weight_bytes);
+            buf_printf(b, ",\"weight_bytes\":%llu,\"own_bytes\":%llu,\"tok_s_at_best\":",
+                       (unsigned long long)p.info.weight_bytes, (unsigned long long)own);
             buf_json_num(b, p.tok_s);
             buf_puts(b, ",\"plans\":[");
         } else {
@@ -269,7 +337,7 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
         if (o->json) buf_putc(b, ']');
         if (e == 0) smaller(m, named.path, mach, o, &p);
     }
-    if (e == 0 && o->check) e = check(m, o, err);
+    if (e == 0 && o->check) e = check(m, o, own, err);
     lar_model_close(m);
     named_close(&named);
     return e;
@@ -342,11 +410,7 @@ static int run(const void *values, char **arg, int narg)
     if (e == 0) e = look_at_machine(&m, o->threads, most, &err);
     if (e < 0) return say_err(&err);
     if (o->json)
-        buf_printf(
-            out(),
-            "{\"cores\":%d,\"memory\":%llu,\"available\":%llu,\"disk_free\":%llu,\"read_gbs\":%.2f,\"cpu\":\"%s\"",
-            m.cores, (unsigned long long)m.total, (unsigned long long)m.available,
-            (unsigned long long)m.disk, m.limits.read_gbs, lar_cpu_level());
+        machine_json(&m);
     else
         tell_machine(&m);
     e = narg ? one(arg[0], &m, o, &err) : all(&m, o, &err);
@@ -380,9 +444,10 @@ const struct verb verb_fit = {
     .name = "fit",
     .synopsis = "[MODEL]",
     .summary = "what fits this machine, and how fast it can be",
-    .about = "Looks at the machine (cores, memory that is available, limits of its control group, free disk, and the "
-             "bandwidth of memory, measured for about a second) and says of MODEL, from its header alone, the bytes "
-             "that it takes at which context, whether that fits, and how many tokens a second it can decode at best. "
+    .about = "Looks at the machine (cores and their kinds, memory that is available, limits of its control groups, "
+             "graphics processors, free disk, and the bandwidth of memory, measured for about a second) and says of "
+             "MODEL, from its header alone, the bytes that it takes at which context, whether that fits, which smaller "
+             "quantisations would, and how many tokens a second it can decode at best. "
              "Without MODEL, the same in short for each model that is here.",
     .opts = options,
     .size = sizeof(struct fit_options),
