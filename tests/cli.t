@@ -87,6 +87,15 @@ refused 2 "top-p above one" "--top-p" -- $LAR run $model --top-p 1.5 hi
 refused 2 "top-p in the form with =" "--top-p" -- $LAR run $model --top-p=1.5 hi
 refused 2 "mirostat 3" "--mirostat" -- $LAR run $model --mirostat 3 hi
 refused 2 "no threads" "--threads" -- $LAR run $model --threads 0 hi
+refused 2 "a negative top-k, named once" "lar: --top-k -5: expected 0 or more" -- $LAR run $model --top-k -5 hi
+refused 2 "a context beyond what can be" "--ctx" "1 to 268435456" -- $LAR run $model --ctx 1000000000 hi
+refused 2 "a context beyond all numbers" "--ctx" "1 to 268435456" -- $LAR run $model --ctx 99999999999999999999 hi
+echo '{"messages": [' > "$TMP/cut.json"
+refused 1 "an input that is cut is named" "lar: $TMP/cut.json: JSON, byte" -- $LAR template $model "$TMP/cut.json"
+refused 2 "and a schema" "lar: $TMP/cut.json: " -- $LAR run $model --schema "$TMP/cut.json" hi
+refused 2 "and a list of tokens" "lar: $TMP/cut.json: token ids, byte 0" -- $LAR logits $model --tokens-file "$TMP/cut.json" -o "$TMP/none"
+refused 2 "a model without a name" "name is empty" -- $LAR show ""
+refused 2 "an output without a name" "name of the file to write is empty" -- $LAR logits $model --tokens 1 -o ""
 refused 2 "a context of nothing" "--ctx" -- $LAR run $model --ctx 0 hi
 refused 2 "keys in an unknown type" "--kv" "f16 f32 q8_0" -- $LAR run $model --kv q4_0 hi
 refused 2 "an argument too many" "'there'" -- $LAR run $model hi there
@@ -118,8 +127,8 @@ for verb in "run FILE hi" "show FILE" "show FILE --json" "tokenize FILE hi" "log
 done
 ok "and nothing was written" not test -e "$TMP/none"
 refused 1 "lar template: a missing file" "missing.gguf" -- $LAR template "$TMP/missing.gguf" /dev/null
-refused 1 "lar template: a folder" "folder.gguf" -- $LAR template "$TMP/folder.gguf" /dev/null
-refused 1 "lar template: a cut model" "cut.gguf" -- $LAR template "$TMP/cut.gguf" /dev/null
+refused 2 "lar template: a folder" "folder.gguf" -- $LAR template "$TMP/folder.gguf" /dev/null
+refused 2 "lar template: a cut model" "lar: $TMP/cut.gguf: " -- $LAR template "$TMP/cut.gguf" /dev/null
 
 # ---- outputs that take nothing more ---------------------------------------------------------------------------------
 : > "$TMP/out"

@@ -25,6 +25,26 @@ ok "with truth as truth" look json "$TMP/json" 'ref $j->{metadata}{"tokenizer.gg
 ok "has the tensors" look json "$TMP/json" '@{$j->{tensors}} == 68 && !grep { !defined $_->{offset} || !$_->{bytes} || !@{$_->{shape}} } @{$j->{tensors}}'
 ok "each behind the one before" look json "$TMP/json" 'my $at = 0; !grep { my $bad = $_->{offset} < $at; $at = $_->{offset} + $_->{bytes}; $bad } @{$j->{tensors}}'
 ok "the last within the file" look json "$TMP/json" "my \$t = \$j->{tensors}[-1]; \$t->{offset} + \$t->{bytes} <= $(wc -c < $model) && \$j->{bytes} == $(wc -c < $model)"
+folder=tests/data/tiny-llama
+try "a folder as its maker published it" $LAR show $folder
+ok "is told as such" says "$folder: as published, "
+ok "with its tensors, their types, shapes and files" grep -qE '^  model.layers.0.mlp.down_proj.weight +(F16|F32|BF16) +[0-9]+, [0-9]+ +[0-9]+ +[0-9]+  model-0000[12]-of-00002.safetensors$' "$TMP/out"
+ok "and its tokenizer's keys" says 'tokenizer.ggml.model'
+try "  ... as JSON" $LAR show $folder --json
+cp "$TMP/out" "$TMP/folder"
+wanted=$(grep -c 'safetensors"' $folder/model.safetensors.index.json)
+ok "every tensor of the index, in the file that it names" look json "$TMP/folder" "@{\$j->{tensors}} == $wanted && \$j->{parts} == 2 && \$j->{version} == 0 && !grep { \$_->{file} !~ /^model-0000[12]-of-00002.safetensors\$/ || !@{\$_->{shape}} } @{\$j->{tensors}}"
+inside() { look json "$TMP/folder" "!grep { \$_->{offset} + \$_->{bytes} > (-s '$folder/' . \$_->{file}) } @{\$j->{tensors}}"; }
+ok "inside it" inside
+try "one file of weights" $LAR show $folder/model-00001-of-00002.safetensors
+ok "has its own" says 'model-00001-of-00002.safetensors: as published, '
+mkdir "$TMP/cut"
+cp $folder/* "$TMP/cut" && head -c 5000 $folder/model-00002-of-00002.safetensors > "$TMP/cut/model-00002-of-00002.safetensors"
+try_status 2 "a folder with a cut file" $LAR show "$TMP/cut"
+ok "names the file" said "$TMP/cut/model-00002-of-00002.safetensors"
+mkdir "$TMP/tokenizer" && cp $folder/tokenizer*.json "$TMP/tokenizer"
+try "a folder with a tokenizer alone" $LAR show "$TMP/tokenizer"
+ok "has no tensors, and says what it is" says "$TMP/tokenizer: a tokenizer, 18 keys, 0 tensors"
 ok "has the memory" look json "$TMP/json" 'my $m = $j->{memory}; $m->{ctx} == 512 && $m->{total} == $m->{weights} + $m->{kv} + $m->{work} && $m->{kv} > 0'
 kv() { $LAR show $model --json --ctx "$1" --kv "$2" > "$TMP/kv" && look get "$TMP/kv" '$j->{memory}{kv} + 0'; }
 ok "twice the context is twice the keys" test "$(kv 1024 f16)" = $(($(kv 512 f16) * 2))

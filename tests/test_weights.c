@@ -60,15 +60,17 @@ static float value_of(const struct weights *w, const char *name)
     return v;
 }
 
-static void refused(const char *words)
+static void refused_as(int code, const char *words)
 {
     struct weights w;
     err = (struct lar_err){0};
     int rc = weights_open(&w, folder, &err);
-    CHECK_EQ(rc, LAR_EFORMAT);
+    CHECK_EQ(rc, code);
     if (rc == 0) weights_close(&w);
     if (!strstr(err.msg, words)) printf("# \"%s\" does not say: %s\n", err.msg, words), tap_case_bad++;
 }
+
+static void refused(const char *words) { refused_as(LAR_EFORMAT, words); }
 
 static void an_index_names_the_file_of_each_tensor(void)
 {
@@ -127,7 +129,7 @@ static void without_an_index_there_is_one_file_and_hidden_ones_are_none(void)
     CHECK_NEAR(value_of(&w, "a"), 1, 0);
     weights_close(&w);
     unlink(in_folder("1.safetensors"));
-    refused("has no weights");
+    refused_as(LAR_EINVAL, "has no weights");
     part("1.safetensors", "a", NULL, 1);
     part("2.safetensors", "b", NULL, 2);
     refused("has 2 files *.safetensors and no index");

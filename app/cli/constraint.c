@@ -36,6 +36,7 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     enum lar_grammar_kind kind = LAR_GRAMMAR_JSON;
     struct buf text = {0};
     char *notes = NULL;
+    const char *out_of_file = NULL; /* where the text was read */
     int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + (c->grammar != NULL) + c->json;
     *out = NULL;
     if (n == 0) {
@@ -58,7 +59,9 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
         kind = LAR_GRAMMAR_CHOICES;
         list(c->choices, &text);
     }
+    if (e == 0 && kind != LAR_GRAMMAR_JSON) out_of_file = c->schema ? c->schema : c->grammar;
     if (e == 0) e = lar_grammar_open(out, kind, buf_z(&text), text.n, &opt, &notes, err);
+    if (e < 0 && out_of_file) in_blame(out_of_file, e, err);
     constraint_notes(notes);
     lar_free(notes);
     buf_done(&text);

@@ -425,7 +425,7 @@ static int run(const void *values, char **arg, int narg)
 #define AT(field) offsetof(struct fit_options, field)
 /* clang-format off */
 static const struct opt options[] = {
-    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
      .help = "Only for a context of N tokens; without it several, up to what the model was trained with."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "For --check: how keys and values are kept."},

@@ -43,6 +43,12 @@ int in_all(const char *path, struct buf *b, struct lar_err *err)
     return k;
 }
 
+int in_blame(const char *path, int e, struct lar_err *err)
+{
+    struct lar_err why = *err;
+    return e < 0 ? lar_fail(err, e, "%s: %s", strcmp(path, "-") ? path : "standard input", why.msg) : e;
+}
+
 static const char *newline(const struct in *r, size_t from)
 {
     return r->b.n > from ? memchr(r->b.p + from, '\n', r->b.n - from) : NULL;

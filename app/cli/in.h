@@ -11,6 +11,8 @@
 
 /* All of a file, or of standard input when path is "-". Appends to b; its limit is set. */
 int in_all(const char *path, struct buf *b, struct lar_err *err);
+/* What err says (e < 0) is about what stands in this file: puts its name before it. Gives e. */
+int in_blame(const char *path, int e, struct lar_err *err);
 
 /* Lines of standard input. A zeroed struct is a fresh one; free with in_done. */
 struct in {

@@ -43,7 +43,7 @@ static int read_prompt(struct logits *l, struct lar_err *err)
     } else {
         struct buf b = {0};
         if ((e = in_all(o->tokens_file, &b, err)) == 0)
-            e = idlist_parse(&l->prompt, buf_view(&b), err);
+            e = in_blame(o->tokens_file, idlist_parse(&l->prompt, buf_view(&b), err), err);
         buf_done(&b);
     }
     if (e == 0 && l->prompt.n == 0)
@@ -210,7 +210,7 @@ static const struct opt options[] = {
      .help = "Evaluates the prompt in pieces of these lengths; what is left over is one more piece."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
-    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
      .help = "Tokens of room; without it what is needed, in whole 256s."},
     {.kind = OPT_GROUP, .group = adapters_opts, .at = AT(adapter)},
     {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,

@@ -23,6 +23,7 @@ int named_open(struct named *n, const char *arg, struct lar_err *err)
     struct name name;
     int there = stat(arg, &st) == 0;
     *n = (struct named){.path = arg};
+    if (!*arg) return lar_fail(err, LAR_EINVAL, "the model's name is empty: give a file, a folder or a name");
     if (is_path(arg) || (there && !S_ISDIR(st.st_mode)) || name_parse(&name, str_of(arg), NULL) < 0)
         return 0;
     int e = store_open(&n->store, NULL, there ? NULL : err);

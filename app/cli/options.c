@@ -138,7 +138,11 @@ static int store_int(const struct opt *o, int *to, const char *shown, const char
 {
     int64_t v;
     double min = o->min < o->max ? o->min : INT32_MIN, max = o->min < o->max ? o->max : INT32_MAX;
-    if (whole_number(shown, text, &v, err)) return LAR_EINVAL;
+    struct lar_err why = {0};
+    if (whole_number(shown, text, &v, &why)) {
+        if (!strstr(why.msg, "too large")) return lar_fail(err, LAR_EINVAL, "%s", why.msg);
+        v = INT64_MAX;
+    }
     if ((double)v < min || (double)v > max)
         return lar_fail(err, LAR_EINVAL, "%s: %s is out of range (%.0f to %.0f)", shown, text, min,
                         max);

@@ -273,7 +273,7 @@ static int run(const void *values, char **arg, int narg)
 #define AT(field) offsetof(struct run_options, field)
 /* clang-format off */
 const struct opt generation_options[] = {
-    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
      .help = "Tokens of room for prompt and answers; without it the length the model was trained with, at most 4096."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},

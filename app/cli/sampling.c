@@ -63,7 +63,11 @@ static int check(void *base, const struct opt *o, struct lar_err *err)
     copy_field(o, &g->v, &p);
     int e = lar_sampling_check(&p, err);
     if (e == 0) g->set |= (uint32_t)1 << (o - sampling_options);
-    return e;
+    /* The option and its value are told already: what was expected remains to be said. */
+    struct lar_err why = {0};
+    if (e < 0) why = *err;
+    const char *tail = strstr(why.msg, "expected ");
+    return tail ? lar_fail(err, e, "%s", tail) : e;
 }
 
 void sampling_merge(const struct sampling_given *g, const struct lar_model *m,

@@ -170,14 +170,19 @@ static void json_tensors(struct buf *b, const struct lar_file *f, const struct l
 {
     for (size_t i = 0; i < info->ntensor; i++) {
         struct lar_tensor t;
-        char shape[96];
+        char shape[192];
         lar_file_tensor(f, i, &t);
         buf_puts(b, i ? ",{\"name\":" : "{\"name\":");
         buf_json_str(b, (struct str){t.name, t.name_n});
         buf_printf(b, ",\"type\":\"%s\",\"shape\":[%s],\"offset\":%llu,\"bytes\":%llu", t.type,
                    tensor_shape(&t, shape, sizeof shape), (unsigned long long)t.offset,
                    (unsigned long long)t.bytes);
-        if (info->parts > 1) buf_printf(b, ",\"part\":%d", t.part);
+        if (t.file) {
+            buf_puts(b, ",\"file\":");
+            buf_json_str(b, str_of(t.file));
+        } else if (info->parts > 1) {
+            buf_printf(b, ",\"part\":%d", t.part);
+        }
         buf_putc(b, '}');
         out_spill();
     }
@@ -273,7 +278,7 @@ static void text_tensors(struct buf *b, const struct lar_file *f, const struct l
                "bytes");
     for (size_t i = 0; i < info->ntensor; i++) {
         struct lar_tensor t;
-        char shape[96];
+        char shape[192];
         lar_file_tensor(f, i, &t);
         buf_puts(b, "  ");
         size_t start = b->n;
@@ -282,7 +287,12 @@ static void text_tensors(struct buf *b, const struct lar_file *f, const struct l
         buf_printf(b, "%*s%-9s%-22s%14llu %12llu", pad, "", t.type,
                    tensor_shape(&t, shape, sizeof shape), (unsigned long long)t.offset,
                    (unsigned long long)t.bytes);
-        if (info->parts > 1) buf_printf(b, "  part %d", t.part);
+        if (t.file) {
+            buf_puts(b, "  ");
+            out_text_to(b, 1, t.file, strlen(t.file));
+        } else if (info->parts > 1) {
+            buf_printf(b, "  part %d", t.part);
+        }
         buf_putc(b, '\n');
         out_spill();
     }
@@ -346,9 +356,12 @@ static void show_text(const char *path, const struct lar_file *f, const struct m
     struct lar_file_info info;
     lar_file_info(f, &info);
     out_text_to(b, 1, path, strlen(path));
-    buf_printf(b, ": GGUF version %u, ", info.version);
-    buf_bytes(b, info.bytes);
-    if (info.parts > 1) buf_printf(b, " in %d parts", info.parts);
+    if (info.version)
+        buf_printf(b, ": GGUF version %u, ", info.version);
+    else
+        buf_puts(b, info.parts ? ": as published, " : ": a tokenizer");
+    if (info.parts) buf_bytes(b, info.bytes);
+    if (info.parts > 1) buf_printf(b, " in %d %s", info.parts, info.version ? "parts" : "files");
     buf_printf(b, ", %zu keys, %zu tensors\n", info.nmeta, info.ntensor);
     text_memory(b, m, o);
     text_metadata(b, f, info.nmeta, o->all);
@@ -442,8 +455,8 @@ static int run(const void *values, char **arg, int narg)
 /* clang-format off */
 static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
-     .help = "One object with metadata, tensors (name, type, shape, offset from the beginning of its file, bytes) "
-             "and memory (null, with memory_unknown saying why, for what Lar cannot run)."},
+     .help = "One object with metadata, tensors (name, type, shape, offset from the beginning of its file, bytes; of a "
+             "folder file) and memory (null, with memory_unknown saying why, for what Lar cannot run)."},
     {.kind = OPT_FLAG, .name = "all", .at = AT(all), .value = 1,
      .help = "Long strings and arrays whole; without it the first elements. JSON is always whole."},
     {.kind = OPT_FLAG, .name = "template", .at = AT(part), .value = PART_TEMPLATE,
@@ -453,7 +466,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "system", .at = AT(part), .value = PART_SYSTEM, .help = "Only the system message."},
     {.kind = OPT_FLAG, .name = "parameters", .at = AT(part), .value = PART_PARAMETERS, .help = "Only the parameters."},
     {.kind = OPT_FLAG, .name = "license", .at = AT(part), .value = PART_LICENSE, .help = "Only the licence."},
-    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 30,
+    {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
      .help = "Memory at a context of N tokens; without it what lar run takes."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "Memory with keys and values kept as f16 (the default), f32 or q8_0."},
@@ -466,7 +479,9 @@ const struct verb verb_show = {
     .summary = "what is in a model, and the memory it takes",
     .about = "Prints the metadata of a GGUF file, its tensors with types, shapes and offsets, and the memory that "
              "running it will take. Any well-formed GGUF can be looked into; memory is known for the architectures "
-             "that Lar can run. Of a model with a name, what its Modelfile says comes first.",
+             "that Lar can run. Of a Hugging Face folder, or a weights file of one, it prints the keys that its "
+             "tokenizer has in a GGUF, and its tensors as published, each with its file. Of a model with a name, "
+             "what its Modelfile says comes first.",
     .opts = options,
     .size = sizeof(struct show_options),
     .min_args = 1,

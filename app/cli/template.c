@@ -20,7 +20,7 @@ struct source {
     struct buf b;
     struct str text;
     struct named named;
-    int go;
+    int go, refused; /* refused: it is a model file, and damaged */
 };
 
 /* A GGUF by its first bytes, the model that a folder holds, else text. */
@@ -43,7 +43,7 @@ static int source_open(struct source *s, const char *arg, struct lar_err *err)
         s->text = buf_view(&s->b);
         return 0;
     }
-    if ((e = lar_file_open(&s->f, path, err)) < 0) return e;
+    if ((e = lar_file_open(&s->f, path, err)) < 0) return s->refused = 1, e;
     if (s->named.m.template_text && *s->named.m.template_text) {
         s->text = str_of(s->named.m.template_text);
         s->go = strstr(s->text.p, "{%") == NULL;
@@ -81,8 +81,7 @@ static int complete(struct buf *b, const struct source *s, struct str text, stru
     struct json *input = json_parse(&a, text, err);
     int e = !input ? err->code : 0;
     if (input && input->kind != JSON_OBJECT)
-        e = lar_fail(err, LAR_EFORMAT,
-                     "the input is no JSON object (messages, tools, add_generation_prompt, ...)");
+        e = lar_fail(err, LAR_EFORMAT, "is no JSON object (messages, tools, add_generation_prompt, ...)");
     if (e == 0) {
         size_t brace = (size_t)((const char *)memchr(text.p, '{', text.n) - text.p);
         buf_putc(b, '{');
@@ -109,19 +108,20 @@ static int run(const void *values, char **arg, int narg)
     struct lar_err err;
     char *text = NULL;
     size_t n = 0;
-    int e;
+    int e, code = EXIT_DONE;
     (void)values, (void)narg;
     if ((e = source_open(&s, arg[0], &err)) == 0 && (e = in_all(arg[1], &file, &err)) == 0 &&
-        (e = complete(&input, &s, buf_view(&file), &err)) == 0 &&
+        (e = in_blame(arg[1], complete(&input, &s, buf_view(&file), &err), &err)) == 0 &&
         (e = render(&s, buf_view(&input), &text, &n, &err)) == 0)
         out_text(text, n);
     else
-        say_err(&err);
+        code = say_err(&err);
+    if (!s.refused && code) code = EXIT_FAILED;
     lar_free(text);
     buf_done(&input);
     buf_done(&file);
     source_done(&s);
-    return out_done(e < 0 ? EXIT_FAILED : EXIT_DONE);
+    return out_done(code);
 }
 
 static const struct opt options[] = {{.kind = OPT_END}};
@@ -135,7 +135,7 @@ const struct verb verb_template = {
              "Ollama's Modelfiles have them), with the variables of INPUT.json (- "
              "is standard input): an object with messages, tools, add_generation_prompt and any other variable. "
              "bos_token and eos_token come from MODEL when INPUT lacks them. An error, the template's own "
-             "raise_exception too, is one line and exit code 1.",
+             "raise_exception too, is one line and exit code 1; only a damaged MODEL is 2, as for every verb.",
     .opts = options,
     .min_args = 2,
     .max_args = 2,

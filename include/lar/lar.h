@@ -47,7 +47,7 @@ struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
 struct lar_tools;   /* lar/tools.h */
 
-#define LAR_ABI 2
+#define LAR_ABI 3
 LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
@@ -305,13 +305,13 @@ LAR_API int lar_classify_logits(struct lar_embedder *e, const struct lar_text *t
 
 /* ---- looking into a file ------------------------------------------------------------------------------------------------ */
 
-/* Opens any well-formed GGUF, also of architectures that Lar cannot run; of a folder or file that holds a tokenizer only, what a GGUF would
- * say of it. */
+/* Opens any well-formed GGUF, also of architectures that Lar cannot run; of a Hugging Face folder, or a weights or tokenizer file of one, the keys
+ * that a GGUF would have of its tokenizer, and its tensors as they are published (the names are not those of a GGUF). */
 LAR_API int lar_file_open(struct lar_file **out, const char *path, struct lar_err *err);
 LAR_API void lar_file_close(struct lar_file *f);
 
 struct lar_file_info {
-    unsigned version;
+    unsigned version;          /* of GGUF; 0: it is none */
     uint64_t alignment, bytes; /* bytes of all parts */
     int parts;
     size_t nmeta, ntensor;
@@ -340,9 +340,10 @@ struct lar_tensor {
     size_t name_n;
     const char *type; /* "F32", "Q4_K", ... */
     int ndim;
-    int64_t shape[4]; /* shape[0] is contiguous */
-    uint64_t offset, bytes;
+    int64_t shape[8]; /* shape[0] is contiguous */
+    uint64_t offset, bytes; /* offset: in its file */
     int part;
+    const char *file; /* of a folder's tensors: the name of theirs; NULL in a GGUF */
 };
 LAR_API void lar_file_tensor(const struct lar_file *f, size_t i, struct lar_tensor *out);
 

@@ -111,7 +111,9 @@ struct opener {
 static int add_part(struct opener *o, const char *path, struct str file)
 {
     struct weights_part *p = &o->w->part[o->w->npart];
-    *p = (struct weights_part){.file = file};
+    char *name = arena_copy(&o->w->a, file.p, file.n);
+    if (!name) return lar_fail(o->err, LAR_ENOMEM, "%s: out of memory", path);
+    *p = (struct weights_part){.file = {name, file.n}};
     int pickled = !str_ends(str_of(path), STR(".safetensors"));
     int rc = pickled ? pickle_open(&p->pk, path, o->err) : safetensors_open(&p->st, path, o->err);
     if (rc == LAR_OK) o->w->npart++;
@@ -152,12 +154,12 @@ static int gather(struct opener *o)
         int rc = 0;
         for (size_t j = 0; j < p->st.ntensor && rc == 0; j++, k++) {
             const struct safetensors_tensor *s = &p->st.tensor[j];
-            t[k] = (struct weight){.n = s->elements, .data = s->data, .bytes = s->bytes};
+            t[k] = (struct weight){.n = s->elements, .data = s->data, .bytes = s->bytes, .part = i};
             rc = take(o, &t[k], s->name, s->type, s->ndim, s->shape);
         }
         for (size_t j = 0; j < p->pk.ntensor && rc == 0; j++, k++) {
             const struct pickle_tensor *s = &p->pk.tensor[j];
-            t[k] = (struct weight){.n = s->elements, .data = s->data, .bytes = s->bytes};
+            t[k] = (struct weight){.n = s->elements, .data = s->data, .bytes = s->bytes, .part = i};
             rc = take(o, &t[k], s->name, str_of(s->type), s->ndim, s->shape);
         }
         if (rc < 0) return rc;
@@ -266,10 +268,10 @@ static int open_folder(struct opener *o)
             path = rc ? config_path(&o->c, found) : NULL;
         }
         if (!path) continue;
-        rc = add_part(o, path, str_of(form[i].whole));
+        rc = add_part(o, path, rc ? str_of(found) : str_of(form[i].whole));
         return rc < 0 ? rc : gather(o);
     }
-    return lar_fail(o->err, LAR_EFORMAT, "%s: has no weights (model.safetensors, an index, or pytorch_model.bin)",
+    return lar_fail(o->err, LAR_EINVAL, "%s: has no weights (model.safetensors, an index, or pytorch_model.bin)",
                     buf_z(&o->c.folder));
 }
 
@@ -324,6 +326,15 @@ const struct weight *weights_find(const struct weights *w, struct str name)
             lo = mid + 1;
     }
     return NULL;
+}
+
+const char *weights_file(const struct weights *w, int i, const uint8_t **at, uint64_t *bytes)
+{
+    const struct weights_part *p = &w->part[i];
+    const struct filemap *m = p->st.map.p ? &p->st.map : &p->pk.map;
+    *at = m->p;
+    *bytes = m->n;
+    return p->file.p;
 }
 
 void weights_forget(const void *p, uint64_t n)

@@ -26,6 +26,7 @@ struct weight {
     int64_t n;                /* elements */
     const uint8_t *data;      /* contiguous, in the mapping; perhaps not aligned to its type */
     uint64_t bytes;
+    int part; /* of weights.part */
 };
 
 struct weights {
@@ -37,10 +38,12 @@ struct weights {
 };
 
 /* path is a folder (its index file's parts, or model.safetensors, or its only *.safetensors; then the same of PyTorch's
- * *.bin) or one such file. On failure w is zeroed. */
+ * *.bin) or one such file. A folder that has none is LAR_EINVAL, and nothing else is. On failure w is zeroed. */
 int weights_open(struct weights *w, const char *path, struct lar_err *err);
 void weights_close(struct weights *w);
 const struct weight *weights_find(const struct weights *w, struct str name);
+/* Of part i: its file's name, its bytes, and where they are mapped. */
+const char *weights_file(const struct weights *w, int i, const uint8_t **at, uint64_t *bytes);
 /* The pages of these bytes may leave memory: they will hardly be read again. */
 void weights_forget(const void *p, uint64_t n);
 

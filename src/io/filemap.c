@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,4 +62,11 @@ void filemap_close(struct filemap *m)
     /* The cast drops a const that is ours: munmap wants the address only. */
     if (m->p) munmap((void *)(uintptr_t)m->p, m->n);
     *m = (struct filemap){0};
+}
+
+const char *filemap_shown(const char *path)
+{
+    const char *slash = path;
+    while (strlen(path) > FILEMAP_SHOWN && (slash = strchr(path + (*path == '/'), '/'))) path = slash + 1;
+    return path;
 }

@@ -19,4 +19,8 @@ int filemap_open(struct filemap *m, const char *path, struct lar_err *err);
 void filemap_forget(const struct filemap *m, uint64_t offset, uint64_t n);
 void filemap_close(struct filemap *m);
 
+#define FILEMAP_SHOWN 80
+/* How messages call the file: as the caller wrote it; of a path longer than FILEMAP_SHOWN its end, from the name of a folder on. */
+const char *filemap_shown(const char *path);
+
 #endif

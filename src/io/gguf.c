@@ -54,13 +54,13 @@ static __attribute__((format(printf, 2, 3), cold)) int bad(struct reader *r, con
     va_end(ap);
     snprintf(number, sizeof number, "number %" PRIu64, r->index);
     struct str name = r->name.n ? r->name : str_of(number);
-    return lar_fail(r->err, LAR_EFORMAT, "%.60s: %s %.*s (offset 0x%" PRIx64 "): %s", r->file,
+    return lar_fail(r->err, LAR_EFORMAT, "%.80s: %s %.*s (offset 0x%" PRIx64 "): %s", r->file,
                     r->kind, name.n > 64 ? 64 : (int)name.n, name.p, r->at, what);
 }
 
 static int no_memory(struct reader *r, uint64_t count, const char *what)
 {
-    return lar_fail(r->err, LAR_ENOMEM, "%.60s: out of memory for a table of %" PRIu64 " %s",
+    return lar_fail(r->err, LAR_ENOMEM, "%.80s: out of memory for a table of %" PRIu64 " %s",
                     r->file, count, what);
 }
 
@@ -212,13 +212,13 @@ static int not_gguf(struct reader *r)
         {"<", "text (HTML or XML?), not GGUF"},
     };
     struct str head = {(const char *)r->c.begin, (size_t)(r->c.end - r->c.begin)};
-    if (head.n == 0) return lar_fail(r->err, LAR_EFORMAT, "%.60s: is empty, not GGUF", r->file);
+    if (head.n == 0) return lar_fail(r->err, LAR_EFORMAT, "%.80s: is empty, not GGUF", r->file);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (str_starts(head, str_of(known[i].begins)))
-            return lar_fail(r->err, LAR_EFORMAT, "%.60s: is %s", r->file, known[i].is);
+            return lar_fail(r->err, LAR_EFORMAT, "%.80s: is %s", r->file, known[i].is);
     if (head.n > 9 && head.p[8] == '{')
-        return lar_fail(r->err, LAR_EFORMAT, "%.60s: is a safetensors file, not GGUF", r->file);
-    return lar_fail(r->err, LAR_EFORMAT, "%.60s: is not GGUF (it does not begin with \"GGUF\")",
+        return lar_fail(r->err, LAR_EFORMAT, "%.80s: is a safetensors file, not GGUF", r->file);
+    return lar_fail(r->err, LAR_EFORMAT, "%.80s: is not GGUF (it does not begin with \"GGUF\")",
                     r->file);
 }
 
@@ -232,14 +232,14 @@ static int read_header(struct reader *r, uint32_t *version)
     if (r->c.failed) return truncated(r, "the version");
     if ((v & 0xffff) == 0 && v != 0)
         return lar_fail(r->err, LAR_EUNSUPPORTED,
-                        "%.60s: is a big-endian GGUF file, expected little-endian: convert it "
+                        "%.80s: is a big-endian GGUF file, expected little-endian: convert it "
                         "again", r->file);
     if (v == 1)
         return lar_fail(r->err, LAR_EUNSUPPORTED,
-                        "%.60s: is GGUF version 1, expected 2 or 3: convert it again", r->file);
+                        "%.80s: is GGUF version 1, expected 2 or 3: convert it again", r->file);
     if (v != 2 && v != 3)
         return lar_fail(r->err, LAR_EUNSUPPORTED,
-                        "%.60s: is GGUF version %" PRIu32 ", expected 2 or 3", r->file, v);
+                        "%.80s: is GGUF version %" PRIu32 ", expected 2 or 3", r->file, v);
     *version = v;
     r->ntensor = cursor_u64(&r->c);
     r->nkv = cursor_u64(&r->c);
@@ -253,7 +253,7 @@ static int read_header(struct reader *r, uint32_t *version)
                    r->ntensor, left);
     if (r->nkv > KEYS_MAX || r->ntensor > TENSORS_MAX)
         return lar_fail(r->err, LAR_ELIMIT,
-                        "%.60s: has %" PRIu64 " keys and %" PRIu64 " tensors, more than %d and %u",
+                        "%.80s: has %" PRIu64 " keys and %" PRIu64 " tensors, more than %d and %u",
                         r->file, r->nkv, r->ntensor, KEYS_MAX, TENSORS_MAX);
     return LAR_OK;
 }
@@ -427,7 +427,7 @@ static int read_all_tensors(struct gguf *g, struct reader *r)
     for (int i = 0; i < g->npart; i++) total += r[i].ntensor; /* at most PARTS_MAX * TENSORS_MAX */
     if (total > TENSORS_MAX)
         return lar_fail(r->err, LAR_ELIMIT,
-                        "%.60s: its parts have %" PRIu64 " tensors, more than %u", r->file, total,
+                        "%.80s: its parts have %" PRIu64 " tensors, more than %u", r->file, total,
                         TENSORS_MAX);
     g->tensor = arena_array(&g->a, (size_t)total, sizeof *g->tensor);
     g->tensor_index = arena_array(&g->a, (size_t)total, sizeof *g->tensor_index);
@@ -484,16 +484,16 @@ static int check_split(struct reader *r, const struct gguf *q, int i, int n)
     if (count == 0 && n == 1) return LAR_OK; /* some tools write this into a whole file */
     if (n == 1 && count > 1)
         return lar_fail(r->err, LAR_EFORMAT,
-                        "%.60s: is one of %" PRId64 " parts (split.count), so it must be named "
+                        "%.80s: is one of %" PRId64 " parts (split.count), so it must be named "
                         "NAME-00001-of-%05" PRId64 ".gguf and stand beside the others",
                         r->file, count, count);
     if (count != n)
         return lar_fail(r->err, LAR_EFORMAT,
-                        "%.60s: key split.count is %s%" PRId64 ", expected %d as its name says",
+                        "%.80s: key split.count is %s%" PRId64 ", expected %d as its name says",
                         r->file, has ? "" : "missing, which means ", count, n);
     if (no != i)
         return lar_fail(r->err, LAR_EFORMAT,
-                        "%.60s: key split.no is %" PRId64 ", expected %d as its name says", r->file,
+                        "%.80s: key split.no is %" PRId64 ", expected %d as its name says", r->file,
                         no, i);
     return LAR_OK;
 }
@@ -506,15 +506,9 @@ static int check_split_total(const struct gguf *g, struct reader *r)
     if (rc < 0) return rc;
     if (rc == 1 && (total < 0 || (uint64_t)total != g->ntensor))
         return lar_fail(r->err, LAR_EFORMAT,
-                        "%.60s: key split.tensors.count is %" PRId64 ", but its %d parts have %zu",
+                        "%.80s: key split.tensors.count is %" PRId64 ", but its %d parts have %zu",
                         r->file, total, g->npart, g->ntensor);
     return LAR_OK;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 /* Maps part i (from 0) of the model at path and makes its reader. */
@@ -527,14 +521,14 @@ static int map_part(struct gguf *g, struct reader *r, const char *path, struct s
     char *copy = name.failed ? NULL : arena_copy(&g->a, name.p, name.n);
     buf_done(&name);
     if (!copy)
-        return lar_fail(err, LAR_ENOMEM, "%.60s: out of memory for its name", base_name(path));
+        return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory for its name", filemap_shown(path));
     int rc = filemap_open(&g->part[i], copy, &why);
     if (rc < 0 && s.n > 1)
         return lar_fail(err, rc, "part %d of %d of a split model: %s", i + 1, s.n, why.msg);
     if (rc < 0) return lar_fail(err, rc, "%s", why.msg);
     g->file_bytes += g->part[i].n;
     *r = (struct reader){.c = cursor_of(g->part[i].p, g->part[i].n), .err = err,
-                         .file = base_name(copy)};
+                         .file = filemap_shown(copy)};
     return LAR_OK;
 }
 
@@ -554,13 +548,13 @@ static int open_parts(struct gguf *g, const char *path, struct lar_err *err)
     struct split_name s = split_name(path);
     int n = s.n ? s.n : 1;
     if (n > PARTS_MAX)
-        return lar_fail(err, LAR_ELIMIT, "%.120s: is one of %d parts, more than %d",
-                        base_name(path), n, PARTS_MAX);
+        return lar_fail(err, LAR_ELIMIT, "%.80s: is one of %d parts, more than %d",
+                        filemap_shown(path), n, PARTS_MAX);
     g->part = arena_array(&g->a, (size_t)n, sizeof *g->part);
     struct reader *r = arena_array(&g->a, (size_t)n, sizeof *r);
     if (!g->part || !r)
-        return lar_fail(err, LAR_ENOMEM, "%.120s: out of memory for a table of %d parts",
-                        base_name(path), n);
+        return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory for a table of %d parts",
+                        filemap_shown(path), n);
     g->npart = n;
     for (int i = 0; i < n; i++) {
         r[i].err = err;

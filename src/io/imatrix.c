@@ -25,7 +25,7 @@ static int check_values(const struct imatrix_entry *e, const char *path, struct 
     for (uint64_t i = 0; i < e->n * e->nmat; i++)
         if (!(isfinite(e->mean[i]) && e->mean[i] >= 0))
             return lar_fail(err, LAR_EFORMAT,
-                            "%.60s: value %" PRIu64 " of %.*s is negative or no number", path, i,
+                            "%.80s: value %" PRIu64 " of %.*s is negative or no number", path, i,
                             STR_ARG(e->name));
     return LAR_OK;
 }
@@ -44,23 +44,23 @@ static int read_pair(struct imatrix *m, const struct gguf *g, const struct gguf_
     char name[256];
     size_t base = sum->name.n - (sizeof sum_tail - 1);
     if (base == 0 || base + sizeof count_tail > sizeof name)
-        return lar_fail(err, LAR_EFORMAT, "%.60s: tensor %.*s: no such name belongs here", path,
+        return lar_fail(err, LAR_EFORMAT, "%.80s: tensor %.*s: no such name belongs here", path,
                         STR_ARG(sum->name));
     memcpy(name, sum->name.p, base);
     memcpy(name + base, count_tail, sizeof count_tail);
     const struct gguf_tensor *count = gguf_tensor(g, name);
     if (!count || count->type != DT_F32 || sum->type != DT_F32)
-        return lar_fail(err, LAR_EFORMAT, "%.60s: tensor %.*s needs its .counts, both F32", path,
+        return lar_fail(err, LAR_EFORMAT, "%.80s: tensor %.*s needs its .counts, both F32", path,
                         STR_ARG(sum->name));
     uint64_t nmat = count->bytes / 4, all = sum->bytes / 4;
     if (all % nmat)
         return lar_fail(err, LAR_EFORMAT,
-                        "%.60s: tensor %.*s has %" PRIu64 " values for %" PRIu64 " counts", path,
+                        "%.80s: tensor %.*s has %" PRIu64 " values for %" PRIu64 " counts", path,
                         STR_ARG(sum->name), all, nmat);
     struct imatrix_entry *e = &m->entry[m->nentry];
     float *mean = arena_array(&m->a, (size_t)all, sizeof *mean);
     *e = (struct imatrix_entry){keep(m, name, base), mean, all / nmat, nmat};
-    if (!mean || !e->name.n) return lar_fail(err, LAR_ENOMEM, "%.60s: out of memory", path);
+    if (!mean || !e->name.n) return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", path);
     for (uint64_t i = 0; i < all; i++) {
         float n, v;
         memcpy(&n, count->data + 4 * (i / e->n), 4);
@@ -83,11 +83,11 @@ static int read_gguf(struct imatrix *m, const void *p, size_t n, const char *pat
     if (rc >= 0 && !str_is(type, "imatrix"))
         rc = lar_fail(
             err, LAR_EFORMAT,
-            "%.60s: is no importance matrix (general.type is \"%.*s\"): make one with lar imatrix",
+            "%.80s: is no importance matrix (general.type is \"%.*s\"): make one with lar imatrix",
             path, STR_ARG(type));
     if (rc >= 0) rc = gguf_u32(&g, "imatrix.chunk_count", &m->chunks, err);
     m->entry = arena_array(&m->a, g.ntensor + 1, sizeof *m->entry);
-    if (rc >= 0 && !m->entry) rc = lar_fail(err, LAR_ENOMEM, "%.60s: out of memory", path);
+    if (rc >= 0 && !m->entry) rc = lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", path);
     if (rc >= 0 && sets && sets->type == GGUF_ARRAY && sets->etype == GGUF_STRING && sets->count)
         m->dataset = keep(m, gguf_str_at(sets, 0).p, gguf_str_at(sets, 0).n);
     for (size_t i = 0; rc >= 0 && i < g.ntensor; i++)
@@ -102,7 +102,7 @@ static int read_gguf(struct imatrix *m, const void *p, size_t n, const char *pat
 static int cut_short(const char *path, const struct cursor *c, struct lar_err *err)
 {
     return lar_fail(err, LAR_EFORMAT,
-                    "%.60s: is no importance matrix, or ends early (at byte %" PRIu64 ")", path,
+                    "%.80s: is no importance matrix, or ends early (at byte %" PRIu64 ")", path,
                     cursor_offset(c));
 }
 
@@ -117,7 +117,7 @@ static int read_dat_entry(struct imatrix *m, struct cursor *c, const char *path,
     struct imatrix_entry *e = &m->entry[m->nentry];
     float *mean = arena_array(&m->a, n, sizeof *mean);
     *e = (struct imatrix_entry){keep(m, (const char *)name, len), mean, n, 1};
-    if (!mean || !e->name.n) return lar_fail(err, LAR_ENOMEM, "%.60s: out of memory", path);
+    if (!mean || !e->name.n) return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", path);
     memcpy(mean, p, 4 * (size_t)n);
     for (uint32_t i = 0; calls && i < n; i++) mean[i] /= (float)calls;
     m->nentry++;
@@ -132,7 +132,7 @@ static int read_dat(struct imatrix *m, const void *p, size_t bytes, const char *
     if (c.failed || n == 0 || n > ENTRIES_MAX || n > cursor_left(&c) / 17)
         return cut_short(path, &c, err);
     m->entry = arena_array(&m->a, n, sizeof *m->entry);
-    if (!m->entry) return lar_fail(err, LAR_ENOMEM, "%.60s: out of memory", path);
+    if (!m->entry) return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", path);
     for (uint32_t i = 0; i < n; i++) {
         int rc = read_dat_entry(m, &c, path, err);
         if (rc < 0) return rc;
@@ -158,17 +158,17 @@ static int sort_entries(struct imatrix *m, const char *path, struct lar_err *err
 {
     uint32_t *order = arena_array(&m->a, m->nentry + 1, sizeof *order);
     struct imatrix_entry *sorted = arena_array(&m->a, m->nentry + 1, sizeof *sorted);
-    if (!order || !sorted) return lar_fail(err, LAR_ENOMEM, "%.60s: out of memory", path);
+    if (!order || !sorted) return lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", path);
     for (size_t i = 0; i < m->nentry; i++) order[i] = (uint32_t)i;
     sort_u32(order, m->nentry, by_name, m->entry);
     for (size_t i = 0; i < m->nentry; i++) {
         sorted[i] = m->entry[order[i]];
         if (i && str_eq(sorted[i].name, sorted[i - 1].name))
-            return lar_fail(err, LAR_EFORMAT, "%.60s: there are two entries %.*s", path,
+            return lar_fail(err, LAR_EFORMAT, "%.80s: there are two entries %.*s", path,
                             STR_ARG(sorted[i].name));
     }
     m->entry = sorted;
-    return m->nentry ? LAR_OK : lar_fail(err, LAR_EFORMAT, "%.60s: has no entries", path);
+    return m->nentry ? LAR_OK : lar_fail(err, LAR_EFORMAT, "%.80s: has no entries", path);
 }
 
 int imatrix_open_memory(struct imatrix *m, const void *p, size_t n, const char *path,
@@ -191,7 +191,7 @@ int imatrix_open(struct imatrix *m, const char *path, struct lar_err *err)
     *m = (struct imatrix){0};
     int rc = filemap_open(&f, path, err);
     if (rc < 0) return rc;
-    rc = imatrix_open_memory(m, f.p, f.n, path, err);
+    rc = imatrix_open_memory(m, f.p, f.n, filemap_shown(path), err);
     filemap_close(&f);
     return rc;
 }

@@ -43,6 +43,7 @@ static int open_temp(struct outfile *f, struct lar_err *err)
 int outfile_begin(struct outfile *f, const char *path, struct lar_err *err)
 {
     *f = (struct outfile){.fd = -1};
+    if (!*path) return lar_fail(err, LAR_EINVAL, "the name of the file to write is empty");
     int rc = resolve(&f->path, path, err);
     if (rc == LAR_OK) rc = open_temp(f, err);
     if (rc < 0) outfile_done(f);

@@ -152,10 +152,9 @@ static int read_all(struct pickle *p, const char *file, struct lar_err *err)
 
 int pickle_open(struct pickle *p, const char *path, struct lar_err *err)
 {
-    const char *slash = strrchr(path, '/');
     *p = (struct pickle){0};
     int rc = filemap_open(&p->map, path, err);
-    if (rc == 0) rc = read_all(p, slash ? slash + 1 : path, err);
+    if (rc == 0) rc = read_all(p, filemap_shown(path), err);
     if (rc < 0) pickle_close(p);
     return rc;
 }

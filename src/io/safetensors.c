@@ -222,10 +222,9 @@ static int read_all(struct safetensors *s, const char *file, struct lar_err *err
 
 int safetensors_open(struct safetensors *s, const char *path, struct lar_err *err)
 {
-    const char *slash = strrchr(path, '/');
     *s = (struct safetensors){0};
     int rc = filemap_open(&s->map, path, err);
-    if (rc == LAR_OK) rc = read_all(s, slash ? slash + 1 : path, err);
+    if (rc == LAR_OK) rc = read_all(s, filemap_shown(path), err);
     if (rc < 0) safetensors_close(s);
     return rc;
 }

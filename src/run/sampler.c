@@ -67,8 +67,9 @@ int sampler_check(const struct lar_sampling *p, struct lar_err *err)
     };
     for (size_t i = 0; i < sizeof range / sizeof *range; i++)
         if (!(range[i].v >= range[i].lo && range[i].v <= range[i].hi)) /* NaN is in no range */
-            return lar_fail(err, LAR_EINVAL, "%s is %s, expected %s to %s", range[i].name,
-                            num_show(range[i].v).z, num_show(range[i].lo).z, num_show(range[i].hi).z);
+            return lar_fail(err, LAR_EINVAL, "%s is %s, expected %s%s%s", range[i].name, num_show(range[i].v).z,
+                            num_show(range[i].lo).z, range[i].hi < INT32_MAX ? " to " : " or more",
+                            range[i].hi < INT32_MAX ? num_show(range[i].hi).z : "");
     return LAR_OK;
 }
 
