@@ -243,10 +243,14 @@ int gguf_create(struct gguf_writer **out, const char *path, const struct gguf_ke
 /* Pads the tensor that is complete, and opens the next part when it was its part's last. */
 static int end_tensor(struct gguf_writer *w, struct lar_err *err)
 {
-    static const char zero[65536];
+    static const char zero[256]; /* few alignments are larger */
     struct part *p = &w->part[w->at_part];
-    uint64_t rest = w->bytes[w->at] % w->align;
-    int rc = rest ? outfile_write(&p->file, zero, w->align - rest, err) : LAR_OK;
+    uint64_t rest = w->bytes[w->at] % w->align, pad = rest ? w->align - rest : 0;
+    int rc = LAR_OK;
+    for (size_t n; pad && rc == LAR_OK; pad -= n) {
+        n = pad < sizeof zero ? (size_t)pad : sizeof zero;
+        rc = outfile_write(&p->file, zero, n, err);
+    }
     w->at++;
     w->done = 0;
     if (rc < 0 || w->at < p->end || w->at == w->nspec) return rc;
