@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "tap.h"
 #include "text/vocab.h"
 #include "text/vocab_hf.h"
@@ -99,6 +100,7 @@ static void open_json(struct opened *o, const char *json)
 #define ADDED \
     "\"added_tokens\":[{\"id\":1,\"content\":\"<s>\",\"special\":true,\"normalized\":false}," \
     "{\"id\":11,\"content\":\"ab!\",\"special\":false,\"normalized\":true}],"
+#define METASPACE "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"" SP "\",\"prepend_scheme\":\"never\"},"
 // clang-format on
 
 static void a_prefix_is_put_as_the_file_says(void)
@@ -178,7 +180,7 @@ static void a_folder_tells_special_tokens_and_template(void)
     struct lar_err err;
     clear();
     put("tokenizer.json",
-        "{" ADDED
+        "{" ADDED METASPACE
         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"
         "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1]}}}," LLAMA_MODEL
         "}");
@@ -209,16 +211,59 @@ static void a_folder_tells_special_tokens_and_template(void)
     done(&o);
 }
 
+/* tests/data/tokenizer_json.jsonl: a line each: name, tokenizer.json, texts and what tokenizers 0.23.3 makes of them. */
+static void normalizers_and_words_are_the_references(void)
+{
+    static char line[8192];
+    FILE *f = fopen("tests/data/tokenizer_json.jsonl", "r");
+    int n = 0;
+    CHECK(f != NULL);
+    for (; f && fgets(line, sizeof line, f); n++) {
+        struct arena a;
+        struct opened o;
+        char *json = strstr(line, "\"tokenizer\":"), *texts = strstr(line, ",\"texts\":["), want[512];
+        arena_init(&a, 0);
+        const struct json *v = json_parse(&a, str_of(line), NULL);
+        CHECK(v && json && texts);
+        if (!v || !json || !texts) continue;
+        *texts = 0;
+        open_json(&o, json + strlen("\"tokenizer\":"));
+        for (const struct json *e = json_get(v, "texts")->child; e; e = e->next) {
+            size_t k = 0;
+            want[0] = 0;
+            for (const struct json *id = e->child->next->child; id && k + 16 < sizeof want; id = id->next)
+                k += (size_t)snprintf(want + k, sizeof want - k, k ? " %lld" : "%lld", (long long)id->i);
+            char text[64];
+            snprintf(text, sizeof text, "%.*s", STR_ARG(e->child->s));
+            const char *got = ids_of(&o, text, VOCAB_PARSE_SPECIAL);
+            if (strcmp(got, want) != 0) printf("# %.*s\n", STR_ARG(json_get(v, "name")->s));
+            CHECK_STR(got, want);
+        }
+        done(&o);
+        arena_done(&a);
+    }
+    CHECK_EQ(n, 13);
+    if (f) fclose(f);
+}
+
 static void what_is_not_known_is_refused_by_name(void)
 {
     static const struct {
         const char *json, *want;
     } bad[] = {
-        {"{\"normalizer\":{\"type\":\"Nmt\"}," LLAMA_MODEL "}", "Nmt"},
+        {"{\"normalizer\":{\"type\":\"Odd\"}," LLAMA_MODEL "}", "Odd"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a+\"},\"content\":\"\"}," LLAMA_MODEL "}",
+         "a+"},
+        {"{" LLAMA_MODEL "}", "Metaspace"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1]]}}", "Metaspace"},
+        {"{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":"
+         "{\"Regex\":\"x+\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+         "\"use_regex\":false}]},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}",
+         "x+"},
         {"{\"pre_tokenizer\":{\"type\":\"CharDelimiterSplit\"}," LLAMA_MODEL "}",
          "CharDelimiterSplit"},
         {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "WordLevel"},
-        {"{\"post_processor\":{\"type\":\"Odd\"}," LLAMA_MODEL "}", "Odd"},
+        {"{\"post_processor\":{\"type\":\"Odd\"}," METASPACE LLAMA_MODEL "}", "Odd"},
         {"{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{},\"merges\":[]}}",
          "end_of_word_suffix"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}", "-1"},
@@ -259,6 +304,7 @@ int main(void)
     RUN(the_prefix_stands_before_what_is_left_of_the_spaces);
     RUN(flags_of_added_tokens_are_the_references);
     RUN(a_folder_tells_special_tokens_and_template);
+    RUN(normalizers_and_words_are_the_references);
     RUN(what_is_not_known_is_refused_by_name);
     clear();
     rmdir(dir);

@@ -72,6 +72,12 @@ NOCCC = """
 1E08F 1E130-1E136 1E2AE 1E2EC-1E2EF 1E4EC-1E4EF 1E5EE-1E5EF
 """
 
+# Compatibility decompositions younger than the reference's normalisation.
+NOCOMPAT = """
+32FF A7F2-A7F4 AB69 105C9 105E4 10781-10785 10787-107B0 107B2-107BA 11383 11385 1138E 11391 113C5 113C7-113C8
+11938 16121-16128 16D68-16D6A 1CCD6-1CCF9 1E030-1E06D 1F16C 1FBF0-1FBF9
+"""
+
 # Lower case younger than Python 3.11's (first code point, last, distance).
 LOWER = [(0x1C89, 0x1C89, 1), (0xA7CB, 0xA7CB, 0x264 - 0xA7CB), (0xA7CC, 0xA7CC, 1), (0xA7CE, 0xA7CE, 1),
          (0xA7D2, 0xA7D2, 1), (0xA7D4, 0xA7D4, 1), (0xA7DA, 0xA7DA, 1), (0xA7DC, 0xA7DC, 0x19B - 0xA7DC),
@@ -145,6 +151,28 @@ def lower():
     return runs
 
 
+def compat():
+    """What compatibility makes of code points, canonical mappings left to the normal form that follows: runs of those that become one
+    code point (first, last, step, distance), and the others with their texts in one pool: (code point, place, bytes), pool."""
+    no = ranges(NOCOMPAT)
+    full = {c: ucd.normalize("NFC", ucd.normalize("NFKD", chr(c))) for c in range(N) if not 0xD800 <= c < 0xE000
+            and c not in no and ucd.normalize("NFKD", chr(c)) != ucd.normalize("NFD", chr(c))}
+    runs, pool, many = [], b"", []
+    for c in sorted(c for c in full if len(full[c]) == 1):
+        d = ord(full[c]) - c
+        if runs and runs[-1][3] == d and c - runs[-1][0] < 1024:
+            a, b, step, _ = runs[-1]
+            if a == b and c - b <= 2: runs[-1] = (a, c, c - b, d); continue
+            if c - b == step and a != b: runs[-1] = (a, c, step, d); continue
+        runs.append((c, c, 1, d))
+    for text in sorted({v.encode() for v in full.values() if len(v) > 1}, key=lambda t: (-len(t), t)):
+        if text not in pool: pool += text
+    for c in sorted(c for c in full if len(full[c]) > 1):
+        text = full[c].encode()
+        many.append((c, pool.index(text), len(text)))
+    return runs, many, pool
+
+
 def array(decl, items):
     print(decl + " = {")
     line = "   "
@@ -179,7 +207,16 @@ def main():
     print("const int unicode_ncomp = %d;\n" % len(comp))
     runs = lower()
     array("const struct unicode_run unicode_lower_runs[]", ["{0x%X, 0x%X, %d, %d}" % r for r in runs])
-    print("const int unicode_nlower = %d;" % len(runs))
+    print("const int unicode_nlower = %d;\n" % len(runs))
+    runs, many, pool = compat()
+    assert all(c < 1 << 21 and b - a < 1024 for a, b, _, _ in runs for c in (a, b)) and len(pool) < 65536
+    array("const struct unicode_near unicode_compat_runs[]",
+          ["{0x%X, %d}" % (a | (step - 1) << 21 | (b - a) << 22, d) for a, b, step, d in runs])
+    print("const int unicode_ncompat_runs = %d;\n" % len(runs))
+    array("const uint32_t unicode_compat[]", ["0x%X" % (c << 8 | n) for c, _, n in many])
+    array("const uint16_t unicode_compat_at[]", [str(at) for _, at, _ in many])
+    print("const int unicode_ncompat = %d;\n" % len(many))
+    array("const unsigned char unicode_compat_text[]", map(str, pool))
     print("// clang-format on")
 
 

@@ -141,14 +141,20 @@ int bpe_encode(struct encoder *e, struct str s, int first)
     return split_each(v->split, s, word, e);
 }
 
-int chars_encode(struct encoder *e, struct str s, int first)
+int chars_word(struct encoder *e, struct str s)
 {
-    int rc = e->v->prefix || e->v->remove_spaces || e->v->map_trie.n ? spm_normalise(e, &s, first) : spm_clean(e, &s);
-    e->text = s.p;
-    e->epoch++;
+    int rc = 0;
     for (size_t at = 0, end; at < s.n && rc == 0; at = end) {
         end = vocab_word_end(e->v, s, at);
         rc = bpe_word(e, s.p + at, end - at, merge_chars, 0);
     }
     return rc;
+}
+
+int chars_encode(struct encoder *e, struct str s, int first)
+{
+    int rc = e->v->prefix || e->v->remove_spaces || e->v->map_trie.n ? spm_normalise(e, &s, first) : spm_clean(e, &s);
+    e->text = s.p;
+    e->epoch++;
+    return rc < 0 ? rc : chars_word(e, s);
 }

@@ -50,7 +50,7 @@ static int is_unused_piece(const struct vocab *v, int32_t id)
     return 0;
 }
 
-static int load_map(struct vocab *v, const struct gguf *g, struct lar_err *err)
+int spm_load_map(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     const char *key = "tokenizer.ggml.precompiled_charsmap";
     const struct gguf_kv *kv = gguf_find(g, key);
@@ -79,5 +79,5 @@ int spm_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
                                                                       : PREFIX_ALWAYS;
     for (int32_t i = 0; i < v->n && !v->unused_pieces; i++) v->unused_pieces = is_unused_piece(v, i);
     if ((rc = vocab_load_joins(v, err)) < 0) return rc;
-    return load_map(v, g, err);
+    return spm_load_map(v, g, err);
 }

@@ -7,6 +7,7 @@
  * texts behind it, both from the file: every step is checked.
  */
 #include "base/utf8.h"
+#include "text/unicode.h"
 #include "text/vocab_impl.h"
 
 #define SPACE_SIGN "\xe2\x96\x81"
@@ -69,10 +70,10 @@ static struct str normalise_prefix(const struct vocab *v, struct str s, size_t *
 }
 
 /* Turns every U+2581 of b into a space. */
-static void fold_space_signs(struct buf *b)
+static void fold_space_signs(struct buf *b, size_t from)
 {
-    size_t out = 0;
-    for (size_t i = 0; i < b->n;) {
+    size_t out = from;
+    for (size_t i = from; i < b->n;) {
         if (b->n - i >= 3 && !memcmp(b->p + i, SPACE_SIGN, 3)) {
             b->p[out++] = ' ';
             i += 3;
@@ -107,17 +108,111 @@ int spm_clean(struct encoder *e, struct str *s)
     buf_clear(&e->norm);
     copy_clean(*s, &e->norm);
     if (e->norm.failed) return encoder_nomem(e);
-    fold_space_signs(&e->norm);
+    fold_space_signs(&e->norm, 0);
     *s = buf_view(&e->norm);
     return 0;
+}
+
+void spm_copy(struct str s, struct buf *out)
+{
+    size_t from = out->n;
+    copy_clean(s, out);
+    if (!out->failed && has_space_sign(s)) fold_space_signs(out, from);
+}
+
+/* ---- as Hugging Face applies the map -------------------------------------------------------------------------------- */
+
+/* The shortest entry of the map that s begins with, or 0. */
+static size_t map_shortest(const struct vocab *v, struct str s, size_t *at)
+{
+    for (size_t n = 1; n <= s.n; n++)
+        if (map_longest(v, (struct str){s.p, n}, at)) return n;
+    return 0;
+}
+
+static int within(uint32_t cp, const uint32_t (*r)[2], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cp >= r[i][0] && cp <= r[i][1]) return 1;
+    return 0;
+}
+
+/* What goes on with a cluster (Unicode annex 29: Extend, ZWJ, SpacingMark): marks, and a few that are none. */
+static int joins_before(uint32_t cp)
+{
+    static const uint32_t more[][2] = {{0x200c, 0x200d},   {0xe33, 0xe33},     {0xeb3, 0xeb3},
+                                       {0xff9e, 0xff9f},   {0x1f3fb, 0x1f3ff}, {0xe0020, 0xe007f}};
+    static const uint32_t not[][2] = {{0x102b, 0x102c}, {0x1038, 0x1038}, {0x1062, 0x1064}, {0x1067, 0x106d},
+                                      {0x1083, 0x1083}, {0x1087, 0x108c}, {0x108f, 0x108f}, {0x109a, 0x109c},
+                                      {0x1a61, 0x1a61}, {0x1a63, 0x1a64}, {0xaa7b, 0xaa7b}, {0xaa7d, 0xaa7d},
+                                      {0x11720, 0x11721}};
+    int gc = unicode_of(cp).gc;
+    if (gc == UC_MN || gc == UC_ME || gc == UC_MC) return !within(cp, not, sizeof not / sizeof *not);
+    return within(cp, more, sizeof more / sizeof *more);
+}
+
+/* What begins a cluster with the character behind it (Prepend). */
+static int joins_behind(uint32_t cp)
+{
+    static const uint32_t all[][2] = {{0x600, 0x605}, {0x6dd, 0x6dd}, {0x70f, 0x70f}, {0x890, 0x891}, {0x8e2, 0x8e2},
+                                      {0xd4e, 0xd4e}};
+    return cp >= 0x600 && within(cp, all, sizeof all / sizeof *all);
+}
+
+static int is_control(uint32_t cp)
+{
+    int gc = unicode_of(cp).gc;
+    return gc == UC_CC || gc == UC_ZL || gc == UC_ZP || (gc == UC_CF && !joins_before(cp) && !joins_behind(cp));
+}
+
+enum { CLUSTER_MOST = 5 }; /* a longer one is taken character by character */
+
+/* The bytes of the first cluster of s, or CLUSTER_MOST + 1 for more than that: only so short ones matter, so that what needs six bytes
+ * (syllables of Hangul, flags, joined emoji) is left out. *k: the first character's. */
+static size_t cluster(struct str s, size_t *k)
+{
+    uint32_t cp, next;
+    *k = utf8_decode(s.p, s.n, &cp);
+    if (!*k) return *k = 1;
+    if (cp == '\r' && s.n > 1 && s.p[1] == '\n') return 2;
+    if (is_control(cp)) return *k;
+    size_t n = *k;
+    for (size_t m; n < s.n && n <= CLUSTER_MOST; n += m) {
+        if ((unsigned char)s.p[n] < 0x80 && !joins_behind(cp)) break;
+        m = utf8_decode(s.p + n, s.n - n, &next);
+        if (!m || !(joins_before(next) || (joins_behind(cp) && !is_control(next)))) break;
+        cp = next;
+    }
+    return n;
+}
+
+void spm_map_clusters(const struct vocab *v, struct str s, struct buf *out)
+{
+    while (s.n) {
+        size_t k, n = 1, at;
+        if (s.n > 1 && (unsigned char)s.p[0] < 0x80 && (unsigned char)s.p[1] < 0x80 && s.p[0] != '\r') k = 1;
+        else n = cluster(s, &k);
+        if (n > k && n <= CLUSTER_MOST && map_shortest(v, (struct str){s.p, n}, &at)) {
+            buf_str(out, map_text(v, at));
+            s = str_from(s, n);
+            continue;
+        }
+        for (size_t end = n, done = 0; done < end; done += k, s = str_from(s, k)) {
+            uint32_t cp;
+            struct str c = {s.p, k = utf8_decode(s.p, s.n, &cp)};
+            if (!k) c = STR("\xef\xbf\xbd"), k = 1;
+            buf_str(out, map_shortest(v, c, &at) ? map_text(v, at) : c);
+        }
+    }
 }
 
 int vocab_wants_prefix(const struct vocab *v, struct str s, int first)
 {
     if (!s.n || v->prefix == PREFIX_NONE) return 0;
-    if (v->prefix == PREFIX_ALWAYS) return !(first & STRETCH_NEXT);
+    if (v->prefix == PREFIX_ALWAYS) return v->words < 0 && !(first & STRETCH_NEXT);
     if (v->prefix == PREFIX_FIRST && !(first & STRETCH_FIRST)) return 0;
     size_t k;
+    if (v->words >= 0) return !str_starts(s, STR(" ")) && !str_starts(s, STR(SPACE_SIGN));
     if (v->map_trie.n) s = normalise_prefix(v, s, &k); /* what the text begins with is seen behind the normaliser */
     if (v->remove_spaces > 0 && v->kind == VOCAB_UNIGRAM) /* where no space is left */
         return !str_starts(s, STR(SPACE_SIGN));
@@ -165,7 +260,7 @@ int spm_normalise(struct encoder *e, struct str *s, int first)
         copy_clean(*s, b);
     }
     if (b->failed) return encoder_nomem(e);
-    fold_space_signs(b);
+    fold_space_signs(b, 0);
     *s = buf_view(b);
     return 0;
 }

@@ -226,6 +226,49 @@ void unicode_nfd(struct str s, struct buf *out)
     normalise(s, 0, out);
 }
 
+/* What compatibility makes of cp, as UTF-8 in room or in the table; n = 0: nothing. */
+static struct str compat_of(uint32_t cp, char room[4])
+{
+    int lo = 0, hi = unicode_ncompat;
+    while (lo < hi) {
+        int m = (lo + hi) / 2;
+        if (unicode_compat[m] >> 8 < cp) lo = m + 1;
+        else hi = m;
+    }
+    if (lo < unicode_ncompat && unicode_compat[lo] >> 8 == cp)
+        return (struct str){(const char *)unicode_compat_text + unicode_compat_at[lo], unicode_compat[lo] & 255};
+    for (lo = 0, hi = unicode_ncompat_runs; lo < hi;) { /* the last run that begins at cp or before it */
+        int m = (lo + hi) / 2;
+        if ((unicode_compat_runs[m].run & CP_MASK) <= cp) lo = m + 1;
+        else hi = m;
+    }
+    for (; lo-- > 0 && hi - lo <= 2;) { /* or the one before that: two may interleave */
+        const struct unicode_near *r = &unicode_compat_runs[lo];
+        uint32_t at = cp - (uint32_t)(r->run & CP_MASK);
+        if (at <= r->run >> 22 && !(at & r->run >> 21 & 1))
+            return (struct str){room, utf8_encode((uint32_t)((int32_t)cp + r->distance), room)};
+    }
+    return STR("");
+}
+
+void unicode_compat_of(struct str s, struct buf *out)
+{
+    size_t done = 0;
+    for (size_t i = 0, k; i < s.n; i += k) {
+        uint32_t cp;
+        char room[4];
+        k = (unsigned char)s.p[i] < 0xc2 ? 1 : utf8_decode(s.p + i, s.n - i, &cp); /* nothing below U+0080 changes */
+        if (!k) k = 1;
+        if (k == 1) continue;
+        struct str t = compat_of(cp, room);
+        if (!t.n) continue;
+        buf_add(out, s.p + done, i - done);
+        buf_str(out, t);
+        done = i + k;
+    }
+    buf_add(out, s.p + done, s.n - done);
+}
+
 int unicode_is_nfc(struct str s)
 {
     unsigned before = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/unicode.h: what tokenizers ask of a code point, and the two normal forms that some of them apply.
+ * text/unicode.h: what tokenizers ask of a code point, and the normal forms that some of them apply.
  *
  * The data (unicode_table.c, written by tools/unicode.py) is the Unicode 16.0 character database, with the places where the
  * reference tokenizers hold older tables marked so: a tokenizer must split as its reference does, not as the newest standard says.
@@ -41,6 +41,12 @@ struct unicode_run {
     int32_t distance;
 };
 
+/* Code points that compatibility makes others: bits 0-20 the first, bit 21 every second, bits 22-31 last - first. */
+struct unicode_near {
+    uint32_t run;
+    int32_t distance;
+};
+
 extern const struct unicode_class unicode_classes[UNICODE_CLASSES_MAX];
 extern const uint8_t unicode_top[0x1100];
 extern const uint16_t unicode_mid[];
@@ -48,6 +54,11 @@ extern const uint8_t unicode_leaf[];
 extern const uint64_t unicode_decomp[]; /* code point << 42 | first << 21 | second, sorted */
 extern const uint16_t unicode_comp[];   /* indices of unicode_decomp, sorted by first and second */
 extern const struct unicode_run unicode_lower_runs[];
+extern const struct unicode_near unicode_compat_runs[];
+extern const uint32_t unicode_compat[]; /* code point << 8 | bytes of its text, sorted */
+extern const uint16_t unicode_compat_at[]; /* where that lies in unicode_compat_text */
+extern const unsigned char unicode_compat_text[];
+extern const int unicode_ncompat_runs, unicode_ncompat;
 extern const int unicode_ndecomp, unicode_ncomp, unicode_nlower;
 
 /* The class of a scalar value (at most 0x10ffff). */
@@ -69,5 +80,7 @@ int unicode_is_nfc(struct str s);
  * letter, which is n log n. Failure shows in out->failed. */
 void unicode_nfc(struct str s, struct buf *out);
 void unicode_nfd(struct str s, struct buf *out);
+/* Appends s with what is there for compatibility only replaced; NFKC is NFC of that, NFKD NFD. */
+void unicode_compat_of(struct str s, struct buf *out);
 
 #endif

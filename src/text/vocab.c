@@ -82,6 +82,8 @@ static int load(struct vocab *v, const struct gguf *g, struct lar_err *err)
         if (merges_instead(v, g)) {
             v->kind = VOCAB_CHARS;
             rc = bpe_load(v, g, err);
+        } else if (v->words >= 0) {
+            rc = lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.merges: missing; a file with tokenizer.lar.words has them");
         }
         break;
     case VOCAB_UNIGRAM:

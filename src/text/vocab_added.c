@@ -63,7 +63,7 @@ static void mark_phi3(struct vocab *v)
 static int add_normalised(struct vocab *v, int32_t id, struct str s, struct buf *a, struct buf *b, struct lar_err *err)
 {
     int rc = vocab_norm_apply(v, &s, a, b);
-    if (rc == 0 && v->prefix == PREFIX_ALWAYS) {
+    if (rc == 0 && v->words < 0 && v->prefix == PREFIX_ALWAYS) {
         struct buf *other = s.p == a->p ? b : a;
         buf_clear(other);
         buf_putc(other, ' ');
@@ -82,17 +82,21 @@ static int load_exact(struct vocab *v, struct lar_err *err)
     int rc = 0;
     for (int32_t i = 0; i < v->n && rc == 0; i++) {
         unsigned f = v->found[i];
-        struct str s = vocab_raw(v, i);
+        struct str s = vocab_piece(v, i);
         if (!(f & MAKE_ADDED)) continue;
         v->type[i] |= (uint8_t)((f & MAKE_LSTRIP ? TOKEN_LSTRIP : 0) | (f & MAKE_RSTRIP ? TOKEN_RSTRIP : 0) |
                                 (f & MAKE_SINGLE ? TOKEN_SINGLE : 0));
-        if (v->kind != VOCAB_BPE && (f & MAKE_ADDED)) s = vocab_piece(v, i);
         if (s.n > ADDED_MAX) rc = too_long(v, i, err);
         else if (!(f & MAKE_NORMALIZED)) rc = vocab_trie_add(&v->added, v, i, s, err);
         else rc = add_normalised(v, i, s, &a, &b, err);
     }
     buf_done(&a);
     buf_done(&b);
+    /* Spaces and U+2581 are one to the model: writing one for the other is of use only to names that are looked for after it. */
+    const struct norm_step *last = v->nnorm ? &v->norm[v->nnorm - 1] : NULL;
+    if (v->words >= 0 && !v->added_norm.nnode && last && last->kind == NORM_REPLACE && str_is(last->from, " ") &&
+        str_is(last->to, "\xe2\x96\x81"))
+        v->nnorm--;
     return rc;
 }
 
@@ -132,7 +136,7 @@ static size_t spaces_before(struct str s, size_t from, size_t at)
 
 /* \w of Rust's expressions, which decide about single words: what is Alphabetic, a mark, a decimal digit or a connector, or joins. C_W is that
  * of Oniguruma, which takes all numbers. */
-static int is_word_char(uint32_t cp)
+int vocab_is_word_char(uint32_t cp)
 {
     int gc = unicode_of(cp).gc;
     if (cp == 0x200c || cp == 0x200d) return 1;
@@ -151,13 +155,13 @@ static int is_word_before(struct str s, size_t at)
         i--;
         if (((unsigned char)s.p[i] & 0xc0) != 0x80) break;
     }
-    return i < at && i + utf8_decode(s.p + i, at - i, &cp) == at && is_word_char(cp);
+    return i < at && i + utf8_decode(s.p + i, at - i, &cp) == at && vocab_is_word_char(cp);
 }
 
 static int is_word_after(struct str s, size_t at)
 {
     uint32_t cp;
-    return at < s.n && utf8_decode(s.p + at, s.n - at, &cp) && is_word_char(cp);
+    return at < s.n && utf8_decode(s.p + at, s.n - at, &cp) && vocab_is_word_char(cp);
 }
 
 struct added vocab_added_next(struct added_search *a)
@@ -180,8 +184,9 @@ struct added vocab_added_next(struct added_search *a)
         if (vocab_type_of(v, id) != TOKEN_USER && !(a->flags & VOCAB_PARSE_SPECIAL)) continue;
         if ((v->type[id] & TOKEN_SINGLE) && (is_word_before(s, begin) || is_word_after(s, end))) continue;
         struct added found = {id, begin, end};
-        if (v->type[id] & TOKEN_LSTRIP) found.begin = spaces_before(s, a->done, begin);
+        if (v->type[id] & TOKEN_LSTRIP) found.begin = a->done > begin ? a->done : spaces_before(s, a->done, begin);
         if (v->type[id] & TOKEN_RSTRIP) found.end = split_run(s.p, s.n, end, C_S);
+        if (found.begin >= found.end) continue; /* the one before had swallowed all of it */
         a->done = found.end; /* also where that is back within what the one before had swallowed */
         return found;
     }

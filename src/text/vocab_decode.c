@@ -8,7 +8,7 @@
  * their punctuation.
  */
 #include "base/utf8.h"
-#include "text/vocab_impl.h"
+#include "text/vocab_make.h"
 
 #define BAD "\xef\xbf\xbd"
 
@@ -64,7 +64,8 @@ static void decode_bpe(const struct vocab *v, struct vocab_decoder *d, int32_t i
     struct str s = vocab_raw(v, id);
     int type = vocab_type_of(v, id);
     char raw[64];
-    if (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_USER) {
+    int piece = v->exact && v->found[id] & MAKE_PIECE;
+    if (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || (type == TOKEN_USER && !piece)) {
         int64_t n = s.n <= sizeof raw ? vocab_decode_text(v, s, raw) : -1;
         if (n >= 0) s = (struct str){raw, (size_t)n};
         else give_up(d, out);
@@ -103,6 +104,7 @@ static void decode_wordpiece(const struct vocab *v, struct vocab_decoder *d, int
     static const char *const close[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};
     struct str s = vocab_raw(v, id);
     int type = vocab_type_of(v, id), space = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN;
+    if (v->exact && type == TOKEN_USER && !str_starts(s, STR("##"))) space = 1;
     if (!space && s.n && s.p[0] == ' ') {
         s = str_from(s, 1);
         space = 1;

@@ -48,6 +48,7 @@ void encoder_saw(struct encoder *e, struct seen *s, uint64_t key, const char *p,
 
 static int encode_stretch(struct encoder *e, struct str s, int first)
 {
+    if (e->v->words >= 0) return words_encode(e, s, first);
     switch (e->v->kind) {
     case VOCAB_BPE: return bpe_encode(e, s, first);
     case VOCAB_CHARS: return chars_encode(e, s, first);
@@ -67,7 +68,7 @@ static int encode_normal(struct encoder *e, struct str s, int first, unsigned fl
     if (rc == LAR_ENOMEM) return encoder_nomem(e);
     if (rc < 0) return lar_fail(e->err, rc, "tokenizing: normalising makes a text too long");
     if (!v->added_norm.nnode) return encode_stretch(e, s, first);
-    if (vocab_wants_prefix(v, s, first) && v->prefix == PREFIX_ALWAYS) { /* a step of the normalizer: tokens are found behind it */
+    if (v->words < 0 && vocab_wants_prefix(v, s, first) && v->prefix == PREFIX_ALWAYS) { /* a step of the normalizer: tokens are found behind it */
         struct buf *b = s.p == e->step.p ? &e->step2 : &e->step;
         buf_clear(b);
         buf_putc(b, ' ');

@@ -6,9 +6,16 @@
 #include "text/vocab_make.h"
 #include "text/vocab_norm.h"
 
-static int load_added_flags(struct vocab *v, const struct gguf *g, struct lar_err *err)
+int vocab_load_found(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     const struct gguf_kv *kv = gguf_find(g, "tokenizer.lar.added");
+    int64_t words = -1;
+    int rc = gguf_i64(g, "tokenizer.lar.words", &words, err);
+    if (rc < 0) return rc;
+    if (words < -1 || words > WORDS_ALL || (words >= 0 && !kv))
+        return lar_fail(err, LAR_EFORMAT, "tokenizer.lar.words: %lld, expected 0 to %d beside tokenizer.lar.added",
+                        (long long)words, WORDS_ALL);
+    v->words = v->kind == VOCAB_BPE || v->kind == VOCAB_RWKV ? -1 : (int)words;
     if (!kv) return 0;
     if (kv->type != GGUF_ARRAY || kv->etype != GGUF_U8 || kv->count < (uint64_t)v->n)
         return lar_fail(
@@ -41,10 +48,9 @@ static int load_list(struct vocab *v, const struct gguf *g, const char *key, int
 
 int vocab_load_exact(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
-    int64_t prefix = -1;
+    int64_t prefix = -1, word_max = WORD_MAX;
     int ignore = -1, rc;
     v->split_flags = v->split ? v->split->flags : 0;
-    if ((rc = load_added_flags(v, g, err)) < 0) return rc;
     if ((rc = load_list(v, g, "tokenizer.lar.before", v->before, &v->nbefore, err)) < 0) return rc;
     if ((rc = load_list(v, g, "tokenizer.lar.after", v->after, &v->nafter, err)) < 0) return rc;
     if ((rc = gguf_i64(g, "tokenizer.lar.prefix", &prefix, err)) < 0) return rc;
@@ -52,6 +58,11 @@ int vocab_load_exact(struct vocab *v, const struct gguf *g, struct lar_err *err)
         return lar_fail(err, LAR_EFORMAT, "tokenizer.lar.prefix: %lld, expected 0 to 3",
                         (long long)prefix);
     v->prefix = (int)prefix;
+    if ((rc = gguf_i64(g, "tokenizer.lar.word_max", &word_max, err)) < 0) return rc;
+    if (word_max < 1 || word_max > WORD_MAX_MOST)
+        return lar_fail(err, LAR_EFORMAT, "tokenizer.lar.word_max: %lld, expected 1 to %d", (long long)word_max,
+                        WORD_MAX_MOST);
+    v->word_max = (size_t)word_max;
     if ((rc = gguf_bool(g, "tokenizer.lar.ignore_merges", &ignore, err)) < 0) return rc;
     if (ignore == 0) v->split_flags &= ~(unsigned)SPLIT_IGNORE_MERGES;
     if (ignore > 0) v->split_flags |= SPLIT_IGNORE_MERGES;

@@ -106,63 +106,80 @@ static int joins_spaces(const struct json *v)
            (str_is(to, " ") || str_is(to, SPACE_SIGN));
 }
 
-static int read_replace(struct vocab_make *m, const struct json *v, int bytes, struct lar_err *err)
+static int read_replace(struct vocab_make *m, const struct json *v, struct lar_err *err)
 {
+    static const char *const runs[] = {" {2,}", " +", "\\s+", "\\s{2,}"};
     const struct json *pattern = json_get(v, "pattern");
-    struct str to = json_str(json_get(v, "content"), STR(""));
-    struct str text = json_str(json_get(pattern, "String"), STR(""));
-    if (!bytes && str_is(text, " ") && str_is(to, SPACE_SIGN))
-        return 0; /* all vocabularies with U+2581 do */
-    if (joins_spaces(v)) return m->remove_spaces = 1, 0;
-    if (!text.n) return unknown("normalizer", v, err);
-    return add_step(m, "Replace", (struct str[]){text, to}, 2, err);
+    struct str to = json_str(json_get(v, "content"), STR("")), text = json_str(json_get(pattern, "String"), STR("")),
+               regex = json_str(json_get(pattern, "Regex"), STR(""));
+    if (joins_spaces(v)) m->remove_spaces = 1;
+    if (text.n && !memchr(text.p, 0x1f, text.n)) return add_step(m, "Replace", (struct str[]){text, to}, 2, err);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        if (str_is(regex, runs[i])) return add_step(m, "Runs", (struct str[]){regex, to}, 2, err);
+    return lar_fail(err, LAR_EUNSUPPORTED,
+                    "tokenizer.json: normalizer \"Replace\": the expression \"%.*s\" is not known to Lar; "
+                    "known are texts and runs of white space",
+                    STR_ARG(regex));
 }
 
 static int read_bert_normalizer(struct vocab_make *m, const struct json *v, struct lar_err *err)
 {
+    char how[5] = "";
+    size_t n = 0;
     m->lowercase = json_bool(json_get(v, "lowercase"), 1);
     m->strip_accents = json_bool(json_get(v, "strip_accents"), m->lowercase);
-    if (!json_bool(json_get(v, "clean_text"), 1) ||
-        !json_bool(json_get(v, "handle_chinese_chars"), 1))
-        return lar_fail(
-            err, LAR_EUNSUPPORTED,
-            "tokenizer.json: BertNormalizer: clean_text and handle_chinese_chars must be on");
-    return 0;
+    if (json_bool(json_get(v, "clean_text"), 1)) how[n++] = 'c';
+    if (json_bool(json_get(v, "handle_chinese_chars"), 1)) how[n++] = 'z';
+    if (m->strip_accents) how[n++] = 'a';
+    if (m->lowercase) how[n++] = 'l';
+    return add_step(m, "Bert", &(struct str){how, n}, 1, err);
 }
 
-/* bytes: of byte-level BPE. */
-static int read_normalizer(struct vocab_make *m, const struct steps *l, int bytes,
-                           struct lar_err *err)
+static int read_strip(struct vocab_make *m, const struct steps *l, size_t i, struct lar_err *err)
 {
-    static const char *const plain[] = {"NFC", "NFD", "Lowercase", "StripAccents"};
+    int left = json_bool(json_get(l->s[i], "strip_left"), 1), right = json_bool(json_get(l->s[i], "strip_right"), 1);
+    struct str sides = left && right ? STR("lr") : left ? STR("l") : STR("r");
+    if (right && (left || (i + 1 < l->n && joins_spaces(l->s[i + 1]))))
+        m->remove_spaces = 1; /* as other programs do it */
+    return left || right ? add_step(m, "Strip", &sides, 1, err) : 0;
+}
+
+static int read_prepend(struct vocab_make *m, const struct json *v, struct lar_err *err)
+{
+    struct str text = json_str(json_get(v, "prepend"), STR(""));
+    if (str_is(text, SPACE_SIGN)) m->prefix = PREFIX_ALWAYS;
+    if (!text.n || memchr(text.p, 0x1f, text.n)) return unknown("normalizer", v, err);
+    return add_step(m, "Prepend", &text, 1, err);
+}
+
+static int read_precompiled(struct vocab_make *m, const struct json *v, struct lar_err *err)
+{
+    int rc = base64(m, json_str(json_get(v, "precompiled_charsmap"), STR("")), &m->charsmap, err);
+    if (rc < 0 || !m->charsmap.n) return rc; /* none at all: nothing changes */
+    return add_step(m, "Precompiled", NULL, 0, err);
+}
+
+static int read_normalizer(struct vocab_make *m, const struct steps *l, struct lar_err *err)
+{
+    static const char *const plain[] = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt"};
     for (size_t i = 0; i < l->n; i++) {
         const struct json *v = l->s[i];
         int rc = 0, known = 0;
         for (size_t k = 0; k < sizeof plain / sizeof *plain && !known; k++)
             if (is(v, plain[k])) known = 1, rc = add_step(m, plain[k], NULL, 0, err);
-        if (known)
-            (void)0;
-        else if (is(v, "Replace"))
-            rc = read_replace(m, v, bytes, err);
-        else if (is(v, "Prepend") && !bytes &&
-                 str_is(json_str(json_get(v, "prepend"), STR("")), SPACE_SIGN))
-            m->prefix = PREFIX_ALWAYS;
-        else if (is(v, "Precompiled") && !bytes)
-            rc = base64(m, json_str(json_get(v, "precompiled_charsmap"), STR("")), &m->charsmap,
-                        err);
-        else if (is(v, "BertNormalizer"))
-            rc = read_bert_normalizer(m, v, err);
-        else if (is(v, "Strip") && !bytes && json_bool(json_get(v, "strip_right"), 0) &&
-                 (json_bool(json_get(v, "strip_left"), 0) || (i + 1 < l->n && joins_spaces(l->s[i + 1]))))
-            m->remove_spaces = 1; /* spaces joined in front are the prefix */
-        else
-            rc = unknown("normalizer", v, err);
+        if (known) (void)0;
+        else if (is(v, "Replace")) rc = read_replace(m, v, err);
+        else if (is(v, "Prepend")) rc = read_prepend(m, v, err);
+        else if (is(v, "Precompiled")) rc = read_precompiled(m, v, err);
+        else if (is(v, "BertNormalizer")) rc = read_bert_normalizer(m, v, err);
+        else if (is(v, "Strip")) rc = read_strip(m, l, i, err);
+        else rc = unknown("normalizer", v, err);
         if (rc < 0) return rc;
     }
     return 0;
 }
 
-/* ---- pre_tokenizer of vocabularies with U+2581 ----------------------------------------------------------------------------- */
+/* ---- pre_tokenizer of all but byte-level BPE ----------------------------------------------------------------------------- */
 
 static int read_metaspace(struct vocab_make *m, const struct json *v, struct lar_err *err)
 {
@@ -173,27 +190,47 @@ static int read_metaspace(struct vocab_make *m, const struct json *v, struct lar
     m->prefix = str_is(scheme, "never")   ? PREFIX_NONE
                 : str_is(scheme, "first") ? PREFIX_FIRST
                                           : PREFIX_UNLESS;
+    if (json_bool(json_get(v, "split"), 1)) m->words |= WORDS_SIGN;
     return 0;
 }
 
-/* Metaspace cuts before each space, which no piece of these vocabularies reaches across: it need not be done. */
-static int read_spaces(struct vocab_make *m, const struct steps *l, struct lar_err *err)
+static int writes_signs(const struct vocab_make *m)
 {
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = 0; i < m->normalizer.n; i++)
+        if (str_is(m->normalizer.s[i], "Replace\x1f \x1f" SPACE_SIGN)) return 1;
+    return 0;
+}
+
+/* signs: the model's pieces have U+2581 for spaces, which must then be written somewhere unless none is left. */
+static int read_words(struct vocab_make *m, const struct steps *l, int signs, struct lar_err *err)
+{
+    static const struct {
+        const char *name;
+        int words;
+    } cuts[] = {{"WhitespaceSplit", WORDS_SPACE}, {"BertPreTokenizer", WORDS_BERT}, {"Whitespace", WORDS_CLASS}};
+    int written = writes_signs(m), rc = 0;
+    m->words = 0;
+    for (size_t i = 0; i < l->n && rc == 0; i++) {
         const struct json *v = l->s[i];
-        int rc = 0;
-        if (is(v, "Metaspace"))
-            rc = read_metaspace(m, v, err);
-        else if (is(v, "WhitespaceSplit"))
-            m->remove_spaces = 1;
-        else if (is(v, "Split") &&
+        size_t k = 0;
+        while (k < sizeof cuts / sizeof *cuts && !is(v, cuts[k].name)) k++;
+        if (k < sizeof cuts / sizeof *cuts && !m->words && !written) m->words = cuts[k].words;
+        else if (is(v, "Metaspace") && signs && !(m->words & WORDS_SIGN)) rc = read_metaspace(m, v, err), written = 1;
+        else if (is(v, "Split") && written &&
                  str_is(json_str(json_get(json_get(v, "pattern"), "String"), STR("")), " "))
             continue; /* none is left */
-        else
-            rc = unknown("pre_tokenizer", v, err);
-        if (rc < 0) return rc;
+        else rc = unknown("pre_tokenizer", v, err);
     }
-    return 0;
+    if (m->words & WORDS_SPACE) m->remove_spaces = 1;
+    if (rc == 0 && signs && !written && !(m->words & (WORDS_SPACE | WORDS_BERT | WORDS_CLASS)))
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "tokenizer.json: pre_tokenizer: neither Metaspace nor a normalizer writes U+2581 for spaces; "
+                        "a vocabulary with plain spaces in it is not known to Lar");
+    if (rc == 0 && !signs && !m->words)
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "tokenizer.json: pre_tokenizer: WordPiece is known with BertPreTokenizer, Whitespace and "
+                        "WhitespaceSplit");
+    return rc;
 }
 
 /* ---- models ---------------------------------------------------------------------------------------------------------------- */
@@ -284,7 +321,8 @@ static int read_bpe(struct vocab_make *m, const struct json *model, const struct
         return lar_fail(err, LAR_EUNSUPPORTED,
                         "tokenizer.json: model: ignore_merges is known for byte-level BPE only");
     if (m->prefix < 0) m->prefix = PREFIX_NONE;
-    if ((rc = read_spaces(m, pre, err)) < 0) return rc;
+    if ((rc = read_words(m, pre, 1, err)) < 0) return rc;
+    if (!json_bool(json_get(model, "fuse_unk"), 0)) m->words |= WORDS_LONE;
     m->model = m->prefix == PREFIX_NONE ? "gemma4" : "llama";
     if (m->prefix != PREFIX_NONE) m->pre = STR("default");
     m->remove_spaces = m->remove_spaces > 0;
@@ -317,8 +355,8 @@ static int read_unigram(struct vocab_make *m, const struct json *model, const st
     m->model = "t5";
     m->pre = STR("default");
     m->scores = 1;
-    m->prefix = PREFIX_NONE;
-    rc = read_spaces(m, pre, err);
+    if (m->prefix < 0) m->prefix = PREFIX_NONE;
+    rc = read_words(m, pre, 1, err);
     m->remove_spaces = m->remove_spaces > 0;
     return rc;
 }
@@ -327,14 +365,17 @@ static int read_unigram(struct vocab_make *m, const struct json *model, const st
 static int wordpiece(struct vocab_make *m, int64_t id, struct str s, struct lar_err *err)
 {
     struct str t = str_from(s, 2);
-    if (!str_starts(s, STR("##")) || s.n == 2) {
+    int inner = str_starts(s, STR("##")) && s.n > 2;
+    if (!inner) {
         char *p = arena_alloc(&m->a, s.n + 3);
         if (!p) return nomem(err);
         memcpy(p, SPACE_SIGN, 3);
         memcpy(p + 3, s.p, s.n);
         t = (struct str){p, s.n + 3};
     }
-    return vocab_make_token(m, id, t, TOKEN_NORMAL, 0, err);
+    int rc = vocab_make_token(m, id, t, TOKEN_NORMAL, 0, err);
+    if (rc == 0) m->added[id] = inner ? MAKE_INNER : 0;
+    return rc;
 }
 
 static int read_wordpiece(struct vocab_make *m, const struct json *model, const struct steps *pre,
@@ -345,17 +386,14 @@ static int read_wordpiece(struct vocab_make *m, const struct json *model, const 
     int rc = 0;
     if (!vocab || vocab->kind != JSON_OBJECT)
         return lar_fail(err, LAR_EFORMAT, "tokenizer.json: model: WordPiece needs vocab");
-    if (!str_is(json_str(json_get(model, "continuing_subword_prefix"), STR("##")), "##") ||
-        (int)json_num(json_get(model, "max_input_chars_per_word"), 100) != 100)
-        return lar_fail(
-            err, LAR_EUNSUPPORTED,
-            "tokenizer.json: model: WordPiece is known with ## and words of 100 characters");
-    if (pre->n != 1 || !is(pre->s[0], "BertPreTokenizer"))
+    double most = json_num(json_get(model, "max_input_chars_per_word"), WORD_MAX);
+    if (!str_is(json_str(json_get(model, "continuing_subword_prefix"), STR("##")), "##") || most < 1 ||
+        most > WORD_MAX_MOST)
         return lar_fail(err, LAR_EUNSUPPORTED,
-                        "tokenizer.json: pre_tokenizer: WordPiece is known with BertPreTokenizer");
-    if (m->lowercase < 0)
-        return lar_fail(err, LAR_EUNSUPPORTED,
-                        "tokenizer.json: normalizer: WordPiece is known with BertNormalizer");
+                        "tokenizer.json: model: WordPiece is known with ## and words of up to %d characters",
+                        WORD_MAX_MOST);
+    m->word_max = (int)most;
+    if ((rc = read_words(m, pre, 0, err)) < 0) return rc;
     for (e = vocab->child; e && rc == 0; e = e->next) {
         if (!e->is_int)
             return lar_fail(err, LAR_EFORMAT, "tokenizer.json: the id of \"%.*s\" is no integer",
@@ -413,15 +451,16 @@ int vocab_hf_added(struct vocab_make *m, const struct json *list, struct lar_err
                             "tokenizer.json: added_tokens: \"%.*s\" has no text or no id",
                             STR_ARG(text));
         int special = json_bool(json_get(e, "special"), 0),
-            unk = id->i == m->special.unk && strcmp(m->model, "gpt2") != 0;
-        rc = vocab_make_token(m, id->i, text,
-                              unk       ? TOKEN_UNKNOWN
-                              : special ? TOKEN_CONTROL
-                                        : TOKEN_USER,
-                              0, err);
+            unk = id->i == m->special.unk && strcmp(m->model, "gpt2") != 0,
+            old = id->i >= 0 && id->i < (int64_t)m->n && m->token[id->i].n;
+        enum token_type type = unk ? TOKEN_UNKNOWN : special ? TOKEN_CONTROL : TOKEN_USER;
+        int byte = m->exact && old && m->type[id->i] == TOKEN_BYTE,
+            piece = m->exact && old && type == TOKEN_USER && m->type[id->i] == TOKEN_NORMAL;
+        unsigned keep = piece ? MAKE_PIECE | (m->added[id->i] & MAKE_INNER) : 0;
+        rc = vocab_make_token(m, id->i, text, byte ? TOKEN_BYTE : type, piece ? m->score[id->i] : 0, err);
         if (rc < 0) return rc;
         m->added[id->i] =
-            (uint8_t)(MAKE_ADDED | (json_bool(json_get(e, "lstrip"), 0) ? MAKE_LSTRIP : 0) |
+            (uint8_t)(MAKE_ADDED | keep | (json_bool(json_get(e, "lstrip"), 0) ? MAKE_LSTRIP : 0) |
                       (json_bool(json_get(e, "rstrip"), 0) ? MAKE_RSTRIP : 0) |
                       (json_bool(json_get(e, "single_word"), 0) ? MAKE_SINGLE : 0) |
                       (json_bool(json_get(e, "normalized"), !special) ? MAKE_NORMALIZED : 0));
@@ -502,7 +541,7 @@ int vocab_hf_json(struct vocab_make *m, struct str text, struct lar_err *err)
     if ((rc = flatten(&dec, json_get(v, "decoder"), "decoders", 0, err)) < 0) return rc;
     const struct json *vocab = json_get(model, "vocab");
     int bytes = has(&pre, "ByteLevel") || has(&dec, "ByteLevel");
-    if ((rc = read_normalizer(m, &norm, bytes, err)) < 0) return rc;
+    if ((rc = read_normalizer(m, &norm, err)) < 0) return rc;
     if (is(model, "WordPiece"))
         rc = read_wordpiece(m, model, &pre, err);
     else if (is(model, "Unigram") || (!type_of(model).n && vocab && vocab->kind == JSON_ARRAY))

@@ -3,8 +3,7 @@
  * text/vocab_hf_pre.c: the pre_tokenizer of a byte-level BPE in tokenizer.json, as a name of tokenizer.ggml.pre.
  *
  * Its steps become a list of regular expressions, each applied to the pieces that the one before left. A list that stands in the table
- * below has a splitter written by hand (split.h), and a name that other programs know too; any other goes into the file as it is
- * (tokenizer.lar.split) and is matched by text/regex.c.
+ * below has a splitter written by hand (split.h), and a name that other programs know too; any other is refused, with its first expression.
  */
 #include "text/split.h"
 #include "text/vocab_make.h"
@@ -190,6 +189,9 @@ int vocab_hf_pre(struct vocab_make *m, const struct json *pre, struct lar_err *e
         if (exact || !m->pre.n) m->pre = str_of(known[i].name);
         if (exact) break;
     }
-    if (m->pre.n) m->split.n = 0;
-    return 0;
+    if (m->pre.n || !m->split.n) return m->split.n = 0, 0;
+    return lar_fail(err, LAR_EUNSUPPORTED,
+                    "tokenizer.json: pre_tokenizer: no splitter of Lar's cuts words as its %zu expressions do; "
+                    "the first is %.*s",
+                    m->split.n, STR_ARG(m->split.s[0]));
 }

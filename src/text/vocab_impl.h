@@ -46,13 +46,23 @@ struct merge {
     int32_t id; /* what they become */
 };
 
+/* How normalised text becomes words (vocab_words.c): cut at white space; besides, punctuation stands alone as in BERT; or runs of \w and of other
+ * characters are apart; cut before each U+2581; unknown characters side by side are not one. */
+enum { WORDS_SPACE = 1, WORDS_BERT = 2, WORDS_CLASS = 4, WORDS_SIGN = 8, WORDS_LONE = 16, WORDS_ALL = 31 };
+enum { WORD_MAX = 100, WORD_MAX_MOST = 250 }; /* characters of WordPiece's longest word */
+
 /* Steps that text takes first (vocab_norm.c). */
-enum norm_kind { NORM_NFC, NORM_NFD, NORM_LOWERCASE, NORM_STRIP, NORM_REPLACE };
-enum { NORM_STEPS = 8, ADDED_IDS = 8 };
+enum norm_kind {
+    NORM_NFC, NORM_NFD, NORM_COMPAT, NORM_LOWERCASE, NORM_ACCENTS, NORM_STRIP, NORM_REPLACE, NORM_RUNS, NORM_PREPEND,
+    NORM_NMT, NORM_MAP, NORM_BERT_CLEAN, NORM_BERT_FOLD,
+};
+enum { NORM_STEPS = 24, ADDED_IDS = 8 };
+enum { BERT_CLEAN = 1, BERT_CHINESE = 2, BERT_ACCENTS = 4, BERT_LOWER = 8 };
 
 struct norm_step {
     enum norm_kind kind;
-    struct str from, to; /* NORM_REPLACE */
+    unsigned how;        /* BERT_*; NORM_STRIP: 1 left, 2 right; NORM_RUNS: 1 any white space, 2 of two and more only */
+    struct str from, to; /* NORM_REPLACE, NORM_RUNS, NORM_PREPEND */
 };
 
 struct vocab {
@@ -90,6 +100,8 @@ struct vocab {
     struct trie pieces;      /* Unigram, WordPiece, RWKV: all others */
     int byte_tokens;         /* there are <0x00> ... <0xFF> */
     int prefix;              /* PREFIX_*: a space before the text */
+    int words;               /* WORDS_*, or -1: not from a tokenizer.json, or byte-level BPE */
+    size_t word_max;         /* WordPiece */
     int remove_spaces;       /* SPM, Unigram: see spm_load.c */
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
     int lowercase, strip_accents; /* WordPiece */
@@ -122,7 +134,8 @@ static inline int32_t vocab_find_raw(const struct vocab *v, uint64_t key, const 
 
 /* ---- loading (vocab.c calls them in this order) ------------------------------------------------------------------- */
 
-/* vocab_exact.c: tokenizer.lar.*; after the pieces. */
+/* vocab_exact.c: tokenizer.lar.added, before the pieces; the other keys, after them. */
+int vocab_load_found(struct vocab *v, const struct gguf *g, struct lar_err *err);
 int vocab_load_exact(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* vocab_load.c: the pool, the types, the table. */
 int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err);
@@ -135,6 +148,8 @@ int32_t vocab_find_named(const struct vocab *v, struct str piece);
 int vocab_load_special(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* Gives tokens with well-known names the type they should have had; after the types, before the pieces. */
 void vocab_type_by_name(struct vocab *v, const struct gguf *g);
+/* spm_load.c: the model's own table of replacements, if the file has one. */
+int spm_load_map(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* bpe_load.c: tokenizer.ggml.merges. */
 int bpe_load(struct vocab *v, const struct gguf *g, struct lar_err *err);
 /* spm.c, unigram.c, wordpiece.c: what is theirs. */
@@ -194,7 +209,8 @@ static inline int encoder_push(struct encoder *e, int32_t id)
 static inline int encoder_push_unk(struct encoder *e)
 {
     e->unks++;
-    if (e->v->unk < 0 || (e->unk_end && e->unk_end == e->out->n)) return 0;
+    int lone = e->v->words > 0 && (e->v->words & WORDS_LONE);
+    if (e->v->unk < 0 || (!lone && e->unk_end && e->unk_end == e->out->n)) return 0;
     int rc = encoder_push(e, e->v->unk);
     e->unk_end = e->out->n;
     return rc;
@@ -206,6 +222,19 @@ size_t vocab_word_end(const struct vocab *v, struct str s, size_t at);
 int spm_clean(struct encoder *e, struct str *s);
 /* The same after SentencePiece's normalisation: the model's own map, its prefix, its rule for white space. In e->norm. */
 int spm_normalise(struct encoder *e, struct str *s, int first);
+
+/* s as it is kept, appended to out. */
+void spm_copy(struct str s, struct buf *out);
+/* spm_norm.c: the model's own table as Hugging Face applies it: to what is seen as one character. */
+void spm_map_clusters(const struct vocab *v, struct str s, struct buf *out);
+/* wordpiece.c: two steps of BERT's normaliser. how: BERT_*. */
+void bert_clean(struct str s, unsigned how, struct buf *out);
+void bert_fold(struct str s, unsigned how, struct buf *out);
+/* vocab_added.c: \w of Rust's expressions. */
+int vocab_is_word_char(uint32_t cp);
+/* vocab_words.c: what the character at i of s is to the cutting of words, its length in *k. */
+enum word_class { CLASS_SPACE, CLASS_INSIDE, CLASS_OTHER, CLASS_ALONE };
+enum word_class vocab_word_class(const struct vocab *v, struct str s, size_t i, size_t *k);
 
 /* s without its guards, appended to out: 1; 0 and nothing is written when it holds none. */
 int vocab_unguard(struct str guard, struct str s, struct buf *out);
@@ -219,6 +248,11 @@ int spm_encode(struct encoder *e, struct str s, int first);
 int unigram_encode(struct encoder *e, struct str s, int first);
 int wordpiece_encode(struct encoder *e, struct str s);
 int rwkv_encode(struct encoder *e, struct str s);
+int words_encode(struct encoder *e, struct str s, int first);
+/* The models alone, for one word of words_encode. */
+int chars_word(struct encoder *e, struct str s);
+int unigram_word(struct encoder *e, struct str s);
+int wordpiece_word(struct encoder *e, struct str s);
 
 /* vocab_places.c: one more place; LAR_ENOMEM. */
 int places_add(struct encoder *e, struct places *l, struct vocab_place place);

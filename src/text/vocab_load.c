@@ -5,7 +5,7 @@
  * Nothing is allocated for one token: the pool is as long as the file's own strings at most, the tables a fixed number of bytes for
  * each of them, and each costs the file eight bytes or more.
  */
-#include "text/vocab_impl.h"
+#include "text/vocab_make.h"
 
 #include <float.h>
 #include <math.h>
@@ -77,8 +77,9 @@ static int byte_named(struct str s)
 static int64_t decode_piece(const struct vocab *v, int32_t id, struct str s, char *out, int *apart)
 {
     int type = vocab_type_of(v, id);
-    *apart = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || (type == TOKEN_USER && v->kind != VOCAB_CHARS) ||
-             vocab_has_plain_space(v, id);
+    int known = v->words >= 0 || (v->exact && v->kind == VOCAB_BPE);
+    int user = type == TOKEN_USER && (known ? !(v->found[id] & MAKE_PIECE) : v->kind != VOCAB_CHARS);
+    *apart = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || user || vocab_has_plain_space(v, id);
     if (v->kind == VOCAB_BPE) {
         int64_t n = *apart ? -1 : alphabet_decode(v->alphabet, s, out);
         if (n >= 0) return n;
@@ -89,7 +90,7 @@ static int64_t decode_piece(const struct vocab *v, int32_t id, struct str s, cha
         *apart = 1;
         out[0] = (char)byte_named(s); /* checked before */
         return 1;
-    } else if (type != TOKEN_CONTROL && type != TOKEN_UNKNOWN) {
+    } else if (type != TOKEN_CONTROL && type != TOKEN_UNKNOWN && !(v->exact && v->found[id] & MAKE_INNER)) {
         return (int64_t)spaces_decode(s, v->kind == VOCAB_WORDPIECE, out);
     }
     memcpy(out, s.p, s.n);
@@ -218,7 +219,8 @@ int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err
         return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory for %d tokens", v->n);
 
     alphabet_bytes(v->alphabet);
-    int rc = load_types(v, g, err);
+    int rc = vocab_load_found(v, g, err);
+    if (rc == 0) rc = load_types(v, g, err);
     if (rc == 0) vocab_type_by_name(v, g);
     if (rc == 0) rc = fill_table(v, err);
     if (rc == 0) find_bytes(v);

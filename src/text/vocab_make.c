@@ -11,6 +11,7 @@
 int vocab_make_init(struct vocab_make *m, struct lar_err *err)
 {
     *m = (struct vocab_make){.prefix = -1,
+                             .words = -1,
                              .remove_spaces = -1,
                              .lowercase = -1,
                              .strip_accents = -1,
@@ -113,7 +114,7 @@ static int put_tokens(struct gguf_keys *k, struct vocab_make *m, struct lar_err 
     gguf_keys_strs(k, "tokenizer.ggml.tokens", m->token, m->n);
     gguf_keys_array(k, "tokenizer.ggml.token_type", GGUF_I32, type, m->n);
     if (m->scores) gguf_keys_array(k, "tokenizer.ggml.scores", GGUF_F32, m->score, m->n);
-    if (m->nmerge || !strcmp(m->model, "gpt2"))
+    if (m->nmerge || !strcmp(m->model, "gpt2") || (m->words >= 0 && m->merge))
         gguf_keys_strs(k, "tokenizer.ggml.merges", m->merge, m->nmerge);
     if (m->exact) gguf_keys_array(k, "tokenizer.lar.added", GGUF_U8, m->added, m->n);
     return 0;
@@ -149,7 +150,8 @@ static void put_rules(struct gguf_keys *k, const struct vocab_make *m)
     put_bool(k, "tokenizer.ggml.normalizer.strip_accents", m->strip_accents);
     put_bool(k, "tokenizer.lar.ignore_merges", m->ignore_merges);
     if (m->exact) gguf_keys_strs(k, "tokenizer.lar.normalizer", m->normalizer.s, m->normalizer.n);
-    if (m->split.n) gguf_keys_strs(k, "tokenizer.lar.split", m->split.s, m->split.n);
+    if (m->words >= 0) gguf_keys_u32(k, "tokenizer.lar.words", (uint32_t)m->words);
+    if (m->word_max > 0) gguf_keys_u32(k, "tokenizer.lar.word_max", (uint32_t)m->word_max);
     if (m->charsmap.n)
         gguf_keys_array(k, "tokenizer.ggml.precompiled_charsmap", GGUF_U8, m->charsmap.p,
                         m->charsmap.n);

@@ -9,9 +9,11 @@
  *     tokenizer.lar.added       u8 [tokens], MAKE_* bits of the tokens that are found in text by their names
  *     tokenizer.lar.before      i32 [..] ids that are put before a text, where that is not just bos; .after: behind it
  *     tokenizer.lar.normalizer  strings: what happens to text first, in order (vocab_norm.h)
- *     tokenizer.lar.split       strings: expressions that cut text into words, where tokenizer.ggml.pre has no name for them (regex.h)
  *     tokenizer.lar.prefix      u32: when a text gets a space before it, PREFIX_*
  *     tokenizer.lar.ignore_merges  bool: a word that is a token is taken whole
+ *     tokenizer.lar.words       u32: what lies between the normalizer and the model, WORDS_*; with it the normalizer's steps are all that
+ *                               happens to text before (byte-level BPE: tokenizer.ggml.pre instead)
+ *     tokenizer.lar.word_max    u32: characters of WordPiece's longest word
  */
 #ifndef TEXT_VOCAB_MAKE_H
 #define TEXT_VOCAB_MAKE_H
@@ -23,6 +25,8 @@
 #include "text/vocab_impl.h"
 
 enum { MAKE_ADDED = 1, MAKE_LSTRIP = 2, MAKE_RSTRIP = 4, MAKE_SINGLE = 8, MAKE_NORMALIZED = 16 };
+/* It is a piece of the model too; a WordPiece that goes on with a word. */
+enum { MAKE_PIECE = 32, MAKE_INNER = 64 };
 
 enum {
     MAKE_LIST = 8
@@ -50,6 +54,7 @@ struct vocab_make {
     size_t nbefore, nafter;
     int lists;  /* before and after are known and not just bos and eos */
     int prefix; /* PREFIX_* or -1 */
+    int words, word_max; /* WORDS_* or -1; 0: the usual */
     int remove_spaces, lowercase, strip_accents, ignore_merges; /* -1: nothing is said */
     struct str charsmap, chat_template;
     struct make_list normalizer, split;
