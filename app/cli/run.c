@@ -180,11 +180,16 @@ static void number_or_null(struct buf *b, const char *key, double v)
         buf_json_num(b, v);
 }
 
-static void write_json(const struct runner *r, const struct lar_result *res)
+static void write_json(const struct runner *r, const struct lar_result *res, const struct calling *tools)
 {
     struct buf *b = out();
     buf_puts(b, "{\"text\":");
-    buf_json_str(b, (struct str){res->text, res->text_n});
+    buf_json_str(b, tools->t ? buf_view(&tools->text) : (struct str){res->text, res->text_n});
+    if (tools->t) {
+        buf_puts(b, ",\"tool_calls\":[");
+        buf_str(b, buf_view(&tools->calls));
+        buf_putc(b, ']');
+    }
     if (res->thinking_n) {
         buf_puts(b, ",\"thinking\":");
         buf_json_str(b, (struct str){res->thinking, res->thinking_n});
@@ -212,27 +217,45 @@ static int answer(struct runner *r, const char *prompt, int *interrupted, struct
     struct lar_request req;
     struct lar_result res;
     struct stream stream;
+    struct calling tools = {0};
+    struct buf chat_text = {0};
     int e = settings_talk(r, &talk, err);
     if (e == 0) e = talk_add(&talk, "user", str_of(prompt), (struct str){0}, err);
-    if (e < 0) return talk_done(&talk), e;
+    if (e == 0 && r->o.tools.file) e = calling_open(&tools, &r->o.tools, r->m, err);
+    if (e == 0 && tools.t) e = calling_chat(&tools, &talk, &chat_text, err);
+    if (e < 0) return talk_done(&talk), calling_close(&tools), buf_done(&chat_text), e;
     runner_request(r, &sampling, &req);
     stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
     if (r->raw)
         req.text = prompt;
+    else if (tools.t)
+        req.chat = buf_z(&chat_text), req.tools = tools.t;
     else
         req.messages = talk.msg, req.nmessage = talk.n;
     if (!r->o.json) req.on_text = stream_text, req.on_prompt = stream_prompt, req.ctx = &stream;
+    if (tools.t) {
+        if (!r->o.json) tools.stream = &stream;
+        req.on_text = calling_text, req.ctx = &tools;
+        req.on_prompt = NULL; /* its place is the stream's */
+    }
     interrupt_begin(r->s, 1);
     e = lar_generate(r->s, &req, &res, err);
     *interrupted = interrupt_end();
     talk_done(&talk);
-    if (!r->o.json && (e == 0 || stream.now != STREAM_NOTHING || stream.progress))
+    buf_done(&chat_text);
+    if (e == 0 && tools.t) calling_end(&tools);
+    if (!r->o.json && ((e == 0 && !tools.ncall) || stream.now != STREAM_NOTHING || stream.progress))
         stream_end(&stream);
-    if (e < 0) return e;
-    if (r->o.json) write_json(r, &res);
-    runner_tell(r, &res);
-    lar_result_free(&res);
-    return 0;
+    if (e == 0) {
+        if (r->o.json)
+            write_json(r, &res, &tools);
+        else if (tools.t)
+            calling_print(&tools);
+        runner_tell(r, &res);
+        lar_result_free(&res);
+    }
+    calling_close(&tools);
+    return e;
 }
 
 static int run(const void *values, char **arg, int narg)
@@ -248,7 +271,13 @@ static int run(const void *values, char **arg, int narg)
     if (e >= 0 && !*arg[0]) e = lar_fail(&err, LAR_EINVAL, "run: MODEL is empty: give a file, a folder or a name");
     if (e == 0 && r.o.json)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
+    if (e >= 0 && (r.o.tools.choice || r.o.tools.single) && !r.o.tools.file)
+        e = lar_fail(&err, LAR_EINVAL, "run: --tool-choice and --one-call: only with --tools");
+    if (e >= 0 && r.o.tools.file && (!has_prompt || r.o.raw))
+        e = lar_fail(&err, LAR_EINVAL, "run: --tools needs a PROMPT and the model's chat template");
     if (e >= 0) e = constraint_open(&r.o.constraint, &r.grammar, &err), refused = e < 0;
+    if (e >= 0 && r.grammar && r.o.tools.file)
+        e = lar_fail(&err, LAR_EINVAL, "run: --tools and what the answer must be otherwise exclude each other");
     int64_t start = time_ns();
     if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 &&
         (!r.o.locked || (e = lock_apply(&r, r.o.lock_file, arg[0], &err)) == 0) &&
@@ -303,7 +332,8 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "hide-thinking", .at = AT(hide_thinking), .value = 1,
      .help = "Thinking is not shown."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
-     .help = "One object at the end: text, thinking (when there was any), tokens, stop, seed, prompt_tokens, timings."},
+     .help = "One object at the end: text, tool_calls (with --tools), thinking (when there was any), tokens, stop, "
+             "seed, prompt_tokens, timings."},
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},
@@ -322,6 +352,8 @@ static const struct opt options[] = {
      .help = "Runs a model that does not fit: its weights are read from the disk again and again."},
     {.kind = OPT_HEAD, .name = "What the answer must be (behind its thinking)"},
     {.kind = OPT_GROUP, .group = constraint_options, .at = AT(constraint)},
+    {.kind = OPT_HEAD, .name = "Functions"},
+    {.kind = OPT_GROUP, .group = calling_options, .at = AT(tools)},
     {.kind = OPT_HEAD, .name = "Choice of tokens (what the model's file recommends is the default)"},
     {.kind = OPT_GROUP, .group = sampling_options, .at = AT(sampling)},
     {.kind = OPT_END},

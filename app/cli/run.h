@@ -9,6 +9,7 @@
 #include "cli/named.h"
 #include "cli/sampling.h"
 #include "cli/talk.h"
+#include "cli/calling.h"
 
 struct run_options {
     const char *system, *memory, *lock_file;
@@ -17,6 +18,7 @@ struct run_options {
     int raw, think, no_think, parse_special, hide_thinking, json, verbose, force, locked;
     struct sampling_given sampling;
     struct constraint_given constraint;
+    struct calling_given tools;
 };
 /* Those of the options that the chat's /set parameter also takes, beside sampling_options. */
 extern const struct opt generation_options[];
