@@ -94,6 +94,8 @@ echo '{"messages": [' > "$TMP/cut.json"
 refused 1 "an input that is cut is named" "lar: $TMP/cut.json: JSON, byte" -- $LAR template $model "$TMP/cut.json"
 refused 2 "and a schema" "lar: $TMP/cut.json: " -- $LAR run $model --schema "$TMP/cut.json" hi
 refused 2 "and a list of tokens" "lar: $TMP/cut.json: token ids, byte 0" -- $LAR logits $model --tokens-file "$TMP/cut.json" -o "$TMP/none"
+refused 2 "a choice of nothing" "--choices 'a,,b'" -- $LAR run $model --choices a,,b hi
+refused 2 "an end that is empty" "--stop" "not empty" -- $LAR run $model --stop "" hi
 refused 2 "a model without a name" "name is empty" -- $LAR show ""
 refused 2 "an output without a name" "name of the file to write is empty" -- $LAR logits $model --tokens 1 -o ""
 refused 2 "a context of nothing" "--ctx" -- $LAR run $model --ctx 0 hi

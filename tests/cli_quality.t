@@ -23,6 +23,11 @@ try "lar perplexity --base" $LAR perplexity "$TMP/kept/Q3_K_M.gguf" -f "$TMP/tex
 printf '[%s,%s]' "$(cat "$TMP/json")" "$(cat "$TMP/out")" >"$TMP/both"
 ok "says the same" look json "$TMP/both" 'my ($q, $p) = ($j->[0][2], $j->[1]); abs($q->{ppl} - $p->{ppl}) < 1e-3 * $p->{ppl} && abs($q->{kld} - $p->{kld}) < 1e-6 && abs($q->{kld_99} - $p->{kld_99}) < 1e-6 && abs($q->{same_top} - $p->{same_top}) < 1e-6'
 
+if [ -z "${RUN-}" ]; then
+    ulimited() { (ulimit -f 1 && exec "$@"); }
+    try_status 1 "files that may not become so large" ulimited $LAR quality $M -f "$TMP/text" -c 64 --chunks 1 --types Q4_0 --keep "$TMP/none"
+    ok "leave no folder" test ! -e "$TMP/none"
+fi
 try_status 2 "no text" $LAR quality $M
 try_status 2 "an unknown type" $LAR quality $M -f "$TMP/text" --types Q4_K_M,Q9
 ok "is named before anything is done" grep -q "'Q9' is no type" "$TMP/err"

@@ -61,6 +61,10 @@ for d in README.md TOUR.md STYLE.md $(ls doc/*.md models/README.md 2>/dev/null);
 done
 ok "the tour names at least ten functions" eval 'functions TOUR.md && [ "$(wc -l < "$TMP/stops")" -ge 10 ]'
 ok "the tour's stops have at most 400 lines" short
+floors() { for d in $(awk -F: '/^[a-z]/ { print $1 }' tools/house.txt); do grep -qE "^\| [0-9]+ \| \`(src|app)/$d/" TOUR.md || { echo "no stop in $d"; return 1; }; done; }
+ok "the tour stops on every floor" floors
+minutes() { awk -F'|' '/^\| [0-9]/ { if ($2 + 0 < last) { print "minute " $2 " after " last; bad = 1 } last = $2 + 0 } END { exit bad || last >= 30 }' TOUR.md; }
+ok "in order, within thirty minutes" minutes
 echo 'See `src/base/mem.h:mem_nothing`, `src/base/nothing.c` and `make coffee`.' > "$TMP/lies.md"
 ok "a function that is not there is found out" not functions "$TMP/lies.md"
 ok "so is a file" not files "$TMP/lies.md"

@@ -56,6 +56,9 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
         kind = LAR_GRAMMAR_REGEX;
         buf_puts(&text, c->regex);
     } else if (c->choices) {
+        size_t n_text = strlen(c->choices);
+        if (!n_text || c->choices[0] == ',' || c->choices[n_text - 1] == ',' || strstr(c->choices, ",,"))
+            return lar_fail(err, LAR_EINVAL, "--choices '%s': one of them is empty; give A,B,...", c->choices);
         kind = LAR_GRAMMAR_CHOICES;
         list(c->choices, &text);
     }

@@ -189,6 +189,7 @@ int options_store(const struct opt *o, void *base, const char *shown, const char
     case OPT_LIST:
         if (list->n == OPT_LIST_MAX)
             return lar_fail(err, LAR_EINVAL, "%s: more than %d of them", shown, OPT_LIST_MAX);
+        if (!*text) return lar_fail(err, LAR_EINVAL, "%s needs a value that is not empty", shown);
         list->v[list->n++] = text;
         break;
     default: break; /* headings and groups are not found */

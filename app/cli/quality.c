@@ -162,10 +162,11 @@ static int check_types(const char *types, struct lar_err *err)
 static int begin(struct quality *q, struct lar_err *err)
 {
     const char *tmp = getenv("TMPDIR");
-    q->own_folder = !q->o->keep;
+    q->own_folder = 1; /* made here: it goes again when nothing is in it */
     if (q->o->keep) {
         buf_puts(&q->folder, q->o->keep);
-        if (mkdir(buf_z(&q->folder), 0777) && errno != EEXIST)
+        q->own_folder = mkdir(buf_z(&q->folder), 0777) == 0;
+        if (!q->own_folder && errno != EEXIST)
             return lar_fail_errno(err, "%s", q->o->keep);
     } else {
         buf_printf(&q->folder, "%s/lar-quality-%ld", tmp && *tmp ? tmp : "/tmp", (long)getpid());
