@@ -107,8 +107,7 @@ static const char *const schema[] = {
     "{\"type\":\"string\",\"pattern\":\"^[\\\\w\\\\s-]+$\",\"maxLength\":255}",
     "{\"type\":\"string\",\"pattern\":\"[A-z]+\",\"minLength\":3,\"maxLength\":64}",
     "{\"type\":\"string\",\"pattern\":\"^(ftp|https?)://[^ \\\"]+$\",\"not\":{\"const\":\"ftp://a\"}}",
-    "{\"type\":\"object\",\"patternProperties\":{\"^[a-zA-Z_][\\\\w.:-]*$\":{\"enum\":[\"a\\\\\",\"\\u00e9\\t\"]}},"
-    "\"additionalProperties\":false}",
+    "{\"patternProperties\":{\"^[A-Z_][\\\\w.:-]*$\":{\"enum\":[\"a\\\\\",\"\\u00e9\\t\"]}}}",
     "{\"type\":\"string\",\"not\":{\"pattern\":\"[\\u0000-\\u001f]\"},\"minLength\":1}",
 };
 
