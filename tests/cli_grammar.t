@@ -20,6 +20,18 @@ try_status 2 "a schema that cannot be enforced is exit code 2" $LAR grammar chec
 ok "and names the keyword's path" grep -q '/properties/b: pattern' "$TMP/err"
 ok "and judges nothing" [ ! -s "$TMP/out" ]
 try_status 1 "a file that is not there is exit code 1" $LAR grammar check "$TMP/nowhere.json"
+try "random documents are made" $LAR grammar sample -n 7 --seed 5 "$TMP/s.json"
+ok "as many as were asked for" [ "$(wc -l <"$TMP/out")" = 7 ]
+cp "$TMP/out" "$TMP/first"
+while read -r line; do i=$((${i-0} + 1)); printf '%s' "$line" >"$TMP/made$i.json"; done <"$TMP/out"
+try "and judged" $LAR grammar check -q "$TMP/s.json" "$TMP"/made?.json
+ok "all of them are accepted" [ "$(grep -c '"accepted":true' "$TMP/out")" = 7 ]
+try "the same seed" $LAR grammar sample -n 7 --seed 5 "$TMP/s.json"
+ok "makes the same" cmp "$TMP/out" "$TMP/first"
+try_status 2 "of a refused schema none is made" $LAR grammar sample "$TMP/no.json"
+printf 'false' >"$TMP/false.json"
+try_status 2 "nor where none is valid" $LAR grammar sample "$TMP/false.json"
+ok "which is told" grep -q 'nothing is accepted' "$TMP/err"
 try_status 2 "an unknown action is misuse" $LAR grammar chek "$TMP/s.json"
 printf 'a+b' >"$TMP/re"
 printf 'aab' >"$TMP/t"

@@ -15,8 +15,9 @@
 #include "cli/verbs.h"
 
 struct values {
-    int kind, draft;
+    int kind, draft, count;
     int ignore_format, quiet, compact;
+    int64_t seed;
 };
 
 static int check_one(struct lar_grammar *g, const char *path)
@@ -189,6 +190,49 @@ static int bench(const struct values *v, char **arg, int narg)
     return out_done(e < 0 ? say_err(&err) : EXIT_DONE);
 }
 
+/* ---- sample ---- */
+
+/* A machine that has grown to its limit is opened anew: what it makes of a seed does not depend on what it has made before. */
+static int write_samples(const struct values *v, const struct buf *schema, struct lar_grammar **g, struct lar_err *err)
+{
+    int rc = 0, made = 0;
+    for (int i = 0; i < (v->count ? v->count : 1) && rc == 0; i++, made++) {
+        char *text = NULL;
+        size_t n = 0;
+        rc = lar_grammar_sample(*g, (uint64_t)v->seed + (uint64_t)i, 0, &text, &n, err);
+        if (rc == LAR_ELIMIT && made) {
+            lar_grammar_close(*g);
+            made = 0;
+            if ((rc = open_grammar(v, schema, g, NULL, err)) == 0)
+                rc = lar_grammar_sample(*g, (uint64_t)v->seed + (uint64_t)i, 0, &text, &n, err);
+        }
+        if (rc == 0 && v->kind <= LAR_GRAMMAR_JSON)
+            buf_str(out(), (struct str){text, n});
+        else if (rc == 0)
+            buf_json_str(out(), (struct str){text, n});
+        if (rc == 0) buf_putc(out(), '\n');
+        out_spill();
+        lar_free(text);
+    }
+    return rc;
+}
+
+static int sample(const struct values *v, char **arg)
+{
+    struct buf text = {0};
+    struct lar_grammar *g = NULL;
+    struct lar_err err;
+    int code = EXIT_DONE, e = in_all(arg[1], &text, &err);
+    if (e == 0) e = open_grammar(v, &text, &g, NULL, &err);
+    int refused = e == LAR_EUNSUPPORTED || e == LAR_EFORMAT || e == LAR_ELIMIT;
+    if (e == 0) e = write_samples(v, &text, &g, &err);
+    if (e < 0) code = say_err(&err);
+    if (refused) code = EXIT_MISUSE;
+    lar_grammar_close(g);
+    buf_done(&text);
+    return out_done(code);
+}
+
 static int run(const void *values, char **arg, int narg)
 {
     if (!strcmp(arg[0], "check")) {
@@ -201,7 +245,12 @@ static int run(const void *values, char **arg, int narg)
         say("grammar bench: needs a model, a schema and a document (lar help grammar)");
         return EXIT_MISUSE;
     }
-    say("grammar: \"%s\" is nothing it does; check and bench are (lar help grammar)", arg[0]);
+    if (!strcmp(arg[0], "sample")) {
+        if (narg == 2) return sample(values, arg);
+        say("grammar sample: needs one schema (lar help grammar)");
+        return EXIT_MISUSE;
+    }
+    say("grammar: \"%s\" is nothing it does; check, sample and bench are (lar help grammar)", arg[0]);
     return EXIT_MISUSE;
 }
 
@@ -220,18 +269,26 @@ static const struct opt options[] = {
      .help = "No white space between the parts of JSON."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = offsetof(struct values, quiet), .value = 1,
      .help = "No notes about annotations and unknown keywords."},
+    {.kind = OPT_INT, .name = "count", .letter = 'n', .at = offsetof(struct values, count), .arg = "N",
+     .min = 1, .max = 1 << 30,
+     .help = "sample: so many texts (1)."},
+    {.kind = OPT_I64, .name = "seed", .letter = 's', .at = offsetof(struct values, seed), .arg = "N",
+     .help = "sample: the seed of the first text, counted up for each further one (0)."},
     {.kind = OPT_END},
 };
 
 const struct verb verb_grammar = {
     .name = "grammar",
-    .synopsis = "check SCHEMA [INSTANCE ...] | bench MODEL SCHEMA INSTANCE ...",
+    .synopsis = "check SCHEMA [INSTANCE ...] | sample SCHEMA | bench MODEL SCHEMA INSTANCE ...",
     .summary = "what a JSON schema or a grammar accepts",
     .about = "Reads SCHEMA (- is standard input) as the constraint that decoding would follow, and writes "
              "for each INSTANCE one line of JSON: {\"file\",\"accepted\":true}, or false with the byte at "
              "which it cannot go on and why. Exit code 0 when the schema is supported, whatever the "
              "instances are; 2 when it is refused: the line on standard error begins with the path of the "
              "keyword.\n"
+             "\n"
+             "sample writes random texts that SCHEMA accepts, made without any model, one a line (what is no JSON as a "
+             "JSON string): data for tests, and a look at what a schema leaves open.\n"
              "\n"
              "bench walks through each INSTANCE token by token of MODEL's vocabulary, with the mask of what may come "
              "before each, and writes how long that took: first a line with vocab, vocab_ms (once for a model) and "

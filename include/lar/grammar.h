@@ -50,6 +50,11 @@ LAR_API void lar_grammar_close(struct lar_grammar *g);
 LAR_API int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t *at,
                               struct lar_err *why);
 
+/* A random text that the grammar accepts, made without any model and closed with NUL; the caller frees it with lar_free. soft: bytes after
+ * which it is brought to its end, 0: 200. Texts of JSON are one line. LAR_ELIMIT when none was found, or there is none. */
+LAR_API int lar_grammar_sample(struct lar_grammar *g, uint64_t seed, size_t soft, char **text, size_t *n,
+                               struct lar_err *err);
+
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
 /* For lar_request.grammar of lar/lar.h nothing of this is needed; it is for those who draw tokens themselves. A place is where a text has got to: a

@@ -42,6 +42,9 @@ int grammar_final(const struct grammar *g, uint32_t state); /* it does, and noth
 int grammar_failed(const struct grammar *g, struct lar_err *err);
 size_t grammar_bytes(const struct grammar *g);
 size_t grammar_states(const struct grammar *g);
+/* Appends a random text that g accepts; it is brought to its end after about `soft` bytes at most. The same seed gives the same text of the same
+ * machine as it was opened. LAR_ELIMIT when none was found. */
+int grammar_sample(struct grammar *g, uint64_t seed, size_t soft, struct buf *out, struct lar_err *err);
 /* The bytes that lead from state to others than 0. */
 void grammar_bytes_of(struct grammar *g, uint32_t state, struct rx_set *out);
 

@@ -84,8 +84,8 @@ enum rx_open rx_is_open(struct rx *p, uint32_t r);
 int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi);
 /* One byte of each class that r tells apart (the first of it): a set of bytes to try. */
 const struct rx_set *rx_first(struct rx *p, uint32_t r);
-/* A shortest text of r appended to out (at most cap bytes): its length, or -1 when there is none that short. */
-int rx_shortest(struct rx *p, uint32_t r, char *out, int cap);
+/* A text of r, mostly a short one, written to out (at most cap bytes): its length, or -1 when none that short was found. */
+int rx_short(struct rx *p, uint32_t r, char *out, int cap);
 int rx_matches(struct rx *p, uint32_t r, struct str s);
 
 /* Regular expressions as JSON Schema writes them (ECMA-262 with the u flag, found anywhere unless anchored), or as a whole text

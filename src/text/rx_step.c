@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/rx_step.c: derivatives, and what is asked of them: is anything left, what is a shortest text, which bytes differ.
+ * text/rx_step.c: derivatives, and what is asked of them: is anything left, what is a short text, which bytes differ.
  *
  * rx_step remembers in rows of 256 for states that were stepped from; the parts of a state share a hash table of (part, byte).
  * Emptiness is free for expressions without intersection, difference and numbers' leaves, since the constructors drop what is empty;
@@ -244,7 +244,6 @@ struct seen {
 enum { QUEUES = 64 };
 struct search {
     uint32_t first[QUEUES], last[QUEUES]; /* states to look at, by how far off their end seems; + 1 */
-    int any;
     struct seen *v;
     size_t n, cap;
     uint32_t *slot; /* index + 1 */
@@ -278,7 +277,7 @@ static int search_add(struct rx *p, struct search *s, uint32_t state, uint32_t f
         if (s->v[s->slot[h] - 1].state == state) return 0;
     s->v[s->n] = (struct seen){.state = state, .from = from, .by = (unsigned char)by};
     s->slot[h] = (uint32_t)++s->n;
-    unsigned q = !s->any ? 0 : p->node[state].far < QUEUES ? p->node[state].far : QUEUES - 1;
+    unsigned q = p->node[state].far < QUEUES ? p->node[state].far : QUEUES - 1;
     if (s->first[q])
         s->v[s->last[q] - 1].next = (uint32_t)s->n;
     else
@@ -298,11 +297,10 @@ static uint32_t search_next(struct search *s)
     return 0;
 }
 
-/* From r to a state that is nullable: breadth first, so on a shortest way; or when any is set to one that is known to be alive, what seems near
- * first. Its index in s, -1 when there is none, -2 when the search was given up. */
+/* From r to a state that is nullable (or, when any is set, known to be alive), what seems near first: its index in s, -1 when there is
+ * none, -2 when the search was given up. */
 static long search(struct rx *p, struct search *s, uint32_t r, int any)
 {
-    s->any = any;
     search_add(p, s, r, 0, 0);
     size_t done = 0;
     for (uint32_t i; !p->failed && (i = search_next(s)); done++) {
@@ -388,7 +386,7 @@ int rx_alive(struct rx *p, uint32_t r)
     return p->node[r].alive == 1;
 }
 
-int rx_shortest(struct rx *p, uint32_t r, char *out, int cap)
+int rx_short(struct rx *p, uint32_t r, char *out, int cap)
 {
     struct search s = {0};
     long end = search(p, &s, r, 0);
