@@ -10,8 +10,8 @@ hash() { printf '%s' "$1" | sha256sum | cut -c1-64; }
 raw() { perl -MIO::Socket::INET -e '
     $SIG{PIPE} = "IGNORE"; my ($port, $say, $drip) = @ARGV; my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) or die;
     $say = eval "\"$say\""; my ($from, $got) = (time, "");
-    if ($drip) { for (split //, $say) { syswrite($s, $_) or last; select(undef, undef, undef, 0.2); my $r = ""; vec($r, fileno $s, 1) = 1;
-        last if select($r, undef, undef, 0) && !sysread($s, $got, 4096, length $got); } print "hung up\n" }
+    if ($drip) { for (split //, $say) { my $r = ""; vec($r, fileno $s, 1) = 1;
+        if (!syswrite($s, $_) || (select($r, undef, undef, 0.2) && !sysread($s, $got, 4096, length $got))) { print "hung up\n"; exit } } }
     else { syswrite($s, substr($say, 0, 8192, "")) or last while length $say; sysread($s, $got, 65536, length $got); print $got }' "${url##*:}" "$@" > "$TMP/raw" 2>/dev/null; }
 perl tests/look.pl patch $model "$TMP/endless.gguf" eos_token_id xos_token_id '<|im_end|>' '<|im_foo|>' '<|endoftext|>' '<|unending_|>'
 
@@ -53,7 +53,7 @@ post /v1/completions "$(yes '[' | head -100000 | tr -d '\n')"
 ok "and its depth" is 400
 
 # ---- too slow ------------------------------------------------------------------------------------------------------------------
-raw 'POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n@{[q( ) x 600]}' drip
+raw 'POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n@{[q( ) x 300]}' drip
 ok "who sends a byte now and then is hung up on" test "$(cat "$TMP/raw")" = 'hung up'
 long='"model":"endless","prompt":"x","raw":true,"options":{"num_ctx":100000,"temperature":3,"top_k":0,"top_p":1,"min_p":0}'
 curl -sN "$url/api/generate" -d "{$long}" -o "$TMP/stream" &
@@ -97,5 +97,28 @@ ok "nor with the file's hash" is 401
 get /v1/models -H "Authorization: Bearer $secret"
 ok "with the key it is" is 200
 ok "which is in no log" not grep -q "$secret" "$TMP/server"
+serve_end
+
+# ---- a socket that another program opened, as systemd does -------------------------------------------------------------------------
+cat > "$TMP/handed.pl" <<'END'
+use IO::Socket::INET;
+use POSIX;
+use Fcntl;
+my $s = IO::Socket::INET->new(LocalAddr => shift, LocalPort => 0, Listen => 8) or die;
+POSIX::dup2(fileno $s, 3) unless fileno $s == 3;
+open my $three, "<&=", 3;
+fcntl $three, F_SETFD, 0;
+%ENV = (%ENV, LISTEN_PID => $$, LISTEN_FDS => 1);
+exec @ARGV or die;
+END
+try_status 2 "an address that others reach is refused in whatever way it comes" timeout 60 perl "$TMP/handed.pl" 0.0.0.0 "$LAR" serve --model demo=$model
+ok "and says so" grep -q -- '--key-file' "$TMP/err"
+perl "$TMP/handed.pl" 127.0.0.1 "$LAR" serve --model demo=$model 2> "$TMP/server" < /dev/null &
+server=$!
+i=0
+until grep -q 'listening on' "$TMP/server" || [ $i = 3000 ]; do i=$((i + 1)); sleep 0.02; done
+url=$(sed -n 's/.*listening on //p' "$TMP/server" | head -1)
+get /health
+ok "a socket that was handed over serves" is 200
 serve_end
 tap_done

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -35,6 +36,7 @@ enum {
     BACKLOG = 512,
     THREADS = 2,
     CLOSE_MS = 2000,
+    INHERITED_FD = 3,
 };
 
 struct http {
@@ -450,6 +452,58 @@ static int listen_tcp(struct http *h, struct lar_err *err)
     return 0;
 }
 
+/* What the address of a socket is called: a host, or a path. */
+static int name_socket(int fd, char *host, size_t nhost, char *port, size_t nport)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage room;
+        struct sockaddr_un un;
+    } a;
+    socklen_t n = sizeof a;
+    memset(&a, 0, sizeof a);
+    if (getsockname(fd, &a.any, &n)) return -1;
+    port[0] = 0;
+    if (a.any.sa_family != AF_UNIX)
+        return getnameinfo(&a.any, n, host, (socklen_t)nhost, port, (socklen_t)nport,
+                           NI_NUMERICHOST | NI_NUMERICSERV);
+    /* one without a path, or with a name of its own, is as good as one: nobody from another machine reaches it */
+    snprintf(host, nhost, "%s", a.un.sun_path[0] == '/' ? a.un.sun_path : "/");
+    return 0;
+}
+
+/* sd_listen_fds(3): the first descriptor is 3, LISTEN_PID says whose they are. */
+int http_inherited(char *host, size_t n, struct lar_err *err)
+{
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    char port[16];
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (!pid || !count || strtol(pid, NULL, 10) != (long)getpid()) return 0;
+    if (strcmp(count, "1") != 0)
+        return lar_fail(err, LAR_EINVAL, "LISTEN_FDS is %.20s: a server takes one socket", count);
+    if (getsockopt(INHERITED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) || !listens ||
+        name_socket(INHERITED_FD, host, n, port, sizeof port))
+        return lar_fail(err, LAR_EINVAL, "LISTEN_FDS: descriptor 3 is no socket that listens");
+    return 1;
+}
+
+static int listen_inherited(struct http *h, struct lar_err *err)
+{
+    char host[108], port[16];
+    h->fd = INHERITED_FD;
+    fcntl(h->fd, F_SETFD, FD_CLOEXEC);
+    if (fcntl(h->fd, F_SETFL, fcntl(h->fd, F_GETFL) | O_NONBLOCK) ||
+        name_socket(h->fd, host, sizeof host, port, sizeof port))
+        return lar_fail_errno(err, "the inherited socket");
+    if (port[0])
+        snprintf(h->address, sizeof h->address, strchr(host, ':') ? "http://[%s]:%s" : "http://%s:%s",
+                 host, port);
+    else
+        snprintf(h->address, sizeof h->address, "unix:%s", host);
+    return 0;
+}
+
 int http_open(struct http **out, const struct http_options *opt, struct lar_err *err)
 {
     struct http *h = mem_zalloc(sizeof *h);
@@ -460,6 +514,8 @@ int http_open(struct http **out, const struct http_options *opt, struct lar_err 
     h->fd = -1;
     if (!(h->mhd = mhd_load(err)))
         rc = LAR_EIO;
+    else if (opt->inherited)
+        rc = listen_inherited(h, err);
     else
         rc = opt->host[0] == '/' ? listen_unix(h, err) : listen_tcp(h, err);
     if (rc == 0) rc = watch_open(&h->watch, (int64_t)opt->patience_s * 1000000000, err);

@@ -24,6 +24,7 @@ struct http_call;
 struct http_options {
     const char *host;          /* an address, or a path that begins with / for a Unix socket */
     int port;                  /* 0: any free one */
+    int inherited;             /* 1: neither of these: the socket that http_inherited told of */
     size_t body_max;           /* bytes */
     int connections;           /* most at once */
     int patience_s;            /* a request must arrive within so long, and who reads nothing for so long is hung up on */
@@ -38,6 +39,8 @@ struct http_options {
     void *ctx;
 };
 
+/* 1: systemd (or who does as it) handed this process a socket to serve on, at this address (a path: a Unix socket). 0: none. */
+int http_inherited(char *host, size_t n, struct lar_err *err);
 /* Listens and serves. LAR_EIO names the address. */
 int http_open(struct http **out, const struct http_options *opt, struct lar_err *err);
 /* The address as a client would write it: "http://127.0.0.1:11434" or "unix:/run/lar.sock". */

@@ -31,6 +31,7 @@ struct server {
     struct http *http;
     struct keys *keys; /* NULL: none are asked for */
     atomic_int draining;
+    char inherited[108]; /* where the socket that was handed to us listens */
 };
 
 /* ---- answers at once ---------------------------------------------------------------------------------------------------------- */
@@ -411,7 +412,10 @@ static int preload(struct server *s, struct lar_err *err)
 
 static int open_all(struct server *s, struct lar_err *err)
 {
-    const struct server_options *o = &s->opt;
+    struct server_options *o = &s->opt;
+    int inherited = http_inherited(s->inherited, sizeof s->inherited, err);
+    if (inherited < 0) return inherited;
+    if (inherited) o->host = s->inherited;
     int64_t keep = (int64_t)300 * 1000000000;
     int unix_socket = o->host[0] == '/';
     int others = !unix_socket && !origin_is_loopback(o->host);
@@ -449,6 +453,7 @@ static int open_all(struct server *s, struct lar_err *err)
                                .queue = o->queue};
     struct http_options ho = {.host = o->host,
                               .port = o->port,
+                              .inherited = inherited,
                               .body_max = (size_t)o->max_body_mib << 20,
                               .connections = CONNECTIONS,
                               .patience_s = o->patience_s,
