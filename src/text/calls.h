@@ -37,6 +37,7 @@ struct call_form {
     const char *behind;     /* NAMED, TAGS: what stands behind the name (NAMED: up to here anything short may) */
     const char *pair, *mid,
         *done; /* TAGS: before a key, between key and value, behind a value; BRACES: pair is the mark of strings */
+    int id;            /* OBJECT: a last member may be an id of nine letters and digits */
     const char *extra; /* OBJECT: a member that is written first, with the call's number in place of # */
 };
 

@@ -203,6 +203,7 @@ static void object(struct make *m, size_t number, struct str name)
         key(m, m->f->args);
     }
     buf_printf(&m->b, " @%zu", number);
+    if (m->f->id) buf_puts(&m->b, " ( \", \\\"id\\\": \\\"\" [a-zA-Z0-9]{9} \"\\\"\" )?");
     quote(&m->b, STR("}"));
     buf_done(&b);
 }
