@@ -51,7 +51,6 @@ try "every type is written" $LAR quantize "$TMP/f16.gguf" "$TMP/all.gguf" Q4_0 "
 try "and read" $LAR run "$TMP/all.gguf" --temp 0 --max-tokens 4 "$MSG"
 $LAR show "$TMP/all.gguf" --all >"$TMP/tensors" 2>/dev/null
 for t in $types; do ok "$t is there" grep -q "blk.*attn_[qkv].weight.* $t\b" "$TMP/tensors"; done
-for t in Q2_K Q3_K_L IQ4_XS Q5_K_M; do try "$t is a mix" $LAR quantize $M $t --dry-run; done
 
 # ---- a size instead of a mix -----------------------------------------------------------------------------------------------
 want=$(wc -c <"$TMP/q4.gguf")
@@ -121,34 +120,34 @@ fi
 perl -ne 'print "$1\n" if /"message": "(.*?)", "expected"/' models/test.jsonl >"$TMP/text"
 near() { awk -v a="$1" -v b="$2" -v e="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= e) }'; }
 figure() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
-try "perplexity of a text" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 20 --json
+try "perplexity of a text" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 10 --json
 cp "$TMP/out" "$TMP/q8"
 ok "is a number with its error" near "$(figure ppl_error "$TMP/q8")" 0 "$(figure ppl "$TMP/q8")"
 try "a model against itself" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 5 --base $M --kld --json
 ok "diverges by nothing" near "$(figure kld "$TMP/out")" 0 1e-6
 ok "and agrees always" near "$(figure same_top "$TMP/out")" 1 0
-try "Q4_K_M against Q8_0 in one pass" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base $M --json
+try "Q4_K_M against Q8_0 in one pass" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json
 cp "$TMP/out" "$TMP/both"
 ok "diverges a little" near "$(figure kld "$TMP/both")" 0.05 0.05
 ok "but not by nothing" not near "$(figure kld "$TMP/both")" 0 1e-4
 ok "the base's perplexity is the base's" near "$(figure base_ppl "$TMP/both")" "$(figure ppl "$TMP/q8")" 1e-6
-try "a base is saved" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 20 --save-base "$TMP/base"
-ok "in a hundredth of 2 bytes a token id" test "$(wc -c <"$TMP/base")" -le $((20 * 31 * 2560 * 2 / 100 + 40))
-try "and compared with" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base "$TMP/base" --json
+try "a base is saved" $LAR perplexity $M -f "$TMP/text" --ctx 64 --chunks 10 --save-base "$TMP/base"
+ok "in a hundredth of 2 bytes a token id" test "$(wc -c <"$TMP/base")" -le $((10 * 31 * 2560 * 2 / 100 + 40))
+try "and compared with" $LAR perplexity "$TMP/q4.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base "$TMP/base" --json
 ok "tells the same divergence" near "$(figure kld "$TMP/out")" "$(figure kld "$TMP/both")" "$(figure kld_error "$TMP/out" | awk '{ print 4 * $1 }')"
 ok "and the same agreement" near "$(figure same_top "$TMP/out")" "$(figure same_top "$TMP/both")" 0
-try "the same size by chosen types" $LAR perplexity "$TMP/aimed.gguf" -f "$TMP/text" --ctx 64 --chunks 20 --base $M --json
+try "the same size by chosen types" $LAR perplexity "$TMP/aimed.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json
 ok "diverges less" awk -v a="$(figure kld "$TMP/out")" -v b="$(figure kld "$TMP/both")" 'BEGIN { exit !(a + 0 > 0 && a + 0 < 0.8 * b) }'
 try_status 2 "another text than the base's" $LAR perplexity $M -f README.md --ctx 64 --base "$TMP/base"
 ok "is refused" grep -q 'another text' "$TMP/err"
 try_status 2 "too short a text" $LAR perplexity $M -f tools/lsan.supp
 try_status 2 "no text" $LAR perplexity $M
 # ---- what matters: lar imatrix ------------------------------------------------------------------------------------------
-try "an importance matrix is made" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im.gguf" --ctx 64 --chunks 20
+try "an importance matrix is made" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im.gguf" --ctx 64 --chunks 10
 try "of every weight in the layers" $LAR show "$TMP/im.gguf" --all
 ok "  ... the sums" test "$(grep -c 'blk.*in_sum2' "$TMP/out")" = 42
 ok "  ... and the counts" test "$(grep -c 'blk.*counts' "$TMP/out")" = 42
-try "threads do not matter to it" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im1.gguf" --ctx 64 --chunks 20 --threads 1
+try "threads do not matter to it" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im1.gguf" --ctx 64 --chunks 10 --threads 1
 ok "  ... to the byte" cmp "$TMP/im.gguf" "$TMP/im1.gguf"
 try "it lets a small type be made" $LAR quantize $M "$TMP/q2i.gguf" Q2_K_S --imatrix "$TMP/im.gguf"
 try "  ... whose file says so" $LAR show "$TMP/q2i.gguf" --json
