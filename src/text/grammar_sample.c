@@ -106,6 +106,21 @@ static int close(struct walk *w, const struct rx_set *can)
     return draw(w, can);
 }
 
+/* How many of the last bytes could be a number's: long ones and those with exponents say more than others' readers can hold. */
+static size_t digits(const struct walk *w)
+{
+    size_t n = 0;
+    while (n < w->out->n - w->from && strchr("0123456789.-", w->out->p[w->out->n - 1 - n])) n++;
+    return n;
+}
+
+static void without(struct rx_set *can, const char *bytes)
+{
+    struct rx_set s = *can;
+    for (const char *c = bytes; *c; c++) s.w[*c >> 6] &= ~((uint64_t)1 << (*c & 63));
+    if (s.w[0] | s.w[1] | s.w[2] | s.w[3]) *can = s;
+}
+
 /* 1 when the text is whole, 0 when it grew too long or the machine failed. */
 static int walk(struct walk *w)
 {
@@ -113,11 +128,11 @@ static int walk(struct walk *w)
     int json = g->schema != NULL;
     while (w->state && !g->failed && !w->out->failed && w->out->n - w->from < WALK_MAX) {
         struct rx_set can;
-        int late = w->out->n - w->from >= w->soft;
+        size_t number = json ? digits(w) : 0;
+        int late = w->out->n - w->from >= w->soft || number > 5;
         if (grammar_accepts(g, w->state) && (late || grammar_final(g, w->state) || rng_u64(&w->r) % 8 == 0)) return 1;
         grammar_bytes_of(g, w->state, &can);
-        if (json) /* one line: of white space only what is no line's end */
-            for (const char *c = "\n\r\t"; *c; c++) can.w[0] &= ~((uint64_t)1 << *c);
+        if (json) without(&can, number ? "\n\r\teE" : "\n\r\t"); /* one line */
         if (late ? !close(w, &can) : !draw(w, &can)) return grammar_accepts(g, w->state);
     }
     return 0;
