@@ -241,22 +241,26 @@ static void add_headers(struct http_call *c, struct MHD_Response *r)
     }
 }
 
-/* With the lock held, on the server's thread: the answer as far as it is known, or wait for it. */
+/* On the server's thread: the answer as far as it is known, or wait for it. The library locks a response when it is queued and when it asks
+ * for the next piece (read_stream), so it is queued without our lock: one order for both. */
 static enum MHD_Result settle(struct http_call *c)
 {
     const struct mhd *mhd = c->h->mhd;
     struct MHD_Response *r;
+    pthread_mutex_lock(&c->lock);
     if (!c->ready) {
         c->suspended = 1;
         mhd->suspend_connection(c->conn);
+        pthread_mutex_unlock(&c->lock);
         return MHD_YES;
     }
     if (c->stream)
         r = mhd->create_response_from_callback(MHD_SIZE_UNKNOWN, CHUNK_BYTES, read_stream, c, NULL);
     else
         r = mhd->create_response_from_buffer(c->out.n, c->out.p, MHD_RESPMEM_MUST_COPY);
+    if (r) add_headers(c, r);
+    pthread_mutex_unlock(&c->lock);
     if (!r) return MHD_NO;
-    add_headers(c, r);
     enum MHD_Result ok = mhd->queue_response(c->conn, (unsigned)c->status, r);
     mhd->destroy_response(r);
     return ok;
@@ -352,10 +356,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn, const 
         else if (!c->ready)
             h->opt.handle(c, h->opt.ctx);
     }
-    pthread_mutex_lock(&c->lock);
-    enum MHD_Result r = settle(c);
-    pthread_mutex_unlock(&c->lock);
-    return r;
+    return settle(c);
 }
 
 static void on_completed(void *ctx, struct MHD_Connection *conn, void **state,
