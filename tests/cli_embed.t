@@ -40,7 +40,7 @@ ok "and bad lines fail alone" both "$TMP/all" "$near; @\$g == 4 && \$g->[1]{erro
 
 long='the the the the the the the the the the the the the the the the the the the the the the the the'
 try_status 2 "a text that is too long is refused" $LAR embed $mean "the" "$long"
-ok "with its number and both lengths" said 'text 2: text 1 has 26 tokens; the model reads 24 at most'
+ok "with its number and both lengths" said 'text 2: has 26 tokens; the model reads 24 at most'
 try "--truncate -1 cuts it" $LAR embed $mean --truncate -1 "$long"
 cp "$TMP/out" "$TMP/cut"
 try "to what fits" $LAR embed $mean "${long#the the }"

@@ -57,7 +57,10 @@ static int check(const struct values *v, char **arg, int narg)
     struct lar_err err;
     char *notes = NULL;
     int code = EXIT_DONE, e = in_all(arg[1], &text, &err);
-    if (e == 0) e = open_grammar(v, &text, &g, v->quiet ? NULL : &notes, &err);
+    if (e == 0 && (e = open_grammar(v, &text, &g, v->quiet ? NULL : &notes, &err)) < 0) {
+        struct lar_err why = err;
+        lar_fail(&err, e, "%s: %s", arg[1], why.msg);
+    }
     if (e < 0) {
         code = say_err(&err);
         if (e == LAR_EUNSUPPORTED || e == LAR_EFORMAT || e == LAR_ELIMIT) code = EXIT_MISUSE;

@@ -78,8 +78,8 @@ static int one_by_one(struct source *s)
         struct lar_err err;
         if (s->broken[i])
             rc = at_fault(s, i, s->broken[i]);
-        else if (s->fn(s->ctx, &alone, &err) < 0)
-            rc = at_fault(s, i, err.msg);
+        else if (s->fn(s->ctx, &alone, &err) < 0) /* for the library it was text 1; its number here comes before */
+            rc = at_fault(s, i, strncmp(err.msg, "text 1 ", 7) == 0 ? err.msg + 7 : err.msg);
     }
     return rc;
 }
