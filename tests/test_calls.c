@@ -271,8 +271,8 @@ static struct str answer_of(struct str text, struct str user, const struct call_
                                        "<seed:eos>",
                                        "<turn|>",
                                        "<|tool_response>",
-                                       "<\xef\xbd\x9c"
-                                       "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+                                       ("<\xef\xbd\x9c"
+                                        "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"),
                                        "<|end_of_text|>",
                                        "\n<|end|>",
                                        "<|message_sep|>",
