@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/calls.c: the reader of calls: one buffer of bytes that are not decided yet,
-          and steps that each take what they can of it.
+ * text/calls.c: the reader of calls: one buffer of bytes that are not decided yet, and steps that each take what they can of it.
  *
- * A step says: done (go on with the next), wait (more bytes are needed),
-          or that this is no call. The buffer keeps all of a call until it
+ * A step says: done (go on with the next), wait (more bytes are needed), or that this is no call. The buffer keeps all of a call until it
  * has ended, so that nothing is lost when it proves to be none. Arguments that are not written as JSON are in calls_args.c.
  */
 #include "text/calls_impl.h"
+
+/* Longer than these, what should be a header, or stand between name and arguments, is neither. */
+enum { HEAD_MAX = 300, BEHIND_MAX = 160 };
 
 int calls_match(const struct calls *c, size_t at, const char *lit, size_t *n)
 {
@@ -87,7 +88,9 @@ int calls_ended(struct calls *c)
 static void broken(struct calls *c, const char *why)
 {
     size_t n = c->at > c->matched ? c->at : c->matched;
-    if (n > c->hold.n || !n) n = c->hold.n;
+    /* Where a mark may be missing and the first byte already begins no call, marks may follow: the rest is looked at again. */
+    if (c->form->body == CALL_HARMONY && c->step == HEAD && !n) n = HEAD_MAX;
+    if (n > c->hold.n || (!n && !c->form->bare)) n = c->hold.n;
     if (!c->form->bare || c->named || c->matched)
         snprintf(c->warning, sizeof c->warning,
                  "what looked like a call of a function is none (%s): it is given "
@@ -222,8 +225,8 @@ static int behind(struct calls *c)
     while (n && is_blank(lit[n - 1])) n--;
     struct str h = str_from(buf_view(&c->hold), c->at);
     const char *p = n ? memmem(h.p, h.n, lit, n) : h.p;
-    i = p ? (size_t)(p - h.p) : h.n;
-    if (i > 160) return BROKEN;
+    i = p ? (size_t)(p - h.p) : h.n > n ? h.n + 1 - n : 0; /* where it stands, or where it can at the earliest */
+    if (i > BEHIND_MAX) return BROKEN;
     if (!p) return WAIT;
     c->at += i + n;
     c->step = ARGS;
@@ -302,11 +305,11 @@ static int head(struct calls *c)
         return DONE;
     }
     const char *p = memmem(h.p, h.n, c->form->behind, strlen(c->form->behind));
-    size_t n = p ? (size_t)(p - h.p) : h.n;
-    if (n > 300) return BROKEN;
+    size_t lit = strlen(c->form->behind), n = p ? (size_t)(p - h.p) : h.n > lit ? h.n + 1 - lit : 0;
+    if (n > HEAD_MAX) return BROKEN;
     if (!p) return WAIT;
     const char *q = memmem(h.p, n, to, sizeof to - 1);
-    c->at = c->matched = n + strlen(c->form->behind);
+    c->at = c->matched = n + lit;
     if (!q) {
         int thought = memmem(h.p, n, "analysis", 8) != NULL;
         drop(c, c->at);

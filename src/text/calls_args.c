@@ -87,6 +87,8 @@ static int whole_args(struct calls *c, struct str s)
     if (s.n && *s.p == '"') {
         if ((rc = unquote(s, &b)) == DONE) s = buf_view(&b);
     }
+    while (s.n && is_blank(*s.p)) s = str_from(s, 1);
+    while (s.n && is_blank(s.p[s.n - 1])) s.n--;
     if (rc == DONE && (!is_json(s, &kind) || (kind != JSON_OBJECT && kind != JSON_NULL))) rc = BROKEN;
     if (rc == DONE) {
         buf_clear(&c->args);

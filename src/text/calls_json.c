@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * text/calls_json.c: JSON (RFC 8259) asked byte by byte,
-          so that arguments can be given on while they are written and are JSON for all that. */
+ * text/calls_json.c: JSON (RFC 8259) asked byte by byte, so that arguments can be given on while they are written and are JSON for all
+ * that. */
 #include "text/calls.h"
 
 enum {
