@@ -62,8 +62,8 @@ grew() { i=0; while [ $i -lt 600 ]; do [ "$(wc -l < "$TMP/stream" 2>/dev/null ||
 ok "an answer begins" grew 3
 curl -sN "$url/api/generate" -d "{$long}" -o "$TMP/stream2" &
 second=$!
-both() { i=0; while [ $i -lt 600 ]; do get /metrics; grep -q '^lar_requests_running 2' "$TMP/body" && return 0; i=$((i + 1)); sleep 0.1; done; return 1; }
-ok "and another" both
+running() { i=0; while [ $i -lt 600 ]; do get /metrics; grep -q "^lar_requests_running $1\$" "$TMP/body" && return 0; i=$((i + 1)); sleep 0.1; done; return 1; }
+ok "and another" running 2
 post /api/generate '{"model":"demo","prompt":"x","stream":false}'
 ok "who comes when the queue is full is told to come again" is 503
 sleep 2.5
@@ -71,6 +71,7 @@ ok "an answer may take longer than a request" kill -0 $reader
 ok "and goes on" grew "$(wc -l < "$TMP/stream")"
 kill $reader $second
 wait $reader $second 2>/dev/null
+ok "their places are free again" running 0
 post /v1/chat/completions "{\"model\":\"demo\",\"messages\":[{\"role\":\"user\",\"content\":\"$secret\"}],\"max_tokens\":4}"
 post /v1/chat/completions "{\"model\":\"$secret\",\"messages\":[{\"role\":\"$secret\",\"content\":\"$secret\"}]}"
 get "/api/tags?$secret"
