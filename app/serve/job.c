@@ -141,8 +141,8 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
 {
     const struct ask *q = &j->ask;
     size_t n = q->nprompt * (size_t)q->n;
-    int rc = 0, train = j->engine->info.ctx_train;
-    if (ctx == 0) ctx = train > 0 && train < 8192 ? train : 8192;
+    int rc = 0;
+    if (ctx == 0) ctx = engine_ctx(j->engine);
     if (n == 0 || n > ROWS_MAX)
         return lar_fail(err, LAR_EINVAL, "%zu answers in a request; 1 to %d", n, ROWS_MAX);
     j->row = mem_zalloc(n * sizeof *j->row);

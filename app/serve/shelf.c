@@ -270,6 +270,12 @@ static int open_model(struct engine *e, const struct book *b, struct lar_model_o
     return lar_model_open(&e->model, b->path, o, err);
 }
 
+int engine_ctx(const struct engine *e)
+{
+    int train = e->info.ctx_train;
+    return train > 0 && train < CTX_DEFAULT ? train : CTX_DEFAULT;
+}
+
 /* One answer's context must fit beside the models that are loaded: their weights count as free where the kernel is asked. */
 static int fits(const struct engine *e, const struct book *b, const struct shelf_options *o,
                 uint64_t taken, struct lar_err *err)
@@ -278,8 +284,7 @@ static int fits(const struct engine *e, const struct book *b, const struct shelf
         .ctx = o->ctx, .kv = (enum lar_kv)o->kv, .batch = o->step_tokens};
     uint64_t have = o->memory ? o->memory : cpu_memory_available();
     struct lar_plan plan;
-    if (!so.ctx)
-        so.ctx = b->ctx_train > 0 && b->ctx_train < CTX_DEFAULT ? (int)b->ctx_train : CTX_DEFAULT;
+    if (!so.ctx) so.ctx = engine_ctx(e);
     if (o->force || !have) return 0;
     int rc = lar_plan(e->model, &so, have > taken ? have - taken : 1, &plan, err);
     return rc == LAR_EUNSUPPORTED ? 0 : rc < 0 ? rc : lar_plan_check(&plan, b->path, err);
@@ -296,6 +301,7 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     *out = NULL;
     if (!e) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     int rc = open_model(e, b, &mo, err);
+    if (rc == 0) lar_model_info(e->model, &e->info);
     if (rc == 0) rc = fits(e, b, o, taken, err);
     struct lar_session_options so = {.ctx = 1024, .kv = (enum lar_kv)o->kv, .batch = 1};
     if (rc == 0) rc = lar_session_bytes(e->model, &so, &kv, NULL, err);
@@ -303,7 +309,6 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     if (e->reads_only) rc = 0;
     if (rc == 0 && !e->reads_only) rc = lar_batch_open(&e->batch, e->model, &bo, err);
     if (rc == 0) {
-        lar_model_info(e->model, &e->info);
         e->kv_token_bytes = (double)kv / 1024;
         e->row_room = (size_t)o->parallel;
         e->tail = &e->waiting;

@@ -69,6 +69,9 @@ struct shelf {
     struct store *store; /* models by name; NULL: none */
 };
 
+/* The context of who asks for none and is given none by the options. */
+int engine_ctx(const struct engine *e);
+
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err);
 void shelf_close(struct shelf *s);
 /* Looks into the file; name NULL: the file's own without .gguf. */
