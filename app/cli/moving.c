@@ -3,7 +3,6 @@
 #include "cli/moving.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,8 +54,8 @@ static void begin(struct moving *s, const char *what, uint64_t done)
     size_t n = strlen(what);
     memcpy(s->what, what, n < sizeof s->what ? n + 1 : sizeof s->what);
     s->what[sizeof s->what - 1] = 0;
-    s->began_ns = s->mark_ns = time_ns();
-    s->first = s->mark = done;
+    s->mark_ns = time_ns();
+    s->mark = done;
     s->rate = 0;
     s->drawn_ns = 0;
     if (s->json) {
@@ -99,24 +98,4 @@ void moving_end(struct moving *s, int e)
     interrupt_end();
     if (s->terminal && !s->quiet) (void)!write(STDERR_FILENO, "\r\033[K", 4);
     if (e == 0 && s->json) buf_puts(out(), "{\"status\":\"success\"}\n");
-}
-
-/* "500K", "2M", "1.5G": bytes a second. */
-int moving_rate(const char *text, uint64_t *rate, struct lar_err *err)
-{
-    static const char unit[] = "kmg";
-    *rate = 0;
-    if (!text) return 0;
-    char *end;
-    double v = strtod(text, &end);
-    const char *u = *end ? strchr(unit, *end | 32) : NULL;
-    if (u) {
-        for (int i = 0; i <= u - unit; i++) v *= 1024;
-        end++;
-    }
-    if (end == text || *end || !(v >= 1) || v > 1e15)
-        return lar_fail(err, LAR_EINVAL,
-                        "--limit-rate needs bytes a second (500K, 2M, 1.5G), not '%s'", text);
-    *rate = (uint64_t)v;
-    return 0;
 }

@@ -3,16 +3,14 @@
 #ifndef CLI_MOVING_H
 #define CLI_MOVING_H
 
-#include <lar/err.h>
-
 #include <stdint.h>
 
 /* The rate shown is that of the last seconds, not of all the time. */
 struct moving {
     int terminal, quiet, json;
     char what[64];
-    int64_t began_ns, drawn_ns, mark_ns;
-    uint64_t first, mark, rate;
+    int64_t drawn_ns, mark_ns;
+    uint64_t mark, rate;
 };
 
 /* From here on Ctrl-C is seen by moving_progress. */
@@ -21,7 +19,5 @@ void moving_begin(struct moving *m, int json, int quiet);
 int moving_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* e: how it ended. */
 void moving_end(struct moving *m, int e);
-/* "500K", "2M", "1.5G": bytes a second; NULL gives 0. */
-int moving_rate(const char *text, uint64_t *rate, struct lar_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cli/pull.c: `lar pull` and `lar push`: a model from a registry or from Hugging Face, and to a registry. */
 #include "cli/moving.h"
+#include "cli/size.h"
 #include "cli/out.h"
 #include "cli/verbs.h"
 #include "store/store.h"
@@ -18,7 +19,7 @@ static int run(const void *values, char **arg, int narg)
     struct store *s = NULL;
     struct lar_err err;
     (void)narg;
-    int e = moving_rate(o->rate, &how.rate, &err);
+    int e = size_parse("--limit-rate", o->rate, &how.rate, &err);
     if (e == 0) e = store_open(&s, NULL, &err);
     if (e == 0) {
         moving_begin(&m, o->json, o->quiet);
@@ -36,7 +37,7 @@ static int run_push(const void *values, char **arg, int narg)
     struct store_push how = {.on_progress = moving_progress, .ctx = &m};
     struct store *s = NULL;
     struct lar_err err;
-    int e = moving_rate(o->rate, &how.rate, &err);
+    int e = size_parse("--limit-rate", o->rate, &how.rate, &err);
     if (e == 0) e = store_open(&s, NULL, &err);
     if (e == 0) {
         moving_begin(&m, o->json, o->quiet);
@@ -51,7 +52,7 @@ static int run_push(const void *values, char **arg, int narg)
 /* clang-format off */
 static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "limit-rate", .at = AT(rate), .arg = "RATE",
-     .help = "At most so many bytes a second: 500K, 2M, 1.5G."},
+     .help = "At most so many bytes a second: 500KB, 2M, 1.5GiB."},
     {.kind = OPT_INT, .name = "connections", .at = AT(connections), .arg = "N", .min = 1, .max = 64,
      .help = "Parts fetched side by side; without it 8."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
@@ -62,7 +63,7 @@ static const struct opt options[] = {
 
 static const struct opt push_options[] = {
     {.kind = OPT_TEXT, .name = "limit-rate", .at = AT(rate), .arg = "RATE",
-     .help = "At most so many bytes a second: 500K, 2M, 1.5G."},
+     .help = "At most so many bytes a second: 500KB, 2M, 1.5GiB."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
      .help = "An object a line: status, and while bytes go completed and total."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1, .help = "Errors only."},
