@@ -42,11 +42,11 @@ static void *look(void *ctx)
     int64_t pause = w->patience / 4 > 1000000000 ? 1000000000 : w->patience / 4;
     pthread_mutex_lock(&w->lock);
     while (!w->stop) {
+        while (!w->first && !w->stop) pthread_cond_wait(&w->wake, &w->lock);
         clock_gettime(CLOCK_MONOTONIC, &t);
         t.tv_nsec += (long)(pause % 1000000000);
         t.tv_sec += pause / 1000000000 + t.tv_nsec / 1000000000;
         t.tv_nsec %= 1000000000;
-        while (!w->first && !w->stop) pthread_cond_wait(&w->wake, &w->lock);
         pthread_cond_timedwait(&w->wake, &w->lock, &t);
         end_late_ones(w);
     }
