@@ -5,6 +5,7 @@
 #include <dirent.h>
 
 #include "base/buf.h"
+#include "golden_file.h"
 #include "tap.h"
 #include "text/calls.h"
 
@@ -94,7 +95,6 @@ static const char tools_text[] =
 #define WEATHER "|call:get_weather|args:{\"city\":\"Z\xc3\xbcrich\",\"unit\":\"celsius\"}|end:"
 #define ADD     "|call:add|args:{\"a\":1,\"b\":2.5}|end:"
 
-static struct arena all;
 static const struct json *tools;
 
 static void gives(const char *name, const char *answer, const char *want)
@@ -244,22 +244,8 @@ static void text_is_given_as_soon_as_it_cannot_be_a_call(void)
 
 /* ---- the templates of the families --------------------------------------------------------------------------------------- */
 
-static struct str read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    struct str s = {NULL, 0};
-    if (!f) return s;
-    fseek(f, 0, SEEK_END);
-    long n = ftell(f);
-    rewind(f);
-    char *p = n >= 0 ? arena_alloc(&all, (size_t)n + 1) : NULL;
-    if (p && fread(p, 1, (size_t)n, f) == (size_t)n) s = (struct str){p, (size_t)n};
-    fclose(f);
-    return s;
-}
-
-/* Of a rendered conversation what the assistant wrote: behind the user's words and what opens the answer,
-          up to what ends the turn. */
+/* Of a rendered conversation what the assistant wrote: behind the user's words and what opens the answer, up to what
+ * ends the turn. */
 static struct str answer_of(struct str text, struct str user, const struct call_form *f)
 {
     static const char *const ends[] = {"<EOS>",

@@ -2,38 +2,11 @@
  * tests/test_core.c: kinds of cores, from folders made here as Linux shows them. */
 #include "base/core.h"
 
-#include <ftw.h>
-#include <sys/stat.h>
-
-#include "tap.h"
-
-static char root[64];
-
-static void put(const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-        *p = 0;
-        mkdir(path, 0700);
-        *p = '/';
-    }
-    FILE *f = fopen(path, "w");
-    CHECK(f != NULL);
-    if (!f) return;
-    fputs(text, f);
-    fclose(f);
-}
-
-static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
+#include "folder.h"
 
 static void fresh(void)
 {
-    nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove();
     mkdir(root, 0700);
 }
 
@@ -103,6 +76,6 @@ int main(void)
     RUN(small_cores_of_arm_are_another_kind);
     RUN(a_tenth_more_frequency_is_no_other_kind);
     RUN(mixed_processors_of_intel_have_two_lists);
-    nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove();
     return tap_done();
 }

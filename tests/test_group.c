@@ -4,30 +4,8 @@
  * admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst). */
 #include "base/group.h"
 
-#include <ftw.h>
-#include <sys/stat.h>
-
 #include "base/cpu.h"
-#include "tap.h"
-
-static char root[64];
-
-/* A file below root and the folders above it. */
-static void put(const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-        *p = 0;
-        mkdir(path, 0700);
-        *p = '/';
-    }
-    FILE *f = fopen(path, "w");
-    CHECK(f != NULL);
-    if (!f) return;
-    fputs(text, f);
-    fclose(f);
-}
+#include "folder.h"
 
 static uint64_t left(void)
 {
@@ -85,12 +63,6 @@ static void version_1_has_other_names(void)
     CHECK_EQ(left(), 4000);
 }
 
-static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
 static void this_machine_has_memory(void) { CHECK(cpu_memory_available() > (1 << 20)); }
 
 int main(void)
@@ -106,6 +78,6 @@ int main(void)
     RUN(the_least_of_all_groups_above_counts);
     RUN(version_1_has_other_names);
     RUN(this_machine_has_memory);
-    nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove();
     return tap_done();
 }

@@ -7,28 +7,13 @@
 #include <stdlib.h>
 
 #include "base/time.h"
+#include "golden_file.h"
 #include "tap.h"
 #include "text/template.h"
 
 #define GOLDEN "../shared/golden/templates/"
 #define JINJA  "../shared/data/templates/jinja/"
 #define NOW    1767323045 /* 2026-01-02 03:04:05 */
-
-static struct arena all; /* the texts of the files and their trees */
-
-static struct str read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    struct str s = {NULL, 0};
-    if (!f) return s;
-    fseek(f, 0, SEEK_END);
-    long n = ftell(f);
-    rewind(f);
-    char *p = n >= 0 ? arena_alloc(&all, (size_t)n + 1) : NULL;
-    if (p && fread(p, 1, (size_t)n, f) == (size_t)n) s = (struct str){p, (size_t)n};
-    fclose(f);
-    return s;
-}
 
 static struct json *read_json(const char *path)
 {

@@ -6,16 +6,9 @@
 
 #include "base/err.h"
 #include "store/modelfile.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                             \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 /* What is parsed, written and parsed again is the same; but for a value with a line that ends in three quotes, which the language cannot
  * write among others. */

@@ -9,16 +9,9 @@
 
 #include "base/utf8.h"
 #include "text/template.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                             \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 static const char chat[] =
     "{\"bos_token\":\"<s>\",\"add_generation_prompt\":true,\"n\":3,\"neg\":-7,\"pi\":3.14159,\"t\":true,"

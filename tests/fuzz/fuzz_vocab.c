@@ -17,16 +17,9 @@
 #include "base/mem.h"
 #include "text/vocab_impl.h"
 #include "vocab_build.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                             \
-    do {                                                                       \
-        if (!(cond)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
 
 static unsigned byte(struct cursor *c) { return (unsigned)cursor_uint(c, 1); }
 
