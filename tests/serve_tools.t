@@ -36,6 +36,25 @@ for bad in "\"tool_choice\":\"required\"" "\"tools\":[$tool],\"tool_choice\":{\"
     ok "refused: $(printf %.60s "$bad")" is 400
 done
 
+# ---- what is no call, what cannot be held, what was compiled before ------------------------------------------------------
+cut="\"tools\":[$tool],\"tool_choice\":\"required\",\"max_tokens\":24"
+chat ",$cut"
+ok "a call that is cut off is text with a warning" has '$j->{choices}[0]{message}{content} =~ /refund/ && !$j->{choices}[0]{message}{tool_calls} && $j->{choices}[0]{warning} =~ /ends within it/ && $j->{choices}[0]{finish_reason} eq "length"'
+chat ",$cut,\"stream\":true"
+events '1' > /dev/null
+ok "in a stream too" sh -c 'perl tests/look.pl json "$1" '\''join("", map { $_->{choices}[0]{delta}{content} // "" } @$j) =~ /refund/ && $j->[-1]{choices}[0]{warning} =~ /ends within it/'\' - "$TMP/events"
+post /api/chat "{\"model\":\"demo\",\"stream\":false,\"options\":{\"temperature\":0,\"num_predict\":40},\"messages\":[$message],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"x\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"\$ref\":\"http://example.com/x\"}}}}}]}"
+ok "why calls are free is told" has '$j->{done} && $j->{warning} =~ m{^calls are not held to the schemas: .*http://example.com/x}'
+number() { get /metrics && awk -v n="$1" '$1 == n { v = $2 } END { print v + 0 }' "$TMP/body"; }
+made=$(number lar_grammars_compiled_total) found=$(number lar_grammars_reused_total)
+chat ",\"tools\":[$tool,$other],\"tool_choice\":\"required\",\"max_tokens\":3"
+chat ",\"tools\":[$tool,$other],\"tool_choice\":\"required\",\"max_tokens\":3"
+ok "tools that were compiled are there for the next request" test "$(number lar_grammars_compiled_total) $(number lar_grammars_reused_total)" = "$((made + 1)) $((found + 1))"
+format="\"max_tokens\":3,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"enum\":[\"cached\"]}}}"
+chat ",$format"
+chat ",$format"
+ok "and so are schemas" test "$(number lar_grammars_compiled_total) $(number lar_grammars_reused_total)" = "$((made + 2)) $((found + 2))"
+
 # ---- Ollama --------------------------------------------------------------------------------------------------------------
 post /api/chat "{\"model\":\"demo\",\"stream\":false,\"options\":{\"temperature\":0},\"messages\":[$message],\"tools\":[$tool]}"
 ok "Ollama's tools need not be called" has '$j->{message}{content} =~ /intent/ && !$j->{message}{tool_calls} && $j->{done}'

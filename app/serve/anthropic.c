@@ -116,6 +116,7 @@ static void call_deltas(struct job *j, struct row *r, struct buf *b)
 {
     for (size_t i = 0; i < r->calls.ncall; i++) {
         struct row_call *c = &r->calls.call[i];
+        if (!tools_is_new(c, 0)) continue;
         if (!c->told) {
             close_block(j, r, b);
             j->state = TOOL;
@@ -152,7 +153,9 @@ static void finish(struct job *j, struct buf *b)
     close_block(j, r, b);
     buf_puts(b, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{");
     reason(j, b);
-    buf_puts(b, "},");
+    buf_putc(b, '}');
+    tools_warning(r, b);
+    buf_putc(b, ',');
     usage(j, b, r->nout);
     buf_puts(b, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }

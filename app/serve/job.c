@@ -57,8 +57,8 @@ void job_free(struct job *j)
     if (!j) return;
     for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
     mem_free(j->row);
-    lar_grammar_close(j->grammar);
-    lar_tools_close(j->tools);
+    if (j->engine) compiled_drop(&j->engine->compiled, j->format);
+    if (j->engine) compiled_drop(&j->engine->compiled, j->called);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
     http_drop(j->call);
     ask_done(&j->ask);
@@ -117,7 +117,7 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .max_tokens = q->max_tokens,
                                   .stop = q->stop,
                                   .nstop = q->nstop,
-                                  .grammar = j->grammar,
+                                  .grammar = j->format ? j->format->grammar : NULL,
                                   .tools = j->tools,
                                   .on_text = q->stream || j->tools ? on_text : NULL,
                                   .ctx = r};
@@ -132,8 +132,8 @@ static int open_grammar(struct job *j, struct lar_err *err)
 {
     const struct ask *q = &j->ask;
     struct lar_err why = {0};
-    int rc = lar_grammar_open(&j->grammar, (enum lar_grammar_kind)(q->format - 1), q->schema.p,
-                              q->schema.n, NULL, NULL, &why);
+    int rc = compiled_grammar(&j->engine->compiled, &j->format, (enum lar_grammar_kind)(q->format - 1), q->schema,
+                              NULL, &why);
     return rc < 0 ? lar_fail(err, rc, "the format of the answer: %s", why.msg) : 0;
 }
 
@@ -191,12 +191,11 @@ static void begin_stream(struct job *j, struct buf *b)
 void job_piece(struct job *j, struct row *r)
 {
     struct buf b = {0};
-    if (!j->ask.stream || j->over || (!r->piece[0].n && !r->piece[1].n && !r->calls.news)) return;
+    if (!j->ask.stream || j->over || (!r->piece[0].n && !r->piece[1].n && !tools_news(r))) return;
     begin_stream(j, &b);
     j->dialect->piece(j, r, &b);
     buf_clear(&r->piece[0]);
     buf_clear(&r->piece[1]);
-    r->calls.news = 0;
     r->nprob = 0;
     send(j, &b);
 }

@@ -69,6 +69,7 @@ struct dialect {
     void (*broken)(struct buf *b, const char *message);
     /* The whole answer at once. */
     void (*whole)(struct job *j, struct buf *b);
+    int whole_calls; /* a stream has calls when they are whole, not in fragments */
 };
 
 struct job {
@@ -80,8 +81,9 @@ struct job {
     struct book *book; /* held when not NULL, and so is its engine */
     struct engine *engine;
     const char *name;            /* of the model, as asked for */
-    struct lar_grammar *grammar; /* what each answer must be, or NULL */
-    struct lar_tools *tools;     /* what may be called, or NULL */
+    struct compiled_item *format; /* what each answer must be, or NULL */
+    struct compiled_item *called; /* what may be called, or NULL */
+    struct lar_tools *tools;      /* of called */
     struct row *row;
     size_t nrow, left; /* rows; rows not done */
     char id[40];

@@ -63,6 +63,10 @@ void metrics_write(struct buf *b, const struct metrics *m)
     one(b, "lar_kv_kept_bytes", "gauge",
         "Keys and values of kept beginnings, shared ones counted for each.", m->cache_bytes);
     one(b, "lar_kv_limit_bytes", "gauge", "Keys and values at most.", m->kv_limit);
+    one(b, "lar_grammars_compiled_total", "counter", "Schemas, grammars and lists of tools compiled.",
+        (double)m->compiled);
+    one(b, "lar_grammars_reused_total", "counter", "Those that were there already.", (double)m->found);
+    one(b, "lar_grammars_kept_bytes", "gauge", "Memory of compiled grammars that are kept.", m->compiled_bytes);
     histogram(b, "lar_first_token_seconds", "From arrival to the first token.", &m->first);
     histogram(b, "lar_between_tokens_seconds", "From one token of an answer to the next.",
               &m->between);

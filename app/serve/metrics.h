@@ -20,6 +20,8 @@ struct metrics {
     long prompt_tokens, reused_tokens, answer_tokens, steps;
     double prompt_s, step_s; /* of steps that had prompts in them; of all */
     double kv_bytes, cache_bytes, kv_limit;
+    long compiled, found; /* grammars and tools of the loaded models: made; found in their caches */
+    double compiled_bytes;
     struct histogram first, between,
         queue; /* from arrival to the first token; token to token; until evaluation began */
 };

@@ -26,7 +26,7 @@ static void calls(struct row *r, struct buf *b)
     int first = 1;
     for (size_t i = 0; i < r->calls.ncall; i++) {
         struct row_call *c = &r->calls.call[i];
-        if (!c->ended || c->told) continue;
+        if (!tools_is_new(c, 1)) continue;
         buf_printf(b, "%s{\"id\":\"%s\",\"function\":{\"index\":%zu,\"name\":",
                    first ? ",\"tool_calls\":[" : ",", c->id, i);
         buf_json_str(b, buf_view(&c->name));
@@ -59,16 +59,8 @@ static void logprobs(struct job *j, struct row *r, struct buf *b)
     job_logprobs(j, r, b);
 }
 
-static int has_news(const struct row *r)
-{
-    int news = r->piece[0].n || r->piece[1].n;
-    for (size_t i = 0; i < r->calls.ncall; i++) news |= r->calls.call[i].ended && !r->calls.call[i].told;
-    return news;
-}
-
 static void piece(struct job *j, struct row *r, struct buf *b)
 {
-    if (!has_news(r)) return; /* fragments of a call */
     head(j, b);
     content(j, b, buf_view(&r->piece[0]), buf_view(&r->piece[1]));
     logprobs(j, r, b);
@@ -136,4 +128,5 @@ const struct dialect ollama_dialect = {
     .finish = finish,
     .broken = broken,
     .whole = whole,
+    .whole_calls = 1,
 };

@@ -143,15 +143,16 @@ static void begin(struct job *j, struct buf *b)
     }
 }
 
-/* What is new of the row's calls. */
-static void call_deltas(struct row *r, struct buf *b)
+/* What is new of the row's calls: in a stream fragments, else the whole ones. A comma follows. */
+static void calls(struct row *r, struct buf *b, int stream)
 {
     int first = 1;
     for (size_t i = 0; i < r->calls.ncall; i++) {
         struct row_call *c = &r->calls.call[i];
-        if (c->told && c->sent == c->args.n) continue;
-        buf_printf(b, "%s{\"index\":%zu,", first ? "\"tool_calls\":[" : ",", i);
+        if (!tools_is_new(c, !stream)) continue;
+        buf_puts(b, first ? "\"tool_calls\":[{" : ",{");
         first = 0;
+        if (stream) buf_printf(b, "\"index\":%zu,", i);
         if (!c->told) buf_printf(b, "\"id\":\"%s\",\"type\":\"function\",", c->id);
         buf_puts(b, "\"function\":{");
         if (!c->told) buf_puts(b, "\"name\":"), buf_json_str(b, buf_view(&c->name)), buf_putc(b, ',');
@@ -161,20 +162,11 @@ static void call_deltas(struct row *r, struct buf *b)
         c->told = 1;
         c->sent = c->args.n;
     }
-    if (!first) buf_putc(b, ']');
-}
-
-static int has_news(const struct row *r)
-{
-    int news = r->piece[0].n || r->piece[1].n;
-    for (size_t i = 0; i < r->calls.ncall; i++)
-        news |= !r->calls.call[i].told || r->calls.call[i].sent < r->calls.call[i].args.n;
-    return news;
+    if (!first) buf_puts(b, "],");
 }
 
 static void piece(struct job *j, struct row *r, struct buf *b)
 {
-    if (!has_news(r)) return; /* just the end of a call */
     chunk_begin(j, r, b);
     if (j->kind == OPENAI_TEXT) {
         buf_puts(b, "\"text\":");
@@ -188,13 +180,14 @@ static void piece(struct job *j, struct row *r, struct buf *b)
         if (r->piece[1].n) {
             buf_puts(b, "\"reasoning_content\":");
             buf_json_str(b, buf_view(&r->piece[1]));
+            buf_putc(b, ',');
         }
         if (r->piece[0].n) {
-            buf_puts(b, r->piece[1].n ? ",\"content\":" : "\"content\":");
+            buf_puts(b, "\"content\":");
             buf_json_str(b, buf_view(&r->piece[0]));
+            buf_putc(b, ',');
         }
-        if (r->calls.news && (r->piece[0].n || r->piece[1].n)) buf_putc(b, ',');
-        if (r->calls.news) call_deltas(r, b);
+        calls(r, b, 1);
         if (b->n && b->p[b->n - 1] == ',') b->n--;
         buf_putc(b, '}');
     }
@@ -237,23 +230,6 @@ static void echo(const struct job *j, const struct row *r, struct buf *b)
     }
 }
 
-static void whole_calls(const struct row *r, struct buf *b)
-{
-    int first = 1;
-    for (size_t i = 0; i < r->calls.ncall; i++) {
-        const struct row_call *c = &r->calls.call[i];
-        if (!c->ended) continue;
-        buf_printf(b, "%s{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":",
-                   first ? ",\"tool_calls\":[" : ",", c->id);
-        buf_json_str(b, buf_view(&c->name));
-        buf_puts(b, ",\"arguments\":");
-        buf_json_str(b, buf_view(&c->args));
-        buf_puts(b, "}}");
-        first = 0;
-    }
-    if (!first) buf_putc(b, ']');
-}
-
 static void choice(struct job *j, struct row *r, struct buf *b)
 {
     const struct lar_result *t = &r->result;
@@ -281,8 +257,9 @@ static void choice(struct job *j, struct row *r, struct buf *b)
             buf_puts(b, ",\"reasoning_content\":");
             buf_json_str(b, thinking);
         }
-        whole_calls(r, b);
-        buf_puts(b, ",\"refusal\":null}");
+        buf_putc(b, ',');
+        calls(r, b, 0);
+        buf_puts(b, "\"refusal\":null}");
     }
     logprobs(j, r, b);
     buf_printf(b, ",\"finish_reason\":\"%s\"", reason(r));

@@ -96,6 +96,7 @@ static void get_metrics(struct server *s, struct http_call *c)
     struct buf b = {0};
     struct metrics m;
     sched_look(s->sched, &m);
+    shelf_compiled(&s->shelf, &m);
     metrics_write(&b, &m);
     http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&b));
     buf_done(&b);

@@ -35,6 +35,7 @@ static void engine_close(struct engine *e)
 {
     if (!e) return;
     cache_done(&e->cache);
+    compiled_done(&e->compiled);
     lar_batch_close(e->batch);
     lar_model_close(e->model);
     mem_free(e->row);
@@ -300,6 +301,7 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     uint64_t kv = 0;
     *out = NULL;
     if (!e) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    compiled_init(&e->compiled, COMPILED_BYTES);
     int rc = open_model(e, b, &mo, err);
     if (rc == 0) lar_model_info(e->model, &e->info);
     if (rc == 0) rc = fits(e, b, o, taken, err);
@@ -385,4 +387,21 @@ int64_t shelf_sweep(struct shelf *s, int all)
     }
     pthread_mutex_unlock(&s->lock);
     return next;
+}
+
+void shelf_compiled(struct shelf *s, struct metrics *m)
+{
+    m->compiled = m->found = 0;
+    m->compiled_bytes = 0;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct compiled *c = s->book[i].engine ? &s->book[i].engine->compiled : NULL;
+        if (!c) continue;
+        pthread_mutex_lock(&c->lock);
+        m->compiled += c->made;
+        m->found += c->found;
+        m->compiled_bytes += (double)c->bytes;
+        pthread_mutex_unlock(&c->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
 }

@@ -14,6 +14,8 @@
 
 #include "base/buf.h"
 #include "serve/cache.h"
+#include "serve/compiled.h"
+#include "serve/metrics.h"
 #include "store/store.h"
 
 enum { SHELF_SCORED = 32 }; /* prompt tokens of a step that may have logits, beside one of each row */
@@ -26,6 +28,7 @@ struct engine {
     struct lar_model_info info;
     int reads_only;        /* writes no text: no batch */
     double kv_token_bytes; /* of keys and values */
+    struct compiled compiled;
     /* the scheduler's */
     struct row *waiting, **tail;
     struct row **row; /* [nrow], being evaluated */
@@ -88,5 +91,7 @@ int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err
 void shelf_release(struct shelf *s, struct book *b, int64_t keep_ns);
 /* Closes what nobody holds and whose time is over; gives when to come again (INT64_MAX: no need). all: whoever's time. */
 int64_t shelf_sweep(struct shelf *s, int all);
+/* Fills in what the loaded models have compiled. */
+void shelf_compiled(struct shelf *s, struct metrics *m);
 
 #endif

@@ -48,7 +48,8 @@ int tools_open(struct job *j, struct lar_err *err)
                                   .single = q->single,
                                   .strict = q->strict};
     if (!q->tools_text.n) return 0;
-    int rc = lar_tools_open(&j->tools, j->engine->model, q->tools_text.p, q->tools_text.n, &o, err);
+    int rc = compiled_tools(&j->engine->compiled, &j->called, j->engine->model, q->tools_text, &o, err);
+    if (rc == 0) j->tools = j->called->tools;
     struct str words = rc == 0 ? str_of(lar_tools_prompt(j->tools)) : STR("");
     for (size_t i = 0; rc == 0 && words.n && i < q->nprompt; i++)
         if (q->prompt[i].chat) rc = tell(q, &q->prompt[i], words, err);
@@ -106,9 +107,20 @@ static void on_event(void *ctx, enum lar_call_event e, size_t index, const char 
         int thinking = e == LAR_CALL_THINKING;
         buf_add(thinking ? &k->thinking : &k->text, text, n);
         if (r->job->ask.stream) buf_add(&r->piece[thinking], text, n);
-        return;
     }
-    k->news = 1;
+}
+
+int tools_is_new(const struct row_call *c, int whole)
+{
+    if (whole) return c->ended && !c->told;
+    return c->told ? c->sent < c->args.n : !c->broken;
+}
+
+int tools_news(const struct row *r)
+{
+    for (size_t i = 0; i < r->calls.ncall; i++)
+        if (tools_is_new(&r->calls.call[i], r->job->dialect->whole_calls)) return 1;
+    return 0;
 }
 
 int tools_row_begin(struct job *j, struct row *r, struct lar_err *err)
@@ -151,7 +163,13 @@ struct str row_thinking(const struct row *r)
 void tools_warning(const struct row *r, struct buf *b)
 {
     const char *words = r->calls.reader ? lar_calls_warning(r->calls.reader) : "";
-    if (!*words) return;
+    const char *note = r->job->tools ? lar_tools_note(r->job->tools) : "";
+    struct buf all = {0};
+    if (!*words && !*note) return;
+    if (*note) buf_printf(&all, "calls are not held to the schemas: %s", note);
+    if (*words) buf_printf(&all, "%s%s", *note ? "; " : "", words);
     buf_puts(b, ",\"warning\":");
-    buf_json_str(b, str_of(words));
+    buf_json_str(b, buf_view(&all));
+    b->failed |= all.failed;
+    buf_done(&all);
 }

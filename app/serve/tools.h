@@ -29,7 +29,6 @@ struct row_calls {
     struct buf text, thinking; /* all of it; a reader without memory makes them fail */
     struct row_call *call;
     size_t ncall, room, nwhole; /* nwhole: neither open nor broken */
-    int news;                   /* something of calls is not yet sent */
 };
 
 /* Readers of fields. Tools: a list, kept as text in q->tools; empty lists are none. */
@@ -45,6 +44,9 @@ int tools_settle(struct ask *q, const struct json **list, struct lar_err *err);
 int tools_open(struct job *j, struct lar_err *err);
 int tools_row_begin(struct job *j, struct row *r, struct lar_err *err);
 void tools_row_text(struct row *r, const char *text, size_t n); /* a piece of the answer */
+/* Whether something of a call is not yet sent: fragments of it, or (whole) all at once. */
+int tools_is_new(const struct row_call *c, int whole);
+int tools_news(const struct row *r); /* the same of any call of the row, as its dialect sends them */
 void tools_row_end(struct row *r);                              /* the answer is complete */
 void tools_row_free(struct row *r);
 /* The row's whole answer without calls, and its thinking. */

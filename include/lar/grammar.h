@@ -44,6 +44,8 @@ LAR_API int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kin
                              size_t n, const struct lar_grammar_options *opt, char **notes,
                              struct lar_err *err);
 LAR_API void lar_grammar_close(struct lar_grammar *g);
+/* What it takes now, masks included: it grows while it is used. SIZE_MAX: its limit of memory was reached, and it is of no use any more. */
+LAR_API size_t lar_grammar_bytes(struct lar_grammar *g);
 
 /* Whether a whole document is accepted: 1, or 0 with *at the byte where it cannot go on (its length when it ends too early) and why; a
  * negative code when the grammar's limit of memory was reached. */

@@ -40,6 +40,7 @@ struct lar_tools_options {
 LAR_API int lar_tools_open(struct lar_tools **out, struct lar_model *m, const char *json, size_t n,
                            const struct lar_tools_options *opt, struct lar_err *err);
 LAR_API void lar_tools_close(struct lar_tools *t);
+LAR_API size_t lar_tools_bytes(const struct lar_tools *t); /* as lar_grammar_bytes */
 LAR_API const char *lar_tools_form(const struct lar_tools *t); /* "hermes", "llama3", ... */
 LAR_API const char *lar_tools_note(const struct lar_tools *t); /* why calls are not held to the schemas; "": they are */
 /* What the model must be told of the tools, to be put into a system message, when its template leaves them out; "" when the template does it. */

@@ -52,6 +52,16 @@ void lar_grammar_close(struct lar_grammar *g)
     mem_free(g);
 }
 
+size_t lar_grammar_bytes(struct lar_grammar *g)
+{
+    size_t n = SIZE_MAX;
+    if (!g) return 0;
+    pthread_mutex_lock(&g->lock);
+    if (!grammar_failed(g->g, NULL)) n = sizeof *g + grammar_bytes(g->g) + (g->masks ? masks_bytes(g->masks) : 0);
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
 /* The bytes of s as a reader sees them: 'a', a range, or a number. */
 static void add_expected(struct buf *b, const struct rx_set *s)
 {

@@ -106,10 +106,14 @@ uint32_t lar_grammar_start(const struct lar_grammar *g) { return g ? grammar_sta
 
 int lar_grammar_mask(struct lar_grammar *g, uint32_t place, uint64_t *set, struct lar_err *err)
 {
-    if (!g || !g->masks || !set || place >= grammar_states(g->g))
+    int rc = LAR_EINVAL;
+    if (!g || !g->masks || !set)
         return lar_fail(err, LAR_EINVAL, "lar_grammar_mask: a bound grammar, one of its places and a set are needed");
     pthread_mutex_lock(&g->lock);
-    int rc = masks_fill(g->masks, place, set, err);
+    if (place >= grammar_states(g->g))
+        lar_fail(err, LAR_EINVAL, "lar_grammar_mask: %u is no place of this grammar", place);
+    else
+        rc = masks_fill(g->masks, place, set, err);
     if (rc == 0 && grammar_accepts(g->g, place))
         for (uint32_t i = 0; i < g->m->nend; i++) tokset_add(set, (uint32_t)g->m->end[i]);
     pthread_mutex_unlock(&g->lock);
@@ -118,18 +122,22 @@ int lar_grammar_mask(struct lar_grammar *g, uint32_t place, uint64_t *set, struc
 
 uint32_t lar_grammar_next(struct lar_grammar *g, uint32_t place, int32_t token)
 {
-    if (!g || !g->m || place >= grammar_states(g->g) || token < 0 || (uint32_t)token >= g->m->trie->nvocab) return 0;
+    if (!g || !g->m || token < 0 || (uint32_t)token >= g->m->trie->nvocab) return 0;
     struct str s = g->m->trie_bytes[token];
     if (!s.n) return 0;
     pthread_mutex_lock(&g->lock);
-    uint32_t to = grammar_walk(g->g, place, s, NULL);
+    uint32_t to = place < grammar_states(g->g) ? grammar_walk(g->g, place, s, NULL) : 0;
     pthread_mutex_unlock(&g->lock);
     return to;
 }
 
 int lar_grammar_ends(struct lar_grammar *g, uint32_t place)
 {
-    return g && place < grammar_states(g->g) && grammar_accepts(g->g, place);
+    if (!g) return 0;
+    pthread_mutex_lock(&g->lock);
+    int ends = place < grammar_states(g->g) && grammar_accepts(g->g, place);
+    pthread_mutex_unlock(&g->lock);
+    return ends;
 }
 
 /* ---- one answer ---- */
@@ -184,6 +192,7 @@ static int fill(struct guide *u, struct lar_err *err)
     int rc = masks_fill(g->masks, u->state, u->set, err);
     if (rc == 0 && u->drops && !u->begun) rc = masks_add_behind(g->masks, u->state, ' ', u->set, err);
     if (rc == 0) bound_runs(u);
+    u->may_end = rc == 0 && grammar_accepts(g->g, u->state);
     pthread_mutex_unlock(&g->lock);
     return rc;
 }
@@ -194,7 +203,7 @@ const float *guide_logits(struct guide *u, const float *logits, int32_t also, st
     size_t n = (size_t)m->model->h.vocab, nv = m->trie->nvocab;
     if (fill(u, err) < 0) return NULL;
     if (also >= 0) tokset_add(u->set, (uint32_t)also);
-    if (grammar_accepts(u->g->g, u->state))
+    if (u->may_end)
         for (uint32_t i = 0; i < m->nend; i++) tokset_add(u->set, (uint32_t)m->end[i]);
     for (size_t i = 0; i < n; i += 64) {
         uint64_t w = i < nv ? u->set[i / 64] : 0;

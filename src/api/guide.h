@@ -16,6 +16,7 @@ struct lar_grammar {
 struct guide {
     struct lar_grammar *g; /* NULL: any text */
     uint32_t state;
+    int may_end;   /* by the last mask */
     int begun;     /* a token of the constrained text has come */
     int drops;     /* the decoder drops a space at the beginning, and nothing came before */
     size_t spaces, digits; /* bytes of nothing else, on end */

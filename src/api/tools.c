@@ -188,6 +188,12 @@ void lar_tools_close(struct lar_tools *t)
     mem_free(t);
 }
 
+size_t lar_tools_bytes(const struct lar_tools *t)
+{
+    size_t n = lar_grammar_bytes(t->grammar);
+    return n == SIZE_MAX ? n : n + sizeof *t + t->a.used;
+}
+
 const char *lar_tools_form(const struct lar_tools *t) { return t->form->name; }
 const char *lar_tools_note(const struct lar_tools *t) { return t->note.msg; }
 const char *lar_tools_prompt(const struct lar_tools *t) { return t->prompt; }
