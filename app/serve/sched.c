@@ -14,6 +14,7 @@
 
 #define LOOK_NS 10000000 /* 10 ms */
 #define SLOWER  2.0
+#define SLOWEST 8.0
 
 enum { CACHE_TOKENS = 16 }; /* shorter timelines are not worth keeping */
 
@@ -242,42 +243,61 @@ static void admit(struct sched *s, struct engine *e)
     }
 }
 
-/* How many prompt tokens a step may have beside nwrite answers. */
-static size_t slice(const struct sched *s, const struct engine *e, size_t nwrite)
+/* How many prompt tokens a step may have beside nwrite answers: as many as make it SLOWER times as long as one that only writes, and more
+ * where more prompts wait than answers are written: whoever waits for a first token counts as much as who waits for the next. */
+static size_t slice(const struct sched *s, const struct engine *e, size_t nwrite, size_t waiting)
 {
     size_t most = (size_t)s->opt.step_tokens;
     if (nwrite == 0 || e->step_ns <= 0 || e->token_ns <= 0)
         return nwrite ? (most < 64 ? most : 64) : most;
-    double n = (SLOWER - 1) * e->step_ns / e->token_ns;
+    double times = (double)waiting / (double)nwrite;
+    times = times < SLOWER - 1 ? SLOWER - 1 : times > SLOWEST - 1 ? SLOWEST - 1 : times;
+    double n = times * e->step_ns / e->token_ns;
     return n < 8 ? 8 : n > (double)most ? most : (size_t)n;
 }
 
-/* Next tokens first, then slices of prompts, shared evenly. Gives the number of parts. */
-static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *nprompt)
+static size_t rest_of(const struct row *r) { return r->nprompt - r->at; }
+
+/* The prompts being read, those with the least left first, behind one another in who. Gives their number, and the oldest of them. */
+static size_t list_prompts(const struct engine *e, struct row **who, struct row **oldest)
 {
-    size_t n = 0, waiting = 0;
-    *nwrite = *nprompt = 0;
+    size_t n = 0;
+    *oldest = NULL;
     for (size_t i = 0; i < e->nrow; i++) {
         struct row *r = e->row[i];
-        waiting += r->state == ROW_PROMPT;
+        if (r->state != ROW_PROMPT) continue;
+        size_t at = n++;
+        for (; at > 0 && rest_of(who[at - 1]) > rest_of(r); at--) who[at] = who[at - 1];
+        who[at] = r;
+        if (!*oldest || r->began < (*oldest)->began) *oldest = r;
+    }
+    return n;
+}
+
+/* Next tokens first, then slices of prompts: the shortest first, so that many of them wait for few; but half of it is the oldest's, so that
+ * none waits for ever. Gives the number of parts. */
+static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *nprompt)
+{
+    size_t n = 0, logits = SHELF_SCORED;
+    for (size_t i = 0; i < e->nrow; i++) {
+        struct row *r = e->row[i];
         if (r->state != ROW_WRITES) continue;
         e->who[n] = r;
         e->part[n++] =
             (struct lar_part){.session = r->session, .tokens = &r->token, .n = 1, .logits = 1};
     }
+    struct row *oldest, **prompt = e->who + n;
+    size_t waiting = list_prompts(e, prompt, &oldest), left = slice(s, e, n, waiting),
+           kept = left / 2;
     *nwrite = n;
-    size_t left = slice(s, e, n), logits = SHELF_SCORED;
-    for (size_t i = 0; i < e->nrow && left; i++) {
-        struct row *r = e->row[i];
-        if (r->state != ROW_PROMPT) continue;
-        size_t share = (left + waiting - 1) / waiting, rest = r->nprompt - r->at,
-               take = rest < share ? rest : share;
-        waiting--;
-        if (scored(r)) {
-            if (take > logits) take = logits;
-            if (take == 0) continue;
-            logits -= take;
-        }
+    *nprompt = 0;
+    for (size_t i = 0; i < waiting; i++) {
+        struct row *r = prompt[i];
+        if (r == oldest) kept = 0;
+        size_t rest = rest_of(r), take = rest < left - kept ? rest : left - kept;
+        if (scored(r) && take > logits) take = logits;
+        if (take == 0) continue;
+        if (scored(r)) logits -= take;
         left -= take;
         *nprompt += take;
         e->who[n] = r;
@@ -324,13 +344,14 @@ static void write_token(struct sched *s, struct row *r, const float *logits)
     }
 }
 
+/* A prompt's token costs more in the few of a slice than in a long one: what slices say counts, and long ones only before there are any. */
 static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
 {
     if (nprompt == 0) {
         e->step_ns = e->step_ns > 0 ? 0.8 * e->step_ns + 0.2 * ns : ns;
-    } else if (nprompt >= 8) {
-        double rest = ns - (nwrite ? e->step_ns : 0), one = rest / (double)nprompt;
-        if (one > 0) e->token_ns = e->token_ns > 0 ? 0.8 * e->token_ns + 0.2 * one : one;
+    } else if (nprompt >= 8 && (nwrite || e->token_ns <= 0)) {
+        double one = (ns - (nwrite ? e->step_ns : 0)) / (double)nprompt;
+        if (one > 0) e->token_ns = e->token_ns > 0 ? 0.5 * e->token_ns + 0.5 * one : one;
     }
 }
 

@@ -36,7 +36,7 @@ struct engine {
     struct lar_part *part;
     struct row **who;
     struct cache cache;       /* timelines that are over */
-    double step_ns, token_ns; /* running means: a step that only writes; a token of a prompt */
+    double step_ns, token_ns; /* running means: a step that only writes; a prompt's token beside answers */
 };
 
 struct book {
