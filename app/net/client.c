@@ -7,8 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include <lar/lar.h>
-
+#include "net/again.h"
 #include "net/curl.h"
 
 enum { REDIRECTS_MAX = 10, ERROR_BYTES = 256, BODY_MAX = 16 << 20 };
@@ -120,11 +119,14 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     n *= size;
     if (n > 5 && memcmp(p, "HTTP/", 5) == 0) { /* a new answer, after "100 Continue" too */
         r->length = r->total = -1;
+        r->again_s = 0;
     } else if (header(p, n, "content-length", &v)) {
         r->length = strtoll(buf_z(&v), NULL, 10);
     } else if (header(p, n, "content-range", &v)) {
         const char *slash = strchr(buf_z(&v), '/');
         r->total = slash && slash[1] != '*' ? strtoll(slash + 1, NULL, 10) : -1;
+    } else if (header(p, n, "retry-after", &v)) {
+        r->again_s = again_seconds(buf_z(&v));
     } else if (!header(p, n, "www-authenticate", &r->challenge) &&
                !header(p, n, "link", &r->link) &&
                !header(p, n, "docker-content-digest", &r->digest) &&
@@ -176,21 +178,11 @@ static int once(const struct curl *k, void *easy, const struct client_call *c, c
                 int authorise, struct client_reply *r, struct lar_err *err)
 {
     struct transfer t = {c, r, 0, c->body_max ? c->body_max : BODY_MAX, 0, 0};
-    char why[ERROR_BYTES] = "", agent[64];
+    char why[ERROR_BYTES] = "";
     struct curl_slist *list = headers(k, c, authorise);
     const char *next = NULL;
     uint64_t sends = c->body ? c->body_n : c->fd_bytes;
-    snprintf(agent, sizeof agent, "lar/%s", lar_version());
-    k->easy_reset(easy);
-    k->easy_setopt(easy, CURL_URL, url);
-    k->easy_setopt(easy, CURL_PROTOCOLS, (long)(CURL_PROTO_HTTP | CURL_PROTO_HTTPS));
-    k->easy_setopt(easy, CURL_FOLLOWLOCATION, 0L);
-    k->easy_setopt(easy, CURL_HTTP_VERSION, (long)CURL_HTTP_1_1);
-    k->easy_setopt(easy, CURL_NOSIGNAL, 1L);
-    k->easy_setopt(easy, CURL_USERAGENT, agent);
-    k->easy_setopt(easy, CURL_CONNECTTIMEOUT, 30L);
-    k->easy_setopt(easy, CURL_LOW_SPEED_LIMIT, 1L);
-    k->easy_setopt(easy, CURL_LOW_SPEED_TIME, 60L);
+    curl_begin(easy, url, 60);
     k->easy_setopt(easy, CURL_ERRORBUFFER, why);
     k->easy_setopt(easy, CURL_HTTPHEADER, list);
     k->easy_setopt(easy, CURL_WRITEFUNCTION, on_body);
@@ -230,15 +222,13 @@ static int is_redirect(long status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-int client_call(const struct client_call *c, struct client_reply *r, struct lar_err *err)
+/* One request and the redirects that it leads to. */
+static int follow(const struct curl *k, void *easy, const struct client_call *c,
+                  struct client_reply *r, struct lar_err *err)
 {
-    const struct curl *k;
     struct buf url = {0};
-    *r = (struct client_reply){.length = -1, .total = -1};
-    int e = curl_open(&k, err);
-    if (e < 0) return e;
-    void *easy = k->easy_init();
-    if (!easy) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", c->url);
+    int e = 0;
+    r->crossed = 0;
     buf_puts(&url, c->url);
     for (int i = 0;; i++) {
         buf_clear(&r->body);
@@ -258,7 +248,35 @@ int client_call(const struct client_call *c, struct client_reply *r, struct lar_
     }
     if (e == 0 && (url.failed || r->body.failed))
         e = lar_fail(err, LAR_ENOMEM, "%s: out of memory", c->url);
-    k->easy_cleanup(easy);
     buf_done(&url);
+    return e;
+}
+
+/* Is asking again no harm? Questions change nothing, and 429 and 503 say that nothing was done. Who sends a file asks where it stands first. */
+static int worth_again(const struct client_call *c, long status)
+{
+    int question = !c->method || strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0;
+    return !c->fd_bytes && (question ? again_status(status) : status == 429 || status == 503);
+}
+
+int client_call(const struct client_call *c, struct client_reply *r, struct lar_err *err)
+{
+    const struct curl *k;
+    *r = (struct client_reply){.length = -1, .total = -1};
+    int e = curl_open(&k, err);
+    if (e < 0) return e;
+    void *easy = k->easy_init();
+    if (!easy) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", c->url);
+    for (int tries = 1;; tries++) {
+        e = follow(k, easy, c, r, err);
+        if (e < 0 || !worth_again(c, r->status) || tries == AGAIN_TRIES) break;
+        int64_t pause = again_pause(r->again_s, tries);
+        if (pause < 0) break;
+        if (again_wait(pause, c->on_wait, c->wait_ctx)) {
+            e = lar_fail(err, LAR_ECANCEL, "stopped");
+            break;
+        }
+    }
+    k->easy_cleanup(easy);
     return e;
 }

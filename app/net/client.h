@@ -24,6 +24,9 @@ struct client_call {
     /* Called with the bytes sent so far; non-zero stops with LAR_ECANCEL. May be NULL. */
     int (*on_sent)(void *ctx, uint64_t sent);
     void *ctx;
+    /* Called while we wait since the server asks for patience (429, 503), before asking again; non-zero stops. May be NULL. */
+    int (*on_wait)(void *ctx);
+    void *wait_ctx;
     int stay;        /* 1: redirects are given, not followed */
     size_t body_max; /* of the answer, 0: 16 MiB */
 };
@@ -34,6 +37,7 @@ struct client_reply {
     struct buf location; /* absolute; of a redirect that was not followed */
     /* WWW-Authenticate, Link, Docker-Content-Digest, Range, Location as it was sent */
     struct buf challenge, link, digest, range, upload;
+    int64_t again_s;       /* Retry-After in seconds, 0 when absent */
     int64_t length, total; /* Content-Length; of Content-Range the whole; -1 when absent */
     int crossed;           /* a redirect led to another origin */
 };

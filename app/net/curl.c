@@ -5,7 +5,11 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <lar/lar.h>
 
 static struct curl table;
 static char why[200];
@@ -24,7 +28,7 @@ static const struct {
     F(easy_perform),        F(easy_reset),     F(easy_cleanup), F(easy_strerror),
     F(slist_append),        F(slist_free_all), F(multi_init),   F(multi_add_handle),
     F(multi_remove_handle), F(multi_perform),  F(multi_poll),   F(multi_info_read),
-    F(multi_cleanup),
+    F(multi_cleanup),       F(getdate),
 #undef F
 };
 
@@ -65,4 +69,33 @@ int curl_open(const struct curl **out, struct lar_err *err)
         err, LAR_EUNSUPPORTED,
         "the network needs libcurl, which Debian's package libcurl4 holds (apt-get install libcurl4): %s",
         why);
+}
+
+/* NULL: the system's own. */
+static const char *certificates(void)
+{
+    static const char *const names[] = {"LAR_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"};
+    for (int i = 0; i < 3; i++) {
+        const char *v = getenv(names[i]);
+        if (v && *v) return v;
+    }
+    return NULL;
+}
+
+void curl_begin(void *easy, const char *url, long silent)
+{
+    const char *ca = certificates();
+    char agent[64];
+    snprintf(agent, sizeof agent, "lar/%s", lar_version());
+    table.easy_reset(easy);
+    table.easy_setopt(easy, CURL_URL, url);
+    table.easy_setopt(easy, CURL_PROTOCOLS, (long)(CURL_PROTO_HTTP | CURL_PROTO_HTTPS));
+    table.easy_setopt(easy, CURL_FOLLOWLOCATION, 0L);
+    table.easy_setopt(easy, CURL_HTTP_VERSION, (long)CURL_HTTP_1_1);
+    table.easy_setopt(easy, CURL_NOSIGNAL, 1L);
+    table.easy_setopt(easy, CURL_USERAGENT, agent);
+    table.easy_setopt(easy, CURL_CONNECTTIMEOUT, 30L);
+    table.easy_setopt(easy, CURL_LOW_SPEED_LIMIT, 64L);
+    table.easy_setopt(easy, CURL_LOW_SPEED_TIME, silent);
+    if (ca) table.easy_setopt(easy, CURL_CAINFO, ca);
 }

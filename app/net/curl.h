@@ -7,6 +7,8 @@
 #ifndef NET_CURL_H
 #define NET_CURL_H
 
+#include <time.h>
+
 #include "base/err.h"
 
 enum {
@@ -36,6 +38,7 @@ enum {
     CURL_HTTP_VERSION = CURL_LONG + 84,
     CURL_NOSIGNAL = CURL_LONG + 99,
     CURL_PRIVATE = CURL_PTR + 103,
+    CURL_CAINFO = CURL_PTR + 65,
     CURL_INFILESIZE_LARGE = CURL_OFF + 115,
     CURL_MAX_SEND_SPEED_LARGE = CURL_OFF + 145,
     CURL_MAX_RECV_SPEED_LARGE = CURL_OFF + 146,
@@ -81,9 +84,13 @@ struct curl {
     int (*multi_poll)(void *multi, void *extra, unsigned n, int timeout_ms, int *ready);
     struct curl_message *(*multi_info_read)(void *multi, int *left);
     int (*multi_cleanup)(void *multi);
+    time_t (*getdate)(const char *text, const time_t *unused);
 };
 
 /* The library, loaded at the first call; LAR_EUNSUPPORTED names the package that holds it. Not to be closed. */
 int curl_open(const struct curl **out, struct lar_err *err);
+/* What every request of ours has in common: a fresh handle for url, which gives up after `silent` seconds with next to nothing (below 64 bytes a
+ * second). Certificates are those of the system, or of the file that $LAR_CA_BUNDLE, $CURL_CA_BUNDLE or $SSL_CERT_FILE names. */
+void curl_begin(void *easy, const char *url, long silent);
 
 #endif

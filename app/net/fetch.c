@@ -10,12 +10,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include <lar/lar.h>
-
 #include "base/mem.h"
 #include "base/time.h"
-#include "net/curl.h"
+#include "net/again.h"
 #include "net/client.h"
+#include "net/curl.h"
 
 enum {
     CONNECTIONS = 8,
@@ -41,6 +40,8 @@ struct conn {
     struct curl_slist *list;
     uint64_t had;            /* part->done when this try began */
     int64_t from, to, total; /* of Content-Range; -1 */
+    int64_t again_s;         /* Retry-After */
+    int generation;          /* of the authorization */
     int checked, fault;      /* fault: the answer was refused, fatal ones set w->rc */
     char why[256];
 };
@@ -55,7 +56,9 @@ struct worker {
     struct part *part;
     size_t npart;
     struct conn conn[CONNECTIONS_MAX];
-    int nconn, rc;
+    const char *authorization;
+    int nconn, rc, generation;
+    int64_t quiet_ns; /* nothing is asked before: the server wants patience */
     struct sha256 sha;
     uint64_t hashed;
     char *piece;
@@ -121,7 +124,7 @@ static int cut(struct worker *w)
 static int refuse(struct conn *c, const char *what)
 {
     snprintf(c->why, sizeof c->why, "%s", what);
-    c->fault = 1;
+    c->fault = *what != 0; /* a status speaks for itself */
     return 0;
 }
 
@@ -170,6 +173,14 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     long long from, to, total;
     n *= size;
     if (n <= 2 && !c->checked && !is_ours(c)) return 0; /* the empty line behind the last header */
+    if (n > 12 && n < sizeof line && strncasecmp(p, "retry-after:", 12) == 0) {
+        const char *v = p + 12, *end = p + n;
+        while (v < end && *v == ' ') v++;
+        while (end > v && (unsigned char)end[-1] <= ' ') end--;
+        memcpy(line, v, (size_t)(end - v));
+        line[end - v] = 0;
+        c->again_s = again_seconds(line);
+    }
     if (n > 14 && n < sizeof line && strncasecmp(p, "content-range:", 14) == 0) {
         memcpy(line, p + 14, n - 14);
         line[n - 14] = 0;
@@ -185,34 +196,26 @@ static void begin(struct conn *c, struct part *p)
 {
     struct worker *w = c->w;
     const struct curl *k = w->k;
-    char range[64], agent[64];
+    char range[64];
     struct buf b = {0};
     if (!w->ranges) p->done = 0;
     c->part = p;
     c->had = p->done;
     c->from = c->to = c->total = -1;
+    c->again_s = 0;
+    c->generation = w->generation;
     c->checked = c->fault = 0;
     c->why[0] = 0;
     p->running = 1;
     snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)(p->begin + p->done),
              (unsigned long long)(p->end - 1));
-    snprintf(agent, sizeof agent, "lar/%s", lar_version());
     c->list = k->slist_append(NULL, "Accept-Encoding: identity");
-    if (!w->crossed && w->f->authorization) {
-        buf_printf(&b, "Authorization: %s", w->f->authorization);
+    if (!w->crossed && w->authorization) {
+        buf_printf(&b, "Authorization: %s", w->authorization);
         c->list = k->slist_append(c->list, buf_z(&b));
     }
     buf_done(&b);
-    k->easy_reset(c->easy);
-    k->easy_setopt(c->easy, CURL_URL, buf_z(&w->url));
-    k->easy_setopt(c->easy, CURL_PROTOCOLS, (long)(CURL_PROTO_HTTP | CURL_PROTO_HTTPS));
-    k->easy_setopt(c->easy, CURL_FOLLOWLOCATION, 0L);
-    k->easy_setopt(c->easy, CURL_HTTP_VERSION, (long)CURL_HTTP_1_1);
-    k->easy_setopt(c->easy, CURL_NOSIGNAL, 1L);
-    k->easy_setopt(c->easy, CURL_USERAGENT, agent);
-    k->easy_setopt(c->easy, CURL_CONNECTTIMEOUT, 30L);
-    k->easy_setopt(c->easy, CURL_LOW_SPEED_LIMIT, 1L);
-    k->easy_setopt(c->easy, CURL_LOW_SPEED_TIME, (long)SILENT_S);
+    curl_begin(c->easy, buf_z(&w->url), w->f->silent_s > 0 ? w->f->silent_s : SILENT_S);
     k->easy_setopt(c->easy, CURL_HTTPHEADER, c->list);
     if (w->ranges) k->easy_setopt(c->easy, CURL_RANGE, range);
     if (w->f->rate) k->easy_setopt(c->easy, CURL_MAX_RECV_SPEED_LARGE, (int64_t)w->f->rate);
@@ -225,6 +228,33 @@ static void begin(struct conn *c, struct part *p)
 }
 
 static int probe(struct worker *w);
+
+static void give_up(struct conn *c, int result, long status)
+{
+    struct worker *w = c->w;
+    const char *url = buf_z(&w->url), *why = c->why[0]       ? c->why
+                                             : status >= 300 ? NULL
+                                             : result        ? w->k->easy_strerror(result)
+                                                             : "it ends too early";
+    if (why)
+        w->rc = lar_fail(w->err, LAR_EIO, "%.120s: %s", url, why);
+    else if (c->again_s > AGAIN_MOST_S)
+        w->rc = lar_fail(
+            w->err, LAR_EIO,
+            "%.120s: the server says %ld, and to come back in %lld seconds; what has come is kept",
+            url, status, (long long)c->again_s);
+    else
+        w->rc = lar_fail(w->err, LAR_EIO, "%.120s: the server says %ld", url, status);
+}
+
+/* Is there another authorization? The old one, asked with in this generation, has ended. */
+static int renewed(struct worker *w, int generation)
+{
+    if (generation != w->generation) return 1;
+    const char *fresh = w->f->renew && !w->crossed ? w->f->renew(w->f->renew_ctx) : NULL;
+    if (fresh) w->authorization = fresh, w->generation++;
+    return fresh != NULL;
+}
 
 /* A try has ended. What is missing is asked for again, later each time that nothing came. */
 static void finish(struct conn *c, int result)
@@ -240,21 +270,17 @@ static void finish(struct conn *c, int result)
     p->running = 0;
     if (w->rc < 0 || p->done == p->end - p->begin) return;
     p->tries = p->done > c->had && w->ranges ? 1 : p->tries + 1;
-    int final = status >= 400 && status < 500 && status != 408 && status != 429;
+    int final =
+        status >= 400 && !again_status(status) && !(status == 401 && renewed(w, c->generation));
     if (final && !w->crossed) p->tries = TRIES + 1;
-    if (p->tries > (c->fault ? 2 : TRIES)) { /* what answers wrongly seldom learns better */
-        const char *why = c->why[0]       ? c->why
-                          : status >= 300 ? NULL
-                          : result        ? w->k->easy_strerror(result)
-                                          : "it ends too early";
-        if (why)
-            w->rc = lar_fail(w->err, LAR_EIO, "%.120s: %s", buf_z(&w->url), why);
-        else
-            w->rc =
-                lar_fail(w->err, LAR_EIO, "%.120s: the server says %ld", buf_z(&w->url), status);
+    int64_t pause = again_pause(again_status(status) ? c->again_s : 0, p->tries);
+    /* What answers wrongly seldom learns better. */
+    if (pause < 0 || p->tries > (c->fault ? 2 : TRIES)) {
+        give_up(c, result, status);
         return;
     }
-    p->again_ns = time_ns() + ((int64_t)100000000 << p->tries);
+    p->again_ns = time_ns() + pause;
+    if (c->again_s && p->again_ns > w->quiet_ns) w->quiet_ns = p->again_ns;
     /* A signed address that a redirect gave lives some minutes: ask for another. */
     if (w->crossed && final) w->rc = probe(w);
 }
@@ -271,7 +297,7 @@ static void start_idle(struct worker *w)
     int64_t now = time_ns();
     /* libcurl keeps the rate within a transfer, but lets each begin with a burst: between them it is kept here. */
     double allowed = (double)w->f->rate * (double)(now - w->began_ns) * 1e-9;
-    if (w->f->rate && (double)(done(w) - w->had) > allowed) return;
+    if ((w->f->rate && (double)(done(w) - w->had) > allowed) || now < w->quiet_ns) return;
     size_t next = 0;
     for (int i = 0; i < w->nconn && w->rc == 0; i++) {
         struct conn *c = &w->conn[i];
@@ -287,15 +313,30 @@ static void start_idle(struct worker *w)
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------------- */
 
+static int on_wait(void *ctx)
+{
+    const struct worker *w = ctx;
+    return w->f->on_progress && w->f->on_progress(w->f->ctx, w->npart ? done(w) : 0, w->f->total);
+}
+
 /* Where the bytes really lie, and whether the server gives parts of them. */
 static int probe(struct worker *w)
 {
     static const char *const one[] = {"Range: bytes=0-0", "Accept-Encoding: identity", NULL};
-    struct client_call call = {
-        .url = w->f->url, .authorization = w->f->authorization, .header = one, .body_max = 1};
+    struct client_call call = {.url = w->f->url,
+                               .authorization = w->authorization,
+                               .header = one,
+                               .on_wait = on_wait,
+                               .wait_ctx = w,
+                               .body_max = 1 << 16};
     struct client_reply r;
     struct lar_err why;
     int e = client_call(&call, &r, &why);
+    if (r.status == 401 && !r.crossed && renewed(w, w->generation)) {
+        client_done(&r);
+        call.authorization = w->authorization;
+        e = client_call(&call, &r, &why);
+    }
     int whole = e == LAR_ELIMIT && r.status == 200;
     int64_t total = r.status == 206 ? r.total : r.length;
     if (whole || (e == 0 && r.status == 200)) e = 0, w->ranges = 0;
@@ -392,8 +433,12 @@ int fetch_file(const struct fetch *f, char hex[SHA256_HEX + 1], struct lar_err *
 {
     struct worker *w = mem_zalloc(sizeof *w);
     if (!w) return lar_fail(err, LAR_ENOMEM, "download: out of memory");
-    *w = (struct worker){
-        .f = f, .err = err, .ranges = 1, .saved_ns = time_ns(), .began_ns = time_ns()};
+    *w = (struct worker){.f = f,
+                         .err = err,
+                         .authorization = f->authorization,
+                         .ranges = 1,
+                         .saved_ns = time_ns(),
+                         .began_ns = time_ns()};
     sha256_init(&w->sha);
     int e = curl_open(&w->k, err);
     if (e == 0) e = probe(w);

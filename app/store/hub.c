@@ -96,8 +96,8 @@ static int list(struct hub *h, const struct name *n)
         struct arena a;
         int ours = client_same_origin(buf_z(&url), buf_z(&h->base));
         struct client_call c = {.url = buf_z(&url),
-                              .authorization =
-                                  ours && h->authorization.n ? buf_z(&h->authorization) : NULL};
+                                .authorization =
+                                    ours && h->authorization.n ? buf_z(&h->authorization) : NULL};
         arena_init(&a, (size_t)256 << 20);
         if (page == PAGES_MAX)
             e = lar_fail(h->err, LAR_ELIMIT, "%s/%s: more than %d pages of files", n->space,
@@ -234,8 +234,10 @@ static int get(struct hub *h, struct store *s, const struct name *n, const struc
     if (store_blob(s, f->digest, NULL, &have) && have == f->size) return 0;
     buf_printf(&url, "%s/%s/%s/resolve/main/", buf_z(&h->base), n->space, n->model);
     encode_path(f->path, &url);
-    struct pull_blob b = {buf_z(&url), h->authorization.n ? buf_z(&h->authorization) : NULL,
-                          f->digest, f->size};
+    struct pull_blob b = {.url = buf_z(&url),
+                          .authorization = h->authorization.n ? buf_z(&h->authorization) : NULL,
+                          .digest = f->digest,
+                          .size = f->size};
     int e = url.failed ? no_memory(h) : pull_blob(s, &b, opt, h->err);
     buf_done(&url);
     return e;

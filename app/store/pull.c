@@ -67,8 +67,17 @@ static int fetch_to(const struct pull_blob *b, const struct store_pull *opt, int
 {
     struct told t = {.opt = opt};
     char hex[SHA256_HEX + 1];
-    struct fetch f = {b->url,           b->authorization, fd,          state, b->size,
-                      opt->connections, opt->rate,        on_progress, &t};
+    struct fetch f = {.url = b->url,
+                      .authorization = b->authorization,
+                      .fd = fd,
+                      .state = state,
+                      .total = b->size,
+                      .connections = opt->connections,
+                      .rate = opt->rate,
+                      .renew = b->renew,
+                      .renew_ctx = b->ctx,
+                      .on_progress = on_progress,
+                      .ctx = &t};
     struct stat st;
     snprintf(t.what, sizeof t.what, "pulling %.12s", b->digest);
     for (int again = 0;; again++) {
@@ -155,15 +164,37 @@ int pull_room(struct store *s, const struct manifest *m, struct lar_err *err)
 
 /* ---- from a registry -------------------------------------------------------------------------------------------------------------- */
 
+struct renewal {
+    struct registry *r;
+    char path[SHA256_HEX + 32];
+};
+
+static int on_wait(void *ctx) { return pull_tell(ctx, "the registry asks for patience", NULL) < 0; }
+
+/* A token lives some minutes: the registry is asked about the blob, and so for another one. */
+static const char *renew(void *ctx)
+{
+    struct renewal *n = ctx;
+    struct client_reply reply;
+    struct client_call c = {.method = "HEAD"};
+    int e = registry_call(n->r, &c, n->path, &reply, NULL);
+    int ok = e == 0 && reply.status < 400;
+    client_done(&reply);
+    return ok && n->r->authorization.n ? buf_z(&n->r->authorization) : NULL;
+}
+
 static int pull_layer(struct store *s, struct registry *r, const struct layer *l,
                       const struct store_pull *opt, struct lar_err *err)
 {
     struct buf url = {0};
+    struct renewal again = {.r = r};
     uint64_t have = 0;
     if (store_blob(s, l->digest, NULL, &have) && have == l->size) return 0;
-    buf_printf(&url, "%s/blobs/sha256:%s", buf_z(&r->base), l->digest);
+    snprintf(again.path, sizeof again.path, "/blobs/sha256:%s", l->digest);
+    buf_printf(&url, "%s%s", buf_z(&r->base), again.path);
     struct pull_blob b = {buf_z(&url), r->authorization.n ? buf_z(&r->authorization) : NULL,
-                          l->digest, l->size};
+                          l->digest,   l->size,
+                          renew,       &again};
     int e =
         url.failed ? lar_fail(err, LAR_ENOMEM, "pull: out of memory") : pull_blob(s, &b, opt, err);
     buf_done(&url);
@@ -205,6 +236,8 @@ static int from_registry(struct store *s, const struct name *n, const struct sto
     struct arena a;
     arena_init(&a, 64 << 20);
     int e = registry_open(&r, n, err);
+    r.on_wait = on_wait;
+    r.ctx = (void *)(uintptr_t)opt; /* only read */
     if (e == 0) e = pull_tell(opt, "pulling manifest", err);
     if (e == 0) e = get_manifest(&r, n, &reply, err);
     if (e == 0) e = manifest_parse(&m, &a, buf_view(&reply.body), err);

@@ -9,6 +9,8 @@
 struct pull_blob {
     const char *url, *authorization, *digest;
     uint64_t size;
+    const char *(*renew)(void *ctx); /* as fetch's */
+    void *ctx;
 };
 int pull_blob(struct store *s, const struct pull_blob *b, const struct store_pull *opt,
               struct lar_err *err);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "net/again.h"
 #include "store/impl.h"
 #include "store/registry.h"
 
@@ -22,8 +23,9 @@ struct push {
     /* of the blob that is being sent */
     const struct layer *layer;
     int fd;
-    uint64_t at;    /* that the registry has */
-    struct buf url; /* where the next piece goes */
+    int64_t again_s; /* Retry-After of the last piece */
+    uint64_t at;     /* that the registry has */
+    struct buf url;  /* where the next piece goes */
     struct lar_err *err;
 };
 
@@ -39,6 +41,15 @@ static int on_sent(void *ctx, uint64_t sent)
     const struct push *p = ctx;
     return p->opt->on_progress &&
            p->opt->on_progress(p->opt->ctx, p->what, p->at + sent, p->layer->size);
+}
+
+static int stopped(void *ctx) { return on_sent(ctx, 0); }
+
+static int waiting(void *ctx)
+{
+    const struct push *p = ctx;
+    return p->opt->on_progress &&
+           p->opt->on_progress(p->opt->ctx, "the registry asks for patience", 0, 0);
 }
 
 /* The next address, from the Location of an answer. */
@@ -137,7 +148,8 @@ static int send_piece(struct push *p)
         int again = reply.status == 416 || reply.status == 408 || reply.status == 429 ||
                     reply.status >= 500;
         e = refused(p, &reply);
-        if (again) e = 1;
+        p->again_s = reply.again_s;
+        if (again && p->again_s <= AGAIN_MOST_S) e = 1;
     } else if (e == LAR_EIO) {
         e = 1;
     }
@@ -169,9 +181,11 @@ static int send_blob(struct push *p)
         if (p->at > best) best = p->at, tries = 0;
         if (e != 1) continue;
         if (++tries > TRIES) return LAR_EIO;
-        e = tell(p, p->what, p->at, p->layer->size);
-        usleep(100000u << tries);
-        if (e == 0 && ask_where(p) == LAR_ECANCEL) e = LAR_ECANCEL;
+        if (again_wait(again_pause(p->again_s, tries), stopped, p))
+            return lar_fail(p->err, LAR_ECANCEL, "stopped");
+        p->again_s = 0;
+        e = 0;
+        if (ask_where(p) == LAR_ECANCEL) e = LAR_ECANCEL;
     }
     return e == 0 ? finish(p) : e;
 }
@@ -229,6 +243,8 @@ static int push_all(struct push *p, const struct name *n)
 {
     const struct manifest *f = &p->m->manifest;
     int e = registry_open(&p->r, n, p->err);
+    p->r.on_wait = waiting;
+    p->r.ctx = p;
     if (e == 0 && f->config.digest[0]) e = push_blob(p, &f->config);
     for (size_t i = 0; e == 0 && i < f->n; i++) {
         int seen = strcmp(f->layer[i].digest, f->config.digest) == 0;

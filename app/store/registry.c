@@ -144,6 +144,8 @@ int registry_call(struct registry *r, struct client_call *c, const char *path,
     buf_puts(&url, path);
     int e = url.failed ? lar_fail(err, LAR_ENOMEM, "registry: out of memory") : 0;
     *reply = (struct client_reply){0};
+    c->on_wait = r->on_wait;
+    c->wait_ctx = r->ctx;
     for (int i = 0; e == 0 && i < 2; i++) {
         c->url = buf_z(&url);
         int ours = client_same_origin(c->url, buf_z(&r->base));
@@ -170,13 +172,16 @@ int registry_refused(const struct client_reply *reply, const char *what, struct 
                       *list = json_get(v, "errors");
     struct str why = json_str(json_get(list ? list->child : NULL, "message"),
                               json_str(json_get(v, "error"), STR("")));
-    int e = reply->status == 404
-                ? lar_fail(err, LAR_EIO, "%s: is not there (%.*s)", what, STR_ARG(why))
-            : reply->status == 401
-                ? lar_fail(err, LAR_EIO, "%s: may not be read by whom we say we are (%.*s)", what,
-                           STR_ARG(why))
-                : lar_fail(err, LAR_EIO, "%s: the server says %ld (%.*s)", what, reply->status,
-                           STR_ARG(why));
+    int e =
+        reply->status == 404 ? lar_fail(err, LAR_EIO, "%s: is not there (%.*s)", what, STR_ARG(why))
+        : reply->status == 401
+            ? lar_fail(err, LAR_EIO, "%s: may not be read by whom we say we are (%.*s)", what,
+                       STR_ARG(why))
+        : reply->again_s
+            ? lar_fail(err, LAR_EIO, "%s: the server says %ld, and to come back in %lld seconds",
+                       what, reply->status, (long long)reply->again_s)
+            : lar_fail(err, LAR_EIO, "%s: the server says %ld (%.*s)", what, reply->status,
+                       STR_ARG(why));
     arena_done(&a);
     return e;
 }

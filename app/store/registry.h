@@ -12,8 +12,10 @@
 #include "store/name.h"
 
 struct registry {
-    struct buf base;          /* "https://host/v2/namespace/model" */
-    struct buf authorization; /* the header's value, "" before the registry asked */
+    struct buf base;           /* "https://host/v2/namespace/model" */
+    struct buf authorization;  /* the header's value, "" before the registry asked */
+    int (*on_wait)(void *ctx); /* as client_call's */
+    void *ctx;
 };
 
 int registry_open(struct registry *r, const struct name *n, struct lar_err *err);
