@@ -47,6 +47,27 @@ try "runs" $LAR run $host/any/shop --max-tokens 1 hi
 try "pulls again" $LAR pull $host/any/shop
 ok "without the blobs that are here" sh -c '! grep -q blobs "$1"' - "$TMP/log"
 fresh
+$LAR pull $host/any/shop --connections 1 --quiet
+config=$(sed 's/.*"config":{[^}]*"digest":"sha256:\([0-9a-f]*\)".*/\1/' "$manifest")
+params=$(sed 's/.*image.params","digest":"sha256:\([0-9a-f]*\)".*/\1/' "$manifest")
+sed "s/$sum/WEIGHTS/; s/$config/CONFIG/; s/$params/PARAMS/" "$TMP/log" > "$TMP/talk"
+{
+    echo '0 GET /v2/any/shop/manifests/latest - -'
+    echo '0 GET /v2/any/shop/blobs/sha256:CONFIG bytes=0-0 -'
+    echo "0 GET /v2/any/shop/blobs/sha256:CONFIG bytes=0-$(($(wc -c < "$TMP/reg/blobs/sha256-$config") - 1)) -"
+    echo '0 GET /v2/any/shop/blobs/sha256:WEIGHTS bytes=0-0 -'
+    at=0 size=$(wc -c < "$model")
+    while [ $at -lt "$size" ]; do
+        to=$((at + 1048575))
+        [ $to -lt "$size" ] || to=$((size - 1))
+        echo "0 GET /v2/any/shop/blobs/sha256:WEIGHTS bytes=$at-$to -"
+        at=$((to + 1))
+    done
+    echo '0 GET /v2/any/shop/blobs/sha256:PARAMS bytes=0-0 -'
+    echo "0 GET /v2/any/shop/blobs/sha256:PARAMS bytes=0-$(($(wc -c < "$TMP/reg/blobs/sha256-$params") - 1)) -"
+} > "$TMP/protocol"
+ok "the conversation is the protocol's: manifest, then each blob by ranges" diff "$TMP/protocol" "$TMP/talk"
+fresh
 try "pulls from a mirror" env LAR_REGISTRY="http://$host" $LAR pull any/shop
 ok "under its usual name" cmp "$LAR_MODELS/manifests/registry.ollama.ai/any/shop/latest" "$manifest"
 digest=$(sha256sum < "$manifest" | cut -c1-64)
@@ -88,6 +109,19 @@ try "fetches a token when asked to" $LAR pull $host/auth/shop
 ok "  ... the same bytes" same auth
 ok "  ... which the registry sees" grep -q '^0 GET /v2/auth/shop/blobs/.* Bearer TOK$' "$TMP/log"
 ok "  ... and no other host" not grep -q '^1 .*Bearer' "$TMP/log"
+fresh
+try "fetches another token when one has ended" $LAR pull $host/expire/shop --connections 2
+ok "  ... the same bytes" same expire
+ok "  ... with one after the other" sh -c '[ "$(grep -o "Bearer E[0-9]*" "$1" | sort -u | wc -l)" -ge 2 ]' - "$TMP/log"
+fresh
+try "asks through a proxy" env http_proxy="http://$host" LAR_REGISTRY=http://registry.invalid $LAR pull any/shop
+ok "  ... for what the proxy knows how to find" grep -q '^0 GET http://registry.invalid/v2/any/shop/blobs/' "$TMP/log"
+ok "  ... the same bytes" cmp "$LAR_MODELS/blobs/sha256-$sum" "$model"
+fresh
+try_status 1 "but not where no_proxy says so" env http_proxy="http://$host" no_proxy=registry.invalid LAR_REGISTRY=http://registry.invalid $LAR pull any/shop
+ok "  ... nothing was asked of it" test ! -s "$TMP/log"
+try_status 2 "a mirror that is no address" env LAR_REGISTRY=registry.invalid $LAR pull any/shop
+ok "  ... is named" said "LAR_REGISTRY=registry.invalid"
 fresh
 try "follows a redirect to another host" $LAR pull $host/away/shop
 ok "  ... where the parts come from" grep -q '^1 GET .*bytes=1048576-' "$TMP/log"

@@ -62,6 +62,21 @@ try_status 1 "what arrives as something else is refused" $LAR push shop $host/li
 ok "  ... in the registry's words" said "provided digest did not match"
 ok "  ... and nothing has the name" none lies
 fresh
+try "waits where a registry asks for patience" $LAR push shop $host/late/shop
+ok "  ... the same bytes" there late
+fresh
+rm -f "$TMP/reg/count"
+$LAR push shop $host/any/shop --quiet
+sed 's/sha256\(:\|%3A\)[0-9a-f]*/D/; s/u[0-9][0-9]*/ID/; s/?s=[0-9]*/?s=N/' "$TMP/log" > "$TMP/talk"
+for blob in $(sed 's/"digest":"sha256:/\n/g' "$manifest" | sed -n '2,$s/^\([0-9a-f]*\).*/\1/p'); do
+    echo '0 HEAD /v2/any/shop/blobs/D - -'
+    echo '0 POST /v2/any/shop/blobs/uploads/ - -'
+    echo '0 PATCH /v2/any/shop/blobs/uploads/ID?s=N - -'
+    echo '0 PUT /v2/any/shop/blobs/uploads/ID?s=N&digest=D - -'
+done > "$TMP/protocol"
+echo '0 PUT /v2/any/shop/manifests/latest - -' >> "$TMP/protocol"
+ok "the conversation is the protocol's: HEAD, POST, PATCH, PUT of each blob, PUT of the manifest" diff "$TMP/protocol" "$TMP/talk"
+fresh
 try_status 1 "a registry that has no room" $LAR push shop $host/down/shop
 ok "  ... is tried again, in vain" said "no room"
 ok "  ... and nothing has the name" none down

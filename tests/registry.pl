@@ -7,10 +7,13 @@
 #   away     blobs are redirected to the other port                lies     a byte of each blob is another
 #   auth     a token is asked for (Bearer, from /token)            long     says that blobs are longer than they are
 #   slow     200 KB a second                                       shift    answers a range with another one
+#   expire   as auth, but a token holds for four blobs only
 # What is pushed (OCI distribution-spec, "Pushing blobs in chunks") goes to FOLDER/blobs and FOLDER/manifests; there
 #   cut      a first piece of an upload breaks off after 200000 bytes   away     pieces go to the other port
 #   auth     a token that may push is asked for                         lies     a byte of what arrives is another
 #   down     every piece is refused with status 503
+#   late     the first two POSTs are refused with 429, Retry-After: 1
+# It may also be asked as a proxy: of an absolute address the path counts, and the host goes to the log before it.
 # LOG gets a line a request: port, method, path, range, authorization.
 use strict;
 use warnings;
@@ -78,6 +81,7 @@ sub upload {
     my ($c, $which, $method, $ns, $model, $rest, $len, $range) = @_;
     my ($id, $query) = $rest =~ m{^/?(\w*)(?:\?(.*))?$} or return answer($c, 404, '{}');
     my $file = "$root/up/$id";
+    return answer($c, 429, '{}', 'Retry-After' => 1) if $ns eq 'late' && $method eq 'POST' && count(1) <= 2;
     my $to = sub { (Location => "/v2/$ns/$model/blobs/uploads/$id?s=" . (-s $file || 0), Range => '0-' . ((-s $file || 1) - 1)) };
     if ($method eq 'POST') {
         $id = "u$$" . int rand 1e9, $file = "$root/up/$id";
@@ -106,6 +110,13 @@ sub upload {
     return 0;
 }
 
+# How often something happened, in whichever process; more by that many.
+sub count {
+    my ($more) = @_;
+    if (open my $h, '>>', "$root/count") { syswrite $h, '.' x $more; close $h }
+    return -s "$root/count";
+}
+
 sub put_manifest {
     my ($c, $ns, $model, $tag, $len) = @_;
     mkdir $_ for "$root/manifests/$ns", "$root/manifests/$ns/$model";
@@ -125,6 +136,8 @@ sub serve {
     $c->autoflush(1);
     while (defined(my $line = <$c>)) {
         my ($method, $path) = $line =~ m{^(\S+) (\S+)} or last;
+        my $asked = $path;
+        $path =~ s{^http://[^/]+}{};
         my %h;
         while (defined(my $l = <$c>)) {
             $l =~ s/\r?\n$//;
@@ -132,9 +145,13 @@ sub serve {
             $h{lc $1} = $2 if $l =~ /^([^:]+):\s*(.*)/;
         }
         my ($range, $auth) = ($h{range} // '-', $h{authorization} // '-');
-        if (open my $f, '>>', $log) { syswrite $f, "$which $method $path $range $auth\n"; close $f }
+        if (open my $f, '>>', $log) { syswrite $f, "$which $method $asked $range $auth\n"; close $f }
         my $end;
-        if ($path =~ m{^/token\?(.*)}) {
+        if ($path =~ m{^/v2/expire/([\w.-]+)/} && $auth ne 'Bearer E' . int(count(0) / 4)) {
+            answer($c, 401, $method eq 'HEAD' ? '' : '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:expire/$1:pull\"");
+        } elsif ($path =~ m{^/token\?.*scope=repository%3Aexpire}) {
+            answer($c, 200, '{"token":"E' . int(count(0) / 4) . '"}');
+        } elsif ($path =~ m{^/token\?(.*)}) {
             answer($c, 200, '{"token":"T' . ($1 =~ /scope=repository%3Aauth.*push/ ? 'PUSH' : $1 =~ /scope=repository%3Aauth/ ? 'OK' : 'NO') . '"}');
         } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/blobs/uploads(/.*)$}) {
             my ($ns, $model, $rest) = ($1, $2, $3);
@@ -151,6 +168,7 @@ sub serve {
             defined $n ? answer($c, 200, '', length => $n) : answer($c, 404, '');
         } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/(manifests|blobs)/([\w.:-]+)$}) {
             my ($ns, $model, $kind, $id) = ($1, $2, $3, $4);
+            count(1) if $ns eq 'expire' && $kind eq 'blobs' && $method eq 'GET';
             if ($ns eq 'auth' && $auth !~ /^Bearer T(OK|PUSH)$/) {
                 answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:auth/$model:pull\"");
             } elsif ($kind eq 'manifests') {

@@ -60,6 +60,8 @@ for what; do
         need libcurl4 "lar pull (loaded when it is wanted)" has_file /usr/lib/*/libcurl.so.4 /usr/lib/libcurl.so.4
         need g++ "the public headers are also compiled as C++" has g++
         need curl "the tests of lar serve" has curl
+        need nginx-light "the tests of lar pull" has nginx
+        need docker-registry "the tests of lar push" has docker-registry
         need clang "the second compiler" has clang
         need libclang-rt-14-dev "clang's sanitizers and fuzzer" has_file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a
         compiler aarch64-linux-gnu-gcc
