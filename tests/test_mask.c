@@ -109,6 +109,9 @@ static const char *const schema[] = {
     "{\"type\":\"string\",\"pattern\":\"^(ftp|https?)://[^ \\\"]+$\",\"not\":{\"const\":\"ftp://a\"}}",
     "{\"patternProperties\":{\"^[A-Z_][\\\\w.:-]*$\":{\"enum\":[\"a\\\\\",\"\\u00e9\\t\"]}}}",
     "{\"type\":\"string\",\"not\":{\"pattern\":\"[\\u0000-\\u001f]\"},\"minLength\":1}",
+    /* Letters that are told apart, and characters beyond ASCII that are. */
+    "{\"type\":\"string\",\"pattern\":\"^(https?|[a-q]+)[a-zA-Z \\u00e0-\\u00ff\\u2018-\\u201e]*[0-4]{2,}$\"}",
+    "{\"type\":\"string\",\"pattern\":\"^[^a\\u00e9\\u20ac]{1,40}$\"}",
 };
 
 /* Random documents: at each place the mask is compared with the machine (often) and one of its tokens taken. */

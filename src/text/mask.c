@@ -94,11 +94,14 @@ static void add_base(struct masks *m, const struct part *p)
     m->ntmp = 0;
     for (uint32_t i = 0; i < p->ncut; i++)
         if (tokset_has(m->out, p->cut[i])) masks_tmp(m, p->cut[i]), nkeep++;
-    if (!m->wide && !m->nlist)
+    if (!m->base && !m->mixed && !m->nlist)
         memcpy(m->out, base, (size_t)m->t->nword * 8);
     else
         for (uint32_t i = 0; i < m->t->nword; i++) m->out[i] |= base[i];
-    m->wide = 1;
+    m->mixed |= m->base || p->ncut > LIST_MAX;
+    m->base = base;
+    if (!m->mixed && p->ncut) memcpy(m->cut, p->cut, p->ncut * sizeof *p->cut);
+    m->ncut = p->ncut;
     for (uint32_t i = 0; i < p->ncut; i++)
         m->out[p->cut[i] >> 6] &= ~((uint64_t)1 << (p->cut[i] & 63));
     for (uint32_t i = 0; i < nkeep && i < m->ntmp; i++) tokset_add(m->out, m->tmp[i]);
@@ -121,10 +124,50 @@ static int exit_fits(const struct masks *m, const struct part *p, const struct t
 
 /* ---- tails ---- */
 
+/* The bytes with which items of this kind may go on: more than they take, never fewer. */
+static void maybe(const struct masks *m, const struct item *it, struct rx_set *s)
+{
+    static const char *const object[] = {"}\"", "\"", ":", ",}"};
+    const char *c = "";
+    if (it->kind == I_END && !it->phase) return;
+    if (it->kind == I_STRING || it->kind == I_KEY) {
+        for (c = "\"\\/bfnrtu0123456789abcdefABCDEF"; *c; c++) rx_set_add(s, (unsigned char)*c);
+        return;
+    }
+    if (m->g->opt.space)
+        for (c = " \n\r\t"; *c; c++) rx_set_add(s, (unsigned char)*c);
+    if (it->kind == I_OBJECT && it->phase <= O_NEXT)
+        c = object[it->phase];
+    else if (it->kind == I_ARRAY)
+        c = "],";
+    else if (it->kind == I_VALUE)
+        c = "\"{[-0123456789tfn";
+    for (; *c; c++) rx_set_add(s, (unsigned char)*c);
+}
+
+/* The same for all of a state. */
+static struct rx_set maybe_of(const struct masks *m, uint32_t state)
+{
+    struct rx_set s = {{0}};
+    const struct grammar *g = m->g;
+    for (uint32_t i = 0; i < g->state[state].n; i++) {
+        const struct item *it = &g->item[g->ids[g->state[state].items + i]];
+        if ((it->kind == I_STRING && it->b == 0) || (it->kind == I_KEY && it->c == 0) || it->kind == I_SCALAR ||
+            it->kind == I_TERM || it->kind == I_SEQ) {
+            memset(&s, 0xff, sizeof s);
+            return s;
+        }
+        maybe(m, it, &s);
+    }
+    return s;
+}
+
 static void tails_below(struct masks *m, uint32_t n, uint32_t state)
 {
     const struct trie *t = &m->t->tails;
+    struct rx_set s = maybe_of(m, state);
     for (uint32_t c = t->node[n].child; c < t->node[n].child + t->node[n].nchild; c++) {
+        if (!rx_set_has(&s, t->node[c].byte)) continue;
         uint32_t to = grammar_step(m->g, state, t->node[c].byte);
         if (!to) continue;
         for (uint32_t k = 0; k < t->node[c].own; k++) masks_tmp(m, t->order[t->node[c].lo + k]);
@@ -178,7 +221,7 @@ static void add_exits(struct masks *m, const struct part *p, uint32_t state)
  * when they are many one for all with the same tail, for then hardly any is the last that differs. */
 static void try_exits(struct masks *m, const struct part *p, uint32_t node, uint32_t state)
 {
-    uint32_t tail = 0, good = 0, skip = p->nexit ? toktrie_depth(m->t, node) : 0;
+    uint32_t tail = 0, good = 0, skip = p->nexit ? m->t->t.node[node].depth : 0;
     for (uint32_t i = 0; i < p->nexit && !m->g->failed; i++) {
         const struct texit *e = &p->exit[i];
         if (!exit_fits(m, p, e)) continue;
@@ -202,7 +245,7 @@ static void string_below(struct masks *m, uint32_t n, const struct item *it, uin
     if (it->records)
         try_exits(m, p, n, state);
     else
-        add_exits(m, p, it->parent);
+        add_exits(m, p, grammar_resumed(m->g, it->parent));
 }
 
 /* The node behind the text of a name from its byte `at` on, as JSON writes it, and the quote; 0 when no token has it whole. With
@@ -247,6 +290,19 @@ static uint32_t without_extra(struct masks *m, const struct item *it, uint32_t a
     return a;
 }
 
+static void take_out(struct masks *m, const uint32_t *v, uint32_t n)
+{
+    uint32_t k = 0;
+    if (!n) return;
+    for (uint32_t i = 0; i < n; i++) m->out[v[i] >> 6] &= ~((uint64_t)1 << (v[i] & 63));
+    m->mixed |= m->nlist > LIST_MAX || n > LIST_MAX - m->ncut;
+    if (m->mixed) return;
+    for (uint32_t i = 0; i < m->nlist; i++)
+        if (tokset_has(m->out, m->list[i])) m->list[k++] = m->list[i];
+    m->nlist = k;
+    if (m->base) memcpy(m->cut + m->ncut, v, n * sizeof *v), m->ncut += n;
+}
+
 /* Keys without a name: what the classes of the object allow, but for the tokens that would complete a name. */
 static void class_below(struct masks *m, uint32_t n, const struct item *it, const struct kstate *k)
 {
@@ -273,8 +329,7 @@ static void class_below(struct masks *m, uint32_t n, const struct item *it, cons
         add_inner(m, p);
         if (p->nexit) add_exits(m, p, json_key_state(m->g, it, UINT32_MAX, i));
     }
-    if (ntaken) m->wide = 1;
-    for (uint32_t i = 0; i < ntaken; i++) m->out[taken[i] >> 6] &= ~((uint64_t)1 << (taken[i] & 63));
+    take_out(m, taken, ntaken);
     mem_free(taken);
 }
 
@@ -306,27 +361,6 @@ static void text_below(struct masks *m, uint32_t n, const struct item *it)
     if (rx_nullable(m->g->rx, it->a)) below(m, n, after);
 }
 
-/* The bytes with which items of this kind may go on: more than they take, never fewer. */
-static void maybe(const struct masks *m, const struct item *it, struct rx_set *s)
-{
-    static const char *const object[] = {"}\"", "\"", ":", ",}"};
-    const char *c = "";
-    if (it->kind == I_END && !it->phase) return;
-    if (it->kind == I_STRING || it->kind == I_KEY) {
-        for (c = "\"\\/bfnrtu0123456789abcdefABCDEF"; *c; c++) rx_set_add(s, (unsigned char)*c);
-        return;
-    }
-    if (m->g->opt.space)
-        for (c = " \n\r\t"; *c; c++) rx_set_add(s, (unsigned char)*c);
-    if (it->kind == I_OBJECT && it->phase <= O_NEXT)
-        c = object[it->phase];
-    else if (it->kind == I_ARRAY)
-        c = "],";
-    else if (it->kind == I_VALUE)
-        c = "\"{[-0123456789tfn";
-    for (; *c; c++) rx_set_add(s, (unsigned char)*c);
-}
-
 static void step_to(struct masks *m, uint32_t c, uint32_t to)
 {
     add_own(m, c);
@@ -338,16 +372,7 @@ static void joint_below(struct masks *m, uint32_t n, uint32_t state)
 {
     const struct trie *t = &m->t->t;
     struct grammar *g = m->g;
-    struct rx_set s = {{0}};
-    uint32_t first = g->state[state].items, count = g->state[state].n;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct item *it = &g->item[g->ids[first + i]];
-        if ((it->kind == I_STRING && it->b == 0) || (it->kind == I_KEY && it->c == 0) || it->kind == I_SCALAR ||
-            it->kind == I_TERM)
-            memset(&s, 0xff, sizeof s);
-        else
-            maybe(m, it, &s);
-    }
+    struct rx_set s = maybe_of(m, state);
     /* White space that leads back here: what follows it is what follows. */
     if (n == 0 && g->opt.space < 0 && rx_set_has(&s, ' ') && grammar_step(g, state, ' ') == state) {
         for (uint32_t i = 0; i < m->t->nspace; i++) add(m, m->t->space[i]);
@@ -425,32 +450,50 @@ static void forget(struct masks *m)
 
 static void keep(struct masks *m, uint32_t state)
 {
-    int wide = m->wide || m->nlist > LIST_MAX;
-    size_t n = wide ? (size_t)m->t->nword * 8 : m->nlist * sizeof *m->list;
-    struct kept *k = arena_alloc(&m->a, sizeof *k + n + 8);
-    if (!k) return; /* it is only made again */
-    k->n = wide ? UINT32_MAX : m->nlist;
-    memcpy(k->list, wide ? (const void *)m->out : m->list, n);
+    struct kept *k;
+    if (m->mixed || m->nlist > LIST_MAX) {
+        uint64_t *set = arena_array(&m->a, m->t->nword, sizeof *set);
+        if (!set) return; /* it is only made again */
+        m->base = memcpy(set, m->out, (size_t)m->t->nword * sizeof *set);
+        m->ncut = m->nlist = 0;
+    }
+    if (!(k = arena_alloc(&m->a, sizeof *k + (m->ncut + m->nlist) * sizeof *k->list))) return;
+    *k = (struct kept){.base = m->base, .ncut = m->ncut, .n = m->nlist};
+    memcpy(k->list, m->cut, m->ncut * sizeof *m->cut);
+    memcpy(k->list + m->ncut, m->list, m->nlist * sizeof *m->list);
     map_put(m, &m->kept, state, k);
+}
+
+static void replay(const struct masks *m, const struct kept *k, uint64_t *out)
+{
+    size_t n = (size_t)m->t->nword * sizeof *out;
+    const uint32_t *v = k->list;
+    if (k->base)
+        memcpy(out, k->base, n);
+    else
+        memset(out, 0, n);
+    for (uint32_t i = 0; i < k->ncut; i++, v++) out[*v >> 6] &= ~((uint64_t)1 << (*v & 63));
+    for (uint32_t i = 0; i < k->n; i++, v++) tokset_add(out, *v);
+}
+
+static void start(struct masks *m, uint64_t *out)
+{
+    m->out = out;
+    m->base = NULL;
+    m->ncut = m->nlist = 0;
+    m->mixed = m->depth = 0;
 }
 
 int masks_fill(struct masks *m, uint32_t state, uint64_t *out, struct lar_err *err)
 {
-    size_t n = (size_t)m->t->nword * 8;
     const struct kept *k = map_get(&m->kept, state);
-    if (k && k->n == UINT32_MAX) {
-        memcpy(out, k->list, n);
-        return 0;
-    }
-    memset(out, 0, n);
     if (k) {
-        for (uint32_t i = 0; i < k->n; i++) tokset_add(out, k->list[i]);
+        replay(m, k, out);
         return 0;
     }
+    memset(out, 0, (size_t)m->t->nword * sizeof *out);
     if (m->a.used > m->limit) forget(m);
-    m->out = out;
-    m->nlist = 0;
-    m->wide = m->depth = 0;
+    start(m, out);
     if (state) below(m, 0, state);
     if (grammar_failed(m->g, err)) return grammar_failed(m->g, NULL);
     keep(m, state);
@@ -460,10 +503,8 @@ int masks_fill(struct masks *m, uint32_t state, uint64_t *out, struct lar_err *e
 int masks_add_behind(struct masks *m, uint32_t state, unsigned b, uint64_t *out, struct lar_err *err)
 {
     uint32_t n = trie_child(&m->t->t, 0, b);
-    m->out = out;
-    m->nlist = 0;
-    m->wide = 1; /* there may be something in it */
-    m->depth = 0;
+    start(m, out);
+    m->mixed = 1; /* there may be something in it */
     if (n && state) below(m, n, state);
     return grammar_failed(m->g, err);
 }
@@ -538,10 +579,11 @@ int masks_open(struct masks **out, struct grammar *g, const struct toktrie *t, s
 {
     struct masks *m = mem_zalloc(sizeof *m);
     *out = NULL;
-    if (!m || !(m->list = mem_alloc(LIST_MAX * sizeof *m->list))) {
+    if (!m || !(m->list = mem_alloc(2 * LIST_MAX * sizeof *m->list))) {
         mem_free(m);
         return lar_fail(err, LAR_ENOMEM, "out of memory");
     }
+    m->cut = m->list + LIST_MAX;
     m->g = g;
     m->t = t;
     m->limit = limit ? limit : (size_t)64 << 20;

@@ -18,12 +18,23 @@ struct part {
     /* Texts that end without a sign of their own (numbers, patterns of the whole answer): nodes at which they may have ended. */
     uint32_t *stop, nstop;
 };
-/* What most bytes do to an expression: those of these kinds (toktrie_kind) lead to next, in which something is left. */
+/* What most bytes do to an expression: those of these kinds (toktrie_kind) lead to next, in which something is left; and where whole signs
+ * (toktrie_shape.h) lead, if they are alike. */
 struct reach {
-    uint32_t next;
+    uint32_t next, small, capital, digit, wide;
     uint64_t kinds;
 };
 enum part_kind { PART_STRING, PART_TEXT };
+struct job { /* the making of a part */
+    struct masks *m;
+    struct grammar *g;
+    const struct toktrie *t;
+    const struct tfree *f; /* of strings: what is known at the node at which the text begins, or NULL (behind an escape) */
+    enum part_kind kind;
+    uint32_t start;  /* that node */
+    uint64_t never;  /* kinds of bytes below a node that is not decided at once */
+    uint64_t *exits; /* bits: these of f->exit */
+};
 
 struct slot {
     uint64_t key; /* + 1 */
@@ -36,8 +47,9 @@ struct map {
 struct tails { /* that are accepted in a state, sorted; the empty one is not in the list */
     uint32_t n, v[];
 };
-struct kept { /* a mask: n tokens, or when n = UINT32_MAX a set */
-    uint32_t n;
+struct kept { /* a mask: base (or nothing) without ncut tokens and with n others */
+    const uint64_t *base;
+    uint32_t ncut, n;
     uint32_t list[];
 };
 
@@ -47,10 +59,11 @@ struct masks {
     struct arena a;
     size_t limit;
     struct map part[2], tails, kept, reach;
-    uint64_t *out;  /* what is being filled */
-    uint32_t *list; /* the tokens in it, as long as no whole set went in */
-    uint32_t nlist;
-    int wide;  /* one did */
+    uint64_t *out; /* what is being filled: */
+    const uint64_t *base; /* the set that went in whole, */
+    uint32_t *cut, ncut;  /* what was taken out of it, */
+    uint32_t *list, nlist; /* and the other tokens */
+    int mixed;             /* that does not tell it: more sets went in, or the lists are too short */
     int depth;
     uint32_t *tmp; /* scratch of lists */
     size_t ntmp, cap_tmp;
@@ -62,6 +75,12 @@ void *map_get(const struct map *m, uint64_t key);
 int map_put(struct masks *m, struct map *map, uint64_t key, void *v);
 int masks_tmp(struct masks *m, uint32_t x);
 int masks_tmp_n(struct masks *m, const uint32_t *v, size_t n);
+int masks_xtmp(struct masks *m, uint32_t tail, uint32_t token);
+void *masks_room(struct masks *m, size_t n, size_t size); /* kept until everything is forgotten */
+/* Of the tokens below node n, where a is left: those that it allows, to m->tmp, and exits to j->exits and m->xtmp; or those of
+ * t->inner that it does not, and exits taken from j->exits. */
+void mask_list(struct job *j, uint32_t n, uint32_t a);
+void mask_cut(struct job *j, uint32_t n, uint32_t a);
 /* NULL when the machine failed. Valid until the next mask. */
 const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node, uint32_t a, struct part *scratch);
 

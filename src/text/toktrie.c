@@ -7,6 +7,7 @@
 #include "text/toktrie.h"
 
 #include "base/sort.h"
+#include "text/toktrie_shape.h"
 
 /* ---- the tree ---- */
 
@@ -59,7 +60,7 @@ static int build_below(struct trie *t, const struct str *s, uint32_t p, size_t d
     node->child = first;
     while (i < hi) {
         uint8_t b = (uint8_t)s[t->order[i]].p[depth];
-        struct tnode c = {.lo = i, .byte = b};
+        struct tnode c = {.lo = i, .byte = b, .depth = (uint16_t)(depth + 1)};
         while (i < hi && (uint8_t)s[t->order[i]].p[depth] == b) i++;
         c.hi = i;
         t->node[t->nnode++] = c;
@@ -303,19 +304,13 @@ static int find_tails(struct toktrie *t)
 
 static int find_strings(struct toktrie *t)
 {
-    uint32_t n = 1, *depth = mem_zalloc(t->t.nnode * sizeof *depth);
-    if (!depth) return -1;
-    for (uint32_t i = 0; i < t->t.nnode; i++) {
-        const struct tnode *d = &t->t.node[i];
-        n += i && d->byte == '"' && d->nchild;
-        for (uint32_t c = 0; c < d->nchild; c++) depth[d->child + c] = depth[i] + 1;
-    }
+    uint32_t n = 1;
+    for (uint32_t i = 1; i < t->t.nnode; i++) n += t->t.node[i].byte == '"' && t->t.node[i].nchild;
     t->free = arena_array(&t->a, n, sizeof *t->free);
     int ok = t->free && analyse(t, &t->free[t->nfree++], 0, 0) == 0;
     for (uint32_t i = 1; ok && i < t->t.nnode; i++)
         if (t->t.node[i].byte == '"' && t->t.node[i].nchild)
-            ok = analyse(t, &t->free[t->nfree++], i, depth[i]) == 0;
-    mem_free(depth);
+            ok = analyse(t, &t->free[t->nfree++], i, t->t.node[i].depth) == 0;
     return ok ? 0 : -1;
 }
 
@@ -428,8 +423,8 @@ int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, stru
     t->nword = (n + 63) / 64;
     t->bytes = bytes;
     if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_kinds(&t->t) < 0 ||
-        find_tails(t) < 0 ||
-        find_strings(t) < 0 || find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
+        shapes_make(&t->shapes, &t->t) < 0 || find_tails(t) < 0 || find_strings(t) < 0 ||
+        find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
         toktrie_close(t);
         return lar_fail(err, LAR_ENOMEM, "out of memory for the tree of %u tokens", n);
     }
@@ -441,17 +436,10 @@ void toktrie_close(struct toktrie *t)
 {
     if (!t) return;
     trie_done(&t->t);
+    shapes_done(&t->shapes);
     trie_done(&t->tails);
     arena_done(&t->a);
     mem_free(t);
-}
-
-uint32_t toktrie_depth(const struct toktrie *t, uint32_t node)
-{
-    struct str s = t->bytes[t->t.order[t->t.node[node].lo]];
-    uint32_t depth = 0;
-    for (uint32_t n = 0; n != node; depth++) n = trie_child(&t->t, n, (unsigned char)s.p[depth]);
-    return depth;
 }
 
 const struct tfree *toktrie_free(const struct toktrie *t, uint32_t node)

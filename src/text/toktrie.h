@@ -26,7 +26,7 @@ struct tnode {
     uint32_t child;  /* first of nchild, which lie side by side, sorted by byte */
     uint32_t lo, hi; /* tokens below and here: range of order[]; the first `own` of them end here */
     uint16_t nchild, own;
-    uint16_t height; /* bytes of the longest text below, from here */
+    uint16_t height, depth; /* bytes of the longest text below, from here; bytes from the root to here */
     uint8_t byte;
     uint64_t kinds; /* of the bytes below: bits by toktrie_kind */
 };
@@ -41,6 +41,22 @@ struct trie {
     uint32_t nnode, cap;
     uint32_t *order; /* numbers, sorted by text */
     uint32_t n;
+};
+
+/* The same tree with signs for bytes (toktrie_shape.h). */
+struct shape {
+    uint64_t kinds;
+    uint32_t child, nchild;
+    uint32_t lo, hi, own; /* tokens, as in struct tnode, in shapes.order */
+    uint32_t from, n;     /* nodes of the tree of bytes that it stands for: range of shapes.list */
+    uint16_t height;
+    uint8_t sign;
+};
+struct shapes {
+    struct shape *node; /* the roots first, the first of them that of the whole tree */
+    uint32_t nnode, nroot;
+    uint32_t *list, nlist;
+    uint32_t *order;
 };
 
 /* A token that closes a string: its tail, 0 when nothing follows the quote, is a number of toktrie.tails. */
@@ -61,6 +77,7 @@ struct toktrie {
     uint32_t nvocab, nword; /* nword: 64-bit words of a set of tokens */
     const struct str *bytes; /* [nvocab]; n = 0: not part of any text */
     struct trie t;
+    struct shapes shapes;
     struct trie tails;
     struct str *tail; /* text of each; [0] is empty */
     uint32_t ntail;
@@ -88,7 +105,6 @@ void toktrie_close(struct toktrie *t);
 uint32_t toktrie_tail(const struct toktrie *t, uint32_t token, size_t skip);
 /* The child by byte b of node n, or 0. */
 uint32_t trie_child(const struct trie *t, uint32_t n, unsigned b);
-uint32_t toktrie_depth(const struct toktrie *t, uint32_t node); /* bytes from the root to it */
 /* NULL for nodes that are no quote with something below. */
 const struct tfree *toktrie_free(const struct toktrie *t, uint32_t node);
 

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text/mask_walk.c: the tree of tokens walked with an expression: what it allows as a list, or what it does not allow.
+ *
+ * Whole parts of the tree are decided at once. Where an expression does the same with most bytes (letters of a name, any character of a text
+ * with a bound on its length), the kinds of bytes below a node and the length of its longest text tell whether everything below is allowed;
+ * and a walk takes the tree in which letters are alike (toktrie_shape.h) as long as they are to the expression. */
+#include "text/mask_impl.h"
+#include "text/rx_impl.h"
+#include "text/toktrie_shape.h"
+
+enum { FEW = 4 };
+#define UNLIKE UINT32_MAX       /* reach.to: not the same for all of the sign */
+#define NOT_KNOWN (UINT32_MAX - 1)
+
+int masks_xtmp(struct masks *m, uint32_t tail, uint32_t token)
+{
+    if (m->nxtmp == m->cap_xtmp) {
+        size_t cap = m->cap_xtmp ? m->cap_xtmp * 2 : 256;
+        struct texit *v = mem_resize(m->xtmp, cap * sizeof *v);
+        if (!v) return grammar_fail(m->g, LAR_ENOMEM, "out of memory");
+        m->xtmp = v;
+        m->cap_xtmp = cap;
+    }
+    m->xtmp[m->nxtmp++] = (struct texit){tail, token};
+    return 0;
+}
+
+static int live(struct grammar *g, uint32_t a)
+{
+    return a != RX_EMPTY && (g->rx->node[a].alive == 1 || rx_alive(g->rx, a));
+}
+
+/* ---- what most bytes do ---- */
+
+/* Whether each of the bytes lo to hi and then so many more of a character lead from a to `to`. */
+static int all_lead(struct rx *p, uint32_t a, unsigned lo, unsigned hi, int more, uint32_t to)
+{
+    uint32_t known = RX_EMPTY;
+    for (unsigned b = lo; b <= hi; b++) {
+        uint32_t next = rx_row(p, a)[b];
+        if (more == 0 ? next != to : next == RX_EMPTY) return 0;
+        if (more == 0 || next == known) continue;
+        if (!all_lead(p, next, 0x80, 0xbf, more - 1, to)) return 0;
+        known = next;
+    }
+    return 1;
+}
+
+/* Where every character beyond ASCII leads (RFC 3629, section 4), or UNLIKE. */
+static uint32_t wide_lead(struct rx *p, uint32_t a)
+{
+    uint32_t any = RX_EMPTY;
+    for (unsigned b = 0xc2; b <= 0xf4; b++) any |= rx_row(p, a)[b];
+    if (any == RX_EMPTY) return RX_EMPTY;
+    uint32_t to = rx_step(p, rx_step(p, a, 0xc2), 0x80);
+    if (to == RX_EMPTY || rx_row(p, a)[0xe0] == RX_EMPTY || !all_lead(p, a, 0xc2, 0xdf, 1, to)) return UNLIKE;
+    return all_lead(p, rx_step(p, a, 0xe0), 0xa0, 0xbf, 1, to) && all_lead(p, a, 0xe1, 0xec, 2, to) &&
+                   all_lead(p, rx_step(p, a, 0xed), 0x80, 0x9f, 1, to) && all_lead(p, a, 0xee, 0xef, 2, to) &&
+                   all_lead(p, rx_step(p, a, 0xf0), 0x90, 0xbf, 2, to) && all_lead(p, a, 0xf1, 0xf3, 3, to) &&
+                   all_lead(p, rx_step(p, a, 0xf4), 0x80, 0x8f, 2, to)
+               ? to
+               : UNLIKE;
+}
+
+static uint32_t same(const uint32_t *row, unsigned lo, unsigned hi)
+{
+    for (unsigned b = lo + 1; b <= hi; b++)
+        if (row[b] != row[lo]) return UNLIKE;
+    return row[lo];
+}
+
+static struct reach *reach(struct job *j, uint32_t a)
+{
+    struct reach *r = map_get(&j->m->reach, a);
+    if (r || !(r = masks_room(j->m, 1, sizeof *r))) return r;
+    const uint32_t *row = rx_row(j->g->rx, a);
+    uint64_t differ = 0;
+    int votes = 0;
+    for (unsigned b = 0x20; b < 0x7f; b++) {
+        if (row[b] == RX_EMPTY) continue;
+        if (!votes) r->next = row[b];
+        votes += row[b] == r->next ? 1 : -1;
+    }
+    for (unsigned b = 0; b < 0x80; b++)
+        if (row[b] != r->next) differ |= (uint64_t)1 << toktrie_kind(b);
+    r->small = same(row, 'a', 'z');
+    r->capital = same(row, 'A', 'Z');
+    r->digit = same(row, '0', '9');
+    r->wide = NOT_KNOWN;
+    if (r->next != RX_EMPTY && live(j->g, r->next)) r->kinds = ~differ & (((uint64_t)1 << TOKTRIE_WIDE) - 1);
+    return map_put(j->m, &j->m->reach, a, r) ? NULL : r;
+}
+
+static uint32_t wide_to(struct job *j, struct reach *r, uint32_t a)
+{
+    if (r->wide == NOT_KNOWN) {
+        r->wide = wide_lead(j->g->rx, a);
+        if (r->kinds && r->wide == r->next) r->kinds |= (uint64_t)1 << TOKTRIE_WIDE;
+    }
+    return r->wide;
+}
+
+/* Whether all texts of these kinds of bytes, so long at most, can follow where a is left. */
+static int all_follow(struct job *j, uint64_t kinds, unsigned height, uint32_t a)
+{
+    if (kinds & j->never) return 0;
+    for (unsigned h = height; h; h--) {
+        struct reach *r = reach(j, a);
+        if (!r || kinds & ~r->kinds & (((uint64_t)1 << TOKTRIE_WIDE) - 1)) return 0;
+        if (kinds >> TOKTRIE_WIDE & 1 && wide_to(j, r, a) != r->next) return 0;
+        if (!r->kinds) return 0;
+        if (r->next == a) return 1;
+        a = r->next;
+    }
+    return 1;
+}
+
+static int all_below(struct job *j, uint32_t n, uint32_t a)
+{
+    return all_follow(j, j->t->t.node[n].kinds, j->t->t.node[n].height, a);
+}
+
+static uint32_t own(const struct trie *t, uint32_t n, uint32_t k) { return t->order[t->node[n].lo + k]; }
+
+static void keep_own(struct job *j, uint32_t n)
+{
+    for (uint32_t k = 0; k < j->t->t.node[n].own; k++) masks_tmp(j->m, own(&j->t->t, n, k));
+}
+
+/* Where the sign of a child leads from a, whose reach is r: as a number, or UNLIKE. */
+static uint32_t sign_to(struct job *j, struct reach *r, uint32_t a, unsigned sign)
+{
+    switch (sign) {
+    case 'a': return r->small;
+    case 'A': return r->capital;
+    case '0': return r->digit;
+    case SHAPE_WIDE:
+    case SHAPE_PART:
+    case SHAPE_LEAD: return wide_to(j, r, a);
+    default: return rx_row(j->g->rx, a)[sign];
+    }
+}
+
+/* The state behind the byte at which node n's text breaks a character, that character's bytes before it included: mostly none. */
+static uint32_t broken_to(struct job *j, uint32_t n, uint32_t a)
+{
+    const struct tnode *d = &j->t->t.node[n];
+    const unsigned char *s = (const unsigned char *)j->t->bytes[j->t->t.order[d->lo]].p;
+    uint32_t at = d->depth - 1u, from = at, more = 0;
+    while (from && at - from < 3 && s[from - 1] >= 0x80 && s[from - 1] < 0xc0) from--;
+    unsigned lead = from ? s[from - 1] : 0;
+    if (lead >= 0xc2 && lead <= 0xf4) more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    from = at - from < more ? from - 1 : at;
+    for (; from <= at && a != RX_EMPTY; from++) a = rx_step(j->g->rx, a, s[from]);
+    return a;
+}
+
+/* ---- a list ---- */
+
+static void list_shape(struct job *j, uint32_t x, uint32_t a);
+
+static void list_child(struct job *j, uint32_t c, uint32_t a)
+{
+    const struct tnode *d = &j->t->t.node[c];
+    if (!live(j->g, a)) return;
+    if (d->hi - d->lo > FEW && d->nchild && all_below(j, c, a)) {
+        masks_tmp_n(j->m, j->t->t.order + d->lo, d->hi - d->lo);
+        return;
+    }
+    keep_own(j, c);
+    if (d->nchild) mask_list(j, c, a);
+}
+
+/* The first of f->exit_of at or behind a place in the tree's order. */
+static uint32_t exit_at(const struct tfree *f, uint32_t place)
+{
+    uint32_t lo = 0, hi = f->nexit;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (f->exit_of[mid].token < place)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Everything below the quote c closes the string. What begins within a character, or behind digits of an escape, is not among the exits
+ * that the tree knows. */
+static void list_quote(struct job *j, uint32_t c)
+{
+    const struct tnode *d = &j->t->t.node[c];
+    uint32_t k = j->f ? exit_at(j->f, d->lo + d->own) : 0;
+    keep_own(j, c);
+    for (uint32_t i = d->lo + d->own; i < d->hi; i++) {
+        if (j->f && k < j->f->nexit && j->f->exit_of[k].token == i)
+            tokset_add(j->exits, j->f->exit_of[k++].tail);
+        else
+            masks_xtmp(j->m, toktrie_tail(j->t, j->t->t.order[i], d->depth), j->t->t.order[i]);
+    }
+}
+
+/* Below a backslash: the short forms of what is allowed. Control characters that have none are asked of the machine. */
+static void list_escape(struct job *j, uint32_t c, uint32_t a)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    struct rx *p = j->g->rx;
+    const struct trie *t = &j->t->t;
+    int any = 0, control = 0;
+    for (size_t i = 0; from[i]; i++) {
+        uint32_t next = rx_step(p, a, (unsigned char)to[i]), k;
+        if (!live(j->g, next)) continue;
+        any = 1;
+        if ((k = trie_child(t, c, (unsigned char)from[i]))) list_child(j, k, next);
+    }
+    for (unsigned b = 0; b < 0x20 && !control; b++)
+        if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(p, a, b));
+    if (any || control) keep_own(j, c);
+    uint32_t u = control ? trie_child(t, c, 'u') : 0;
+    if (!u) return;
+    for (uint32_t i = t->node[u].lo; i < t->node[u].hi; i++) {
+        struct str s = str_from(j->t->bytes[t->order[i]], t->node[c].depth - 1u);
+        if (json_string_can(j->g, a, s)) masks_tmp(j->m, t->order[i]);
+    }
+}
+
+/* One child of a node of the tree of bytes. */
+static void list_byte(struct job *j, uint32_t c, uint32_t a)
+{
+    unsigned b = j->t->t.node[c].byte;
+    if (j->kind == PART_STRING && b == '"') {
+        if (rx_nullable(j->g->rx, a)) list_quote(j, c);
+    } else if (j->kind == PART_STRING && b == '\\')
+        list_escape(j, c, a);
+    else if (b >= 0x20 || j->kind == PART_TEXT)
+        list_child(j, c, rx_row(j->g->rx, a)[b]);
+}
+
+void mask_list(struct job *j, uint32_t n, uint32_t a)
+{
+    const struct tnode *d = &j->t->t.node[n];
+    uint32_t x = shapes_root(&j->t->shapes, &j->t->t, n);
+    if (x != UINT32_MAX) {
+        list_shape(j, x, a);
+        return;
+    }
+    if (j->kind == PART_TEXT && rx_nullable(j->g->rx, a) && n != j->start && d->nchild) masks_xtmp(j->m, 0, n);
+    for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) list_byte(j, c, a);
+}
+
+/* A child of a node of shapes, from where a is left. */
+static void list_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
+{
+    const struct shapes *s = &j->t->shapes;
+    const struct shape *d = &s->node[c];
+    const uint32_t *list = s->list + d->from;
+    int text = j->kind == PART_TEXT;
+    if (d->sign == SHAPE_BROKEN) {
+        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_child(j, list[i], broken_to(j, list[i], a));
+        return;
+    }
+    uint32_t to = d->sign < 0x20 && !text ? RX_EMPTY : sign_to(j, r, a, d->sign);
+    if (d->sign >= SHAPE_WIDE && (d->sign == SHAPE_LEAD) != (to == UNLIKE)) return; /* the other way is taken */
+    if (to == UNLIKE || (!text && (d->sign == '"' || d->sign == '\\'))) {
+        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_byte(j, list[i], a);
+        return;
+    }
+    if (!live(j->g, to)) return;
+    if (d->nchild && all_follow(j, d->kinds, d->height, to)) {
+        masks_tmp_n(j->m, s->order + d->lo, d->hi - d->lo);
+        return;
+    }
+    masks_tmp_n(j->m, s->order + d->lo, d->own);
+    if (d->nchild) list_shape(j, c, to);
+}
+
+static void list_shape(struct job *j, uint32_t x, uint32_t a)
+{
+    const struct shapes *s = &j->t->shapes;
+    const struct shape *d = &s->node[x];
+    struct reach *r = reach(j, a);
+    if (!r) return;
+    if (j->kind == PART_TEXT && rx_nullable(j->g->rx, a))
+        for (uint32_t i = 0; i < d->n; i++) {
+            uint32_t n = s->list[d->from + i];
+            if (n != j->start && j->t->t.node[n].nchild) masks_xtmp(j->m, 0, n);
+        }
+    for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) list_sign(j, c, r, a);
+}
+
+/* ---- all but some ---- */
+
+static void cut(struct job *j, uint32_t token)
+{
+    if (tokset_has(j->t->inner, token)) masks_tmp(j->m, token);
+}
+
+static void cut_exits(struct job *j, uint32_t c)
+{
+    const struct tnode *d = &j->t->t.node[c];
+    if (!d->nchild) return;
+    for (uint32_t k = exit_at(j->f, d->lo); k < j->f->nexit && j->f->exit_of[k].token < d->hi; k++)
+        j->exits[j->f->exit_of[k].tail >> 6] &= ~((uint64_t)1 << (j->f->exit_of[k].tail & 63));
+}
+
+static void cut_below(struct job *j, uint32_t c)
+{
+    const struct tnode *d = &j->t->t.node[c];
+    for (uint32_t i = d->lo; i < d->hi; i++) cut(j, j->t->t.order[i]);
+    cut_exits(j, c);
+}
+
+static void cut_shape(struct job *j, uint32_t x, uint32_t a);
+
+static void cut_child(struct job *j, uint32_t c, uint32_t a)
+{
+    if (!live(j->g, a))
+        cut_below(j, c);
+    else if (j->t->t.node[c].nchild && !all_below(j, c, a))
+        mask_cut(j, c, a);
+}
+
+/* The counterpart of list_escape. */
+static void cut_escape(struct job *j, uint32_t c, uint32_t a)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const struct trie *t = &j->t->t;
+    const struct tnode *d = &t->node[c];
+    int any = 0, control = 0;
+    for (unsigned b = 0; b < 0x20 && !control; b++)
+        if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(j->g->rx, a, b));
+    for (size_t i = 0; to[i] && !any; i++) any = live(j->g, rx_step(j->g->rx, a, (unsigned char)to[i]));
+    for (uint32_t k = 0; k < d->own && !any && !control; k++) cut(j, own(t, c, k));
+    for (uint32_t k = d->child; k < d->child + d->nchild; k++) {
+        unsigned b = t->node[k].byte;
+        const char *at = b ? strchr(from, (int)b) : NULL;
+        if (at)
+            cut_child(j, k, rx_step(j->g->rx, a, (unsigned char)to[at - from]));
+        else if (b != 'u' || !control)
+            cut_below(j, k);
+        else
+            for (uint32_t i = t->node[k].lo; i < t->node[k].hi; i++)
+                if (!json_string_can(j->g, a, str_from(j->t->bytes[t->order[i]], d->depth - 1u))) cut(j, t->order[i]);
+    }
+}
+
+static void cut_byte(struct job *j, uint32_t c, uint32_t a)
+{
+    unsigned b = j->t->t.node[c].byte;
+    if (b == '"') {
+        if (!rx_nullable(j->g->rx, a)) cut_below(j, c);
+    } else if (b == '\\')
+        cut_escape(j, c, a);
+    else if (b >= 0x20) /* the others are in no string */
+        cut_child(j, c, rx_row(j->g->rx, a)[b]);
+}
+
+/* What is broken is in no string. */
+static void cut_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
+{
+    const struct shapes *s = &j->t->shapes;
+    const struct shape *d = &s->node[c];
+    const uint32_t *list = s->list + d->from;
+    if (d->sign < 0x20 || d->sign == SHAPE_BROKEN) return;
+    uint32_t to = sign_to(j, r, a, d->sign);
+    if (d->sign >= SHAPE_WIDE && (d->sign == SHAPE_LEAD) != (to == UNLIKE)) return;
+    if (to == UNLIKE || d->sign == '"' || d->sign == '\\') {
+        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) cut_byte(j, list[i], a);
+    } else if (live(j->g, to)) {
+        if (d->nchild && !all_follow(j, d->kinds, d->height, to)) cut_shape(j, c, to);
+    } else {
+        for (uint32_t i = d->lo; i < d->hi; i++) cut(j, s->order[i]);
+        for (uint32_t i = 0; i < d->n && d->sign != SHAPE_PART; i++) cut_exits(j, list[i]);
+    }
+}
+
+static void cut_shape(struct job *j, uint32_t x, uint32_t a)
+{
+    const struct shapes *s = &j->t->shapes;
+    const struct shape *d = &s->node[x];
+    struct reach *r = reach(j, a);
+    for (uint32_t c = d->child; r && c < d->child + d->nchild && !j->g->failed; c++) cut_sign(j, c, r, a);
+}
+
+void mask_cut(struct job *j, uint32_t n, uint32_t a)
+{
+    const struct tnode *d = &j->t->t.node[n];
+    uint32_t x = shapes_root(&j->t->shapes, &j->t->t, n);
+    if (x != UINT32_MAX)
+        cut_shape(j, x, a);
+    else
+        for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) cut_byte(j, c, a);
+}
