@@ -310,6 +310,8 @@ static const struct name_rule gptneox_names[] = {
 static const struct name_rule phi2_names[] = {
     {"final_layernorm", "output_norm", HOW_SAME},
     {"layers.#.self_attn.dense", "attn_output", HOW_SAME},
+    {"layers.#.self_attn.q_layernorm", "attn_q_norm", HOW_SAME},
+    {"layers.#.self_attn.k_layernorm", "attn_k_norm", HOW_SAME},
     {"layers.#.mlp.fc1", "ffn_up", HOW_SAME},
     {"layers.#.mlp.fc2", "ffn_down", HOW_SAME},
     END,

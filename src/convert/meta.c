@@ -2,7 +2,7 @@
  *
  * convert/meta.c: the keys that all families have, in one table, and the rotation. Key names: ggml's docs/gguf.md and gguf-py/constants.py.
  * Beyond ggml's own converter: Mistral's window is written (attention.sliding_window), layer patterns that are not the family's usual
- * one, attention.scale of Gemma 2 and 3, and rope.scaling.yarn_truncate where config.json departs from the family's constant.
+ * one, attention.scale of Gemma 2 and 3, rope.scaling.dynamic_factor, and rope.scaling.yarn_truncate where config.json departs from the family's constant.
  */
 #include "convert/meta.h"
 
@@ -243,6 +243,47 @@ static int any_windowed(const struct meta *m)
     return 0;
 }
 
+/* Families of which some layers are windowed where config.json has no layer_types: which, by its older settings (transformers' config classes). */
+static int by_rule(const struct meta *m, const struct json *turns, int64_t i, int64_t most)
+{
+    if (!strcmp(m->f->arch, "qwen2moe")) return i % 2 == 0 && i < most;
+    if (strcmp(m->f->arch, "smollm3")) return i >= most;
+    if (!turns || turns->kind != JSON_ARRAY) return (i + 1) % 4 == 0;
+    const struct json *v = turns->child;
+    while (v && i--) v = v->next;
+    return v && json_num(v, 1) <= 0;
+}
+
+/* 1 when a pattern was written, 0: the family has no such rule. */
+static int window_rule(struct meta *m, uint32_t w)
+{
+    static const char *const all[] = {"qwen2", "qwen2moe", "qwen3", "smollm3", "dots1"};
+    uint32_t most = strcmp(m->f->arch, "dots1") ? 28 : 62;
+    const struct json *turns = config_find(m->c, "no_rope_layers");
+    struct buf b = {0};
+    char key[128];
+    int known = 0, any = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) known |= !strcmp(m->f->arch, all[i]);
+    if (!known || config_find(m->c, "layer_types")) return 0;
+    if (config_u32(m->c, "max_window_layers", &most, m->err) < 0) return LAR_EFORMAT;
+    for (int64_t i = 0; i < m->p->nlayer; i++) {
+        buf_putc(&b, (char)by_rule(m, turns, i, most));
+        any |= by_rule(m, turns, i, most);
+    }
+    if (b.failed) m->k->b.failed = 1;
+    if (any) meta_u32(m, "attention.sliding_window", w);
+    if (any) gguf_keys_array(m->k, meta_key(m, "attention.sliding_window_pattern", key), GGUF_BOOL, b.p, b.n);
+    buf_done(&b);
+    return 1;
+}
+
+/* Whether the window is in use: a switch that is off unless config.json says otherwise, in the families that have it. */
+static int window_on(const struct meta *m)
+{
+    int has = !strncmp(m->f->arch, "qwen2", 5) || !strncmp(m->f->arch, "qwen3", 5) || !strcmp(m->f->arch, "smollm3");
+    return json_bool(config_find(m->c, "use_sliding_window"), !has);
+}
+
 static int window(struct meta *m)
 {
     uint32_t w = 0;
@@ -250,7 +291,8 @@ static int window(struct meta *m)
     int rc = config_u32(m->c, "sliding_window", &w, m->err);
     if (rc < 0) return rc;
     if (gguf_keys_has(m->k, str_of(meta_key(m, "attention.sliding_window", key)))) return 0;
-    if (rc == 0 || w == 0 || !any_windowed(m) || !json_bool(config_find(m->c, "use_sliding_window"), 1)) return 0;
+    if (rc == 0 || w == 0 || !any_windowed(m) || !window_on(m)) return 0;
+    if ((rc = window_rule(m, w)) != 0) return rc < 0 ? rc : 0;
     meta_u32(m, "attention.sliding_window", w);
     if (is_usual(m, m->f->window_period) ||
         gguf_keys_has(m->k, str_of(meta_key(m, "attention.sliding_window_pattern", key))))
@@ -358,8 +400,12 @@ static int rotation(struct meta *m)
     if (str_is(type, "yarn") && has_factor) return yarn(m, s);
     if (str_is(type, "llama3")) return llama3(m);
     if (str_is(type, "default") || str_is(type, "longrope") || str_is(type, "su") || str_is(type, "proportional") ||
-        str_is(type, "mrope") || str_is(type, "dynamic")) /* dynamic: only past the context length */
+        str_is(type, "mrope"))
         return 0;
+    if (str_is(type, "dynamic")) { /* with alpha: see meta_hunyuan */
+        if (has_factor && !config_in(m->c->rope, "alpha")) meta_f32(m, "rope.scaling.dynamic_factor", s);
+        return 0;
+    }
     return lar_fail(m->err, LAR_EUNSUPPORTED, "%s/config.json: a rotation of type \"%.*s\" is not known",
                     buf_z(&m->c->folder), STR_ARG(type));
 }
@@ -471,6 +517,7 @@ static int settings(const struct meta *m)
         {"gpt2", "scale_attn_weights", 1},
         {"gpt2", "scale_attn_by_inverse_layer_idx", 0},
         {"deepseek2", "rope_interleave", 1},
+        {"gemma3n", "altup_correct_scale", 1},
     };
     const struct json *limit = config_find(m->c, "time_step_limit");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

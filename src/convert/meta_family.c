@@ -513,6 +513,9 @@ int meta_minicpm3(struct meta *m)
     if (turn > 1 << 12 || nope > 1 << 12) return wrong(m, "qk_rope_head_dim or qk_nope_head_dim is absurd");
     meta_u32(m, "attention.key_length", nope + turn);
     meta_u32(m, "rope.dimension_count", turn);
+    uint32_t value = (uint32_t)m->head_dim; /* what readers take, width / heads */
+    if ((rc = config_u32(m->c, "v_head_dim", &value, m->err)) < 0) return rc;
+    if (value != m->head_dim) meta_u32(m, "attention.value_length", value);
     if (!config_in(m->c->rope, "long_factor")) return 0;
     m->rope_dim = turn;
     rc = factors(m, "long_factor", "rope_factors_long.weight");

@@ -487,7 +487,10 @@ static int falcon_h1(struct planner *b, const struct job *j, struct output *o)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (str_ends(stem, str_of(all[i].name))) o->piece->scale *= (float)multiplier(b, all[i].factor, all[i].i);
     if (!str_ends(stem, STR("mamba.in_proj"))) return 0;
-    uint32_t inner = 0, group = 0, state = 0;
+    uint32_t inner = 0, group = 0, state = 0, expand = 2;
+    if (config_u32(b->c, "hidden_size", &inner, b->err) < 0 || config_u32(b->c, "mamba_expand", &expand, b->err) < 0)
+        return LAR_EFORMAT;
+    inner = (uint64_t)inner * expand > INT32_MAX ? 0 : inner * expand;
     if (config_u32(b->c, "mamba_d_ssm", &inner, b->err) < 0 ||
         config_u32(b->c, "mamba_n_groups", &group, b->err) < 0 ||
         config_u32(b->c, "mamba_d_state", &state, b->err) < 0)
