@@ -101,6 +101,7 @@ static void run_way(const char *path, const struct golden *g, const struct way *
     ok = ok && layout && model_kv_layout(m, w->kv, layout, &block, &err) >= 0 &&
          kv_pool_open(&pool, block, &err) >= 0 &&
          session_open(&s, m, pool, w->kv, g->n + g->ngreedy + 1 < 512 ? 400 : 1024, 512, &err) >= 0;
+    if (ok) session_reuse(&s, g->ids, g->n); /* says how long the prompt is */
     for (size_t i = 0; ok && i < g->n; i += w->slice) {
         size_t k = g->n - i < w->slice ? g->n - i : w->slice;
         ok = session_extend(&s, g->ids + i, k, all + i * g->vocab, NULL, NULL, &err) >= 0;

@@ -2,6 +2,8 @@
  *
  * cli/logits.c: `lar logits`: the numbers a model gives, in a file that others can compare: the tool by which
  * rightness is proved. Nothing is sampled and no template is applied. */
+#include <lar/batch.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "cli/adapters.h"
@@ -94,6 +96,7 @@ static int take_rows(struct logits *l, struct lar_err *err)
 static int evaluate(struct logits *l, struct lar_err *err)
 {
     size_t at = 0;
+    lar_session_reuse(l->s, l->prompt.v, l->prompt.n); /* nothing to reuse: it says how long the prompt will be */
     for (size_t i = 0; at < l->prompt.n; i++) {
         size_t left = l->prompt.n - at, k = i < l->slices.n ? (size_t)l->slices.v[i] : left;
         if (k > left) k = left;

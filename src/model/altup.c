@@ -8,7 +8,7 @@
  *                y = (p[active] + attention + laurel) / sqrt(2);  y += feed-forward     laurel = h + norm(Wr2 Wl h)
  *                s[i] = p[i] + d[i] (y - p[active])                     d = 1 + Wc t',  t' from y
  *                s[i > 0] += norm(Wproj (gelu(Wgate (s[active] * scale)) * input of this layer))
- *     end        x = (s[0] + sum over k > 0 of Uk s[k], made as long as s[active]) / n
+ *     end        x = (s[0] + sum over k > 0 of Uk s[k], made as long as s[0]) / n
  */
 #include <math.h>
 #include <string.h>
@@ -113,7 +113,7 @@ void altup_end(struct pass *p)
     for (size_t k = 1; k < n; k++) {
         struct dev_matrix proj = slice(&p->m->altup_unembed, width, k - 1);
         pass_linear(p, &proj, NULL, stream(p, w->streams, k), w->o);
-        same_length(p, w->o, stream(p, w->streams, p->m->altup_active));
+        same_length(p, w->o, stream(p, w->streams, 0));
         p->d->ops->add(p->d, w->o, p->n, width, 1, w->x);
     }
     p->d->ops->scale(p->d, 1 / (float)n, p->n, width, w->x);

@@ -225,7 +225,7 @@ void pass_ffn(struct pass *p, const struct layer *l)
         p->d->ops->matmul(p->d, 2, ws, w->h, p->n, out);
         bias(p, l->bgate, l->nff, w->gate);
         bias(p, l->bup, l->nff, w->up);
-        if (l->sparsity > 0) sparsify(p, l);
+        if (l->sparse) sparsify(p, l);
         p->d->ops->gate(p->d, gate, l->gate_par, w->gate, w->up, p->n, l->nff, w->gate);
     } else {
         pass_linear(p, &l->up, l->bup, w->h, w->gate); /* [n][nff], or [n][2 nff] when fused */
@@ -309,7 +309,10 @@ static void model_input(const struct pass *p, const int32_t *tokens)
     const struct model *m = p->m;
     struct work *w = p->w;
     size_t all = m->npl * m->h.nlayer;
-    p->d->ops->gather(p->d, &m->pl_embed, tokens, p->n, w->pl);
+    for (size_t i = 0; i < p->n; i++) { /* tokens of images and sound are beyond the table and take its first row */
+        int32_t at = (size_t)tokens[i] < m->pl_embed.rows ? tokens[i] : 0;
+        p->d->ops->gather(p->d, &m->pl_embed, &at, 1, (struct dev_rows){w->pl.p + i * w->pl.stride, w->pl.stride});
+    }
     p->d->ops->scale(p->d, sqrtf((float)m->npl), p->n, all, w->pl);
     pass_linear(p, &m->pl_model, NULL, w->x, w->pl_x);
     p->d->ops->scale(p->d, 1 / sqrtf((float)m->h.width), p->n, all, w->pl_x);
@@ -363,8 +366,10 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
     for (int r = 0; r < m->nrope; r++)
         for (size_t s = 0; s < b->nseq; s++) {
             size_t ctx = b->ctx_of ? b->ctx_of[s] : b->ctx;
+            size_t length = (size_t)b->seq[s].pos + b->seq[s].n;
+            if (b->length && b->length[s] > length) length = b->length[s];
             int longer = r == 0 && m->rope_long && ctx > m->rope_long_above;
-            rope_angles(&m->rope[longer ? m->rope_long : r], b->seq[s].pos, b->seq[s].n,
+            rope_angles(&m->rope[longer ? m->rope_long : r], length, b->seq[s].pos, b->seq[s].n,
                         w->angles[r] + b->seq[s].first * m->rope[r].rot);
         }
 

@@ -34,6 +34,8 @@ struct rope {
     int neox;    /* pairs (i, i + rot/2); else (2i, 2i+1) */
     double *inv; /* [rot/2] */
     double mscale;
+    double dynamic; /* factor of the stretching of texts longer than the trained context; 0: none */
+    size_t trained; /* that context */
 };
 
 /* A feed-forward made of experts; see moe.c. nexpert 0: not one. */
@@ -80,6 +82,7 @@ enum mixer {
 
 struct recur {
     struct dev_matrix in, out, z, ba, alpha, beta; /* shapes in recur.c */
+    const float *bin, *bout;                       /* NULL: none */
     struct dev_conv conv;
     struct dev_scan scan;
     const float *norm; /* NULL: none */
@@ -120,8 +123,8 @@ struct layer {
     struct norm pl_post;
     float out_scale; /* 1 */
     struct altup altup;
-    float
-        sparsity; /* > 0: of the gate's values only those count that are so many deviations above the mean */
+    int sparse; /* of the gate's values only those count that are `sparsity` deviations above the mean */
+    float sparsity;
 
     /* feed-forward: gate [nff][width], up [nff][width], down [width][nff] */
     struct norm ffn_norm, ffn_post;
@@ -280,10 +283,12 @@ int model_bind(struct model *m, struct lar_err *err);
 
 /* rope.c: adds a rope to m->rope and gives its index or an error. factors [rot/2] divide the frequencies, NULL: none. */
 int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err);
-/* out [n][rot]: cosines then sines of positions pos .. pos + n - 1. */
 /* The same without the file's scaling (windowed layers of families that scale only the others). */
 int rope_add_plain(struct model *m, size_t rot, double base, struct lar_err *err);
-void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out);
+/* out [n][rot]: cosines then sines of positions pos .. pos + n - 1, in a text of length tokens. */
+void rope_angles(const struct rope *r, size_t length, int64_t pos, size_t n, float *out);
+/* Whether keys of a text of length a, in a session with room for ctx_a tokens, are turned as in one of b and ctx_b. */
+int rope_alike(const struct model *m, size_t a, size_t ctx_a, size_t b, size_t ctx_b);
 
 /* Where a layer's keys and values lie in a block of DEV_KV_BLOCK positions, for one kind of memory; layout [h.nlayer]. Gives
  * the bytes of a block. LAR_EUNSUPPORTED when the kind cannot hold this model's heads. */
@@ -328,6 +333,7 @@ struct batch {
     const struct dev_kv_layer *layout; /* [h.nlayer] */
     size_t ctx;                        /* room of the sessions: picks rope_long */
     const size_t *ctx_of;              /* [nseq] where they differ; NULL: all have ctx */
+    const size_t *length;              /* [nseq] of their texts (see rope_angles); NULL: up to the last row */
     const atomic_int *cancel;          /* may be NULL */
     const int32_t *types;              /* [n] rows of type_embed; NULL: all 0 */
     int hidden;                        /* no logits: the kept rows' last vectors stay in w->h */

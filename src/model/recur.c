@@ -67,6 +67,8 @@ static int bind_shortconv(struct binder *b, struct recur *r)
     if ((rc = key(b, "shortconv.l_cache", 64, &kernel)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "shortconv.in_proj", width, 3 * width, &r->in)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "shortconv.out_proj", width, width, &r->out)) < 0) return rc;
+    if ((rc = bind_vector(b, "shortconv.in_proj", "bias", 3 * width, &r->bin)) < 0) return rc;
+    if ((rc = bind_vector(b, "shortconv.out_proj", "bias", width, &r->bout)) < 0) return rc;
     if ((rc = conv(b, "shortconv.conv", kernel, width, &r->conv)) < 0) return rc;
     at_least(&b->m->qkv_max, 3 * width);
     at_least(&b->m->q_max, width);
@@ -183,11 +185,11 @@ static void shortconv_forward(struct pass *p, const struct recur *r)
 {
     struct work *w = p->w;
     size_t width = p->m->h.width;
-    matmul(p, &r->in, w->h, w->qkv); /* B | C | x, each [n][width] */
+    pass_linear(p, &r->in, r->bin, w->h, w->qkv); /* B | C | x, each [n][width] */
     multiply(p, w->qkv, part(w->qkv, 2 * width), width, w->q);
     p->d->ops->conv(p->d, &r->conv, p->b->seq, p->b->nseq, r->conv_at, w->q, w->att);
     multiply(p, w->att, part(w->qkv, width), width, w->att);
-    matmul(p, &r->out, w->att, w->o);
+    pass_linear(p, &r->out, r->bout, w->att, w->o);
 }
 
 static void mamba2_forward(struct pass *p, const struct recur *r)

@@ -6,6 +6,9 @@
  *   linear: inv / s                              (Chen et al. 2023)
  *   yarn:   inv * ((1 - m) / s + m)              (Peng et al. 2023): m falls from 1 to 0 between the pairs that turn beta_fast and
  *           beta_slow times in the original context; cosines and sines are multiplied by 0.1 ln s + 1 unless the file has a factor
+ *   dynamic: inv * g^(-2i/(rot-2)), g = s L / T - (s - 1)        (Reddit users bloc97 and emozilla, as transformers has it) where
+ *           L, the length, is greater than T, the trained context. As in transformers a prompt is turned for
+ *           its own length, each token after it for the length then, and what is in the cache stays as it is.
  * Angles are computed in double: at position 100,000 single precision would be wrong in the third digit.
  */
 #include <math.h>
@@ -76,13 +79,28 @@ static int table(struct model *m, size_t rot, double base, const float *factors,
             inv[i] /= (double)factors[i];
         }
     }
-    m->rope[m->nrope] = (struct rope){rot, m->arch->neox, inv, 1};
+    m->rope[m->nrope] = (struct rope){.rot = rot, .neox = m->arch->neox, .inv = inv, .mscale = 1};
     return m->nrope++;
 }
 
 int rope_add_plain(struct model *m, size_t rot, double base, struct lar_err *err)
 {
     return table(m, rot, base, NULL, err);
+}
+
+/* Lar's own key: convert/meta.c writes it. Other readers do not stretch, as no file says it to them. */
+static int dynamic(const struct model *m, struct rope *r, struct lar_err *err)
+{
+    float s = 0;
+    int rc = model_key_f32(m, "rope.scaling.dynamic_factor", &s, err);
+    if (rc <= 0) return rc;
+    if (!(s >= 1) || r->rot < 4)
+        return lar_fail(err, LAR_EFORMAT,
+                        "%s.rope.scaling.dynamic_factor is %s for %zu elements; expected 1 or more for 4 or more",
+                        m->arch->name, num_show((double)s).z, r->rot);
+    r->dynamic = (double)s;
+    r->trained = m->h.ctx_train;
+    return 0;
 }
 
 int rope_add(struct model *m, size_t rot, double base, const float *factors, struct lar_err *err)
@@ -114,15 +132,34 @@ int rope_add(struct model *m, size_t rot, double base, const float *factors, str
         if ((rc = model_key_f32(m, "rope.scaling.attn_factor", &attn, err)) < 0) return rc;
         if (attn > 0) r->mscale = (double)attn;
     }
-    return at;
+    rc = dynamic(m, r, err);
+    return rc < 0 ? rc : at;
 }
 
-void rope_angles(const struct rope *r, int64_t pos, size_t n, float *out)
+/* g of the file's first comment; 1: not stretched. */
+static double stretch(const struct rope *r, size_t length)
 {
-    for (size_t t = 0; t < n; t++)
-        for (size_t i = 0; i < r->rot / 2; i++) {
-            double a = (double)(pos + (int64_t)t) * r->inv[i];
+    if (r->dynamic <= 0 || length <= r->trained) return 1;
+    return r->dynamic * (double)length / (double)r->trained - (r->dynamic - 1);
+}
+
+void rope_angles(const struct rope *r, size_t length, int64_t pos, size_t n, float *out)
+{
+    double g = stretch(r, length);
+    for (size_t i = 0; i < r->rot / 2; i++) {
+        double inv = r->inv[i];
+        if (g > 1) inv *= pow(g, -2.0 * (double)i / (double)(r->rot - 2));
+        for (size_t t = 0; t < n; t++) {
+            double a = (double)(pos + (int64_t)t) * inv;
             out[t * r->rot + i] = (float)(cos(a) * r->mscale);
             out[t * r->rot + r->rot / 2 + i] = (float)(sin(a) * r->mscale);
         }
+    }
+}
+
+int rope_alike(const struct model *m, size_t a, size_t ctx_a, size_t b, size_t ctx_b)
+{
+    if (m->rope_long && (ctx_a > m->rope_long_above) != (ctx_b > m->rope_long_above)) return 0;
+    const struct rope *r = &m->rope[0];
+    return !m->nrope || r->dynamic <= 0 || a == b || (a <= r->trained && b <= r->trained);
 }

@@ -16,8 +16,9 @@ int batch_open(struct batch_step *b, struct model *m, size_t rows, size_t nseq, 
     b->seq = mem_zalloc(nseq * sizeof *b->seq);
     b->keep = mem_zalloc(nseq * sizeof *b->keep);
     b->ctx = mem_zalloc(nseq * sizeof *b->ctx);
+    b->length = mem_zalloc(nseq * sizeof *b->length);
     session_need(m, rows, &need);
-    if (!b->tokens || !b->seq || !b->keep || !b->ctx)
+    if (!b->tokens || !b->seq || !b->keep || !b->ctx || !b->length)
         rc = lar_fail(err, LAR_ENOMEM, "steps of %zu tokens: out of memory", rows);
     else if ((rc = dev_cpu_reserve(m->dev, &need, err)) == 0)
         rc = work_open(&b->work, m, rows, nlogit, err);
@@ -32,6 +33,7 @@ void batch_close(struct batch_step *b)
     mem_free(b->seq);
     mem_free(b->keep);
     mem_free(b->ctx);
+    mem_free(b->length);
     model_close(b->model);
     *b = (struct batch_step){0};
 }
@@ -41,7 +43,7 @@ size_t batch_bytes(const struct model *m, size_t rows, size_t nseq, size_t nlogi
     struct dev_need need;
     session_need(m, rows, &need);
     return work_bytes(m, rows, nlogit) + dev_cpu_reserve_bytes(m->dev, &need) +
-           rows * sizeof(int32_t) + nseq * (sizeof(struct dev_seq) + 2 * sizeof(size_t));
+           rows * sizeof(int32_t) + nseq * (sizeof(struct dev_seq) + 3 * sizeof(size_t));
 }
 
 /* What is wrong with the step as a whole. */
@@ -118,6 +120,8 @@ int batch_eval(struct batch_step *b, struct batch_part *part, size_t npart, stru
         s->stepping = 1;
         b->seq[nseq] = (struct dev_seq){s->kv.block, s->state, (int64_t)s->n, rows, p->n};
         b->keep[nseq] = p->nlogit;
+        if (s->length < s->n + p->n) s->length = s->n + p->n;
+        b->length[nseq] = s->length;
         b->ctx[nseq++] = s->ctx;
         memcpy(b->tokens + rows, p->tokens, p->n * sizeof *p->tokens);
         rows += p->n;
@@ -129,7 +133,8 @@ int batch_eval(struct batch_step *b, struct batch_part *part, size_t npart, stru
                          .keep = b->keep,
                          .nseq = nseq,
                          .layout = part[0].session->layout,
-                         .ctx_of = b->ctx};
+                         .ctx_of = b->ctx,
+                         .length = b->length};
     rc = model_forward(b->model, &b->work, &step, err); /* without a cancel flag it cannot fail */
     for (size_t i = 0; i < npart; i++) {
         if (part[i].rc < 0) continue;

@@ -32,7 +32,7 @@ struct batch_step {
     struct work work;
     int32_t *tokens;     /* [rows] */
     struct dev_seq *seq; /* [nseq] */
-    size_t *keep, *ctx;  /* [nseq] */
+    size_t *keep, *ctx, *length; /* [nseq] */
 };
 
 /* Steps of at most `rows` tokens of at most nseq sessions, with at most nlogit rows of logits. */

@@ -106,6 +106,7 @@ static void back_to(struct session *s, size_t n, int spoiled)
     }
     if (n < s->n) s->has_logits = 0;
     s->n = n;
+    if (n == 0) s->length = 0;
     kv_cut(&s->kv, n);
 }
 
@@ -131,6 +132,7 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
     size_t vocab = s->model->h.vocab;
     int rc = session_check(s, tokens, n, err);
     if (rc < 0) return rc;
+    if (s->length < s->n + n) s->length = s->n + n;
     for (size_t done = 0; done < n;) {
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
@@ -142,6 +144,7 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
                           .nseq = 1,
                           .layout = s->layout,
                           .ctx = s->ctx,
+                          .length = &s->length,
                           .cancel = &s->cancel};
         kv_grow(&s->kv, s->n, s->n + take);
         s->has_logits = 0;
@@ -169,7 +172,9 @@ size_t session_reuse(struct session *s, const int32_t *tokens, size_t n)
     size_t same = 0;
     while (same < n && same < s->n && s->tokens[same] == tokens[same]) same++;
     if (same == n && n) same--;
+    if (!rope_alike(s->model, s->length, s->ctx, n, s->ctx)) same = 0;
     session_cut(s, same);
+    s->length = n;
     return s->n;
 }
 
@@ -201,7 +206,8 @@ size_t session_fork(struct session *s, const struct session *from, const int32_t
     size_t same = session_shared(from, tokens, n), bytes = s->model->state_floats * sizeof *state;
     same = state_at(from, same < s->ctx ? same : s->ctx, &state);
     back_to(s, 0, 0);
-    if (same == 0) return 0;
+    s->length = n;
+    if (same == 0 || !rope_alike(s->model, n, s->ctx, from->length, from->ctx)) return 0;
     kv_fork(&s->kv, &from->kv, same);
     memcpy(s->tokens, tokens, same * sizeof *tokens);
     s->n = same;

@@ -25,6 +25,7 @@ struct session {
     } check[2];
     int32_t *tokens; /* [ctx] */
     size_t n, ctx;
+    size_t length; /* of the text when it was last known: that of the prompt, then n */
     size_t batch;
     enum kern_kv kind; /* of its keys and values */
     int has_logits;    /* of the last token, in work.logits */
@@ -56,11 +57,12 @@ const float *session_logits(const struct session *s);
 /* 0 when these tokens can be appended. */
 int session_check(const struct session *s, const int32_t *tokens, size_t n, struct lar_err *err);
 /* Cuts the timeline to what it shares with the beginning of tokens, less one when that is all of them, as the last one's logits are
- * wanted. Gives how many are kept. */
+ * wanted. Gives how many are kept: none where a text of another length turns its keys differently (rope_alike). */
 size_t session_reuse(struct session *s, const int32_t *tokens, size_t n);
 /* How many of tokens session_fork would give if there were room. */
 size_t session_shared(const struct session *from, const int32_t *tokens, size_t n);
-/* The empty session s becomes the beginning of from (same model, pool and kind) that both share with tokens, blocks shared. */
+/* The empty session s becomes the beginning of from (same model, pool and kind) that both share with tokens, blocks shared.
+ * Nothing when keys are turned differently in them (rope_alike). */
 size_t session_fork(struct session *s, const struct session *from, const int32_t *tokens, size_t n);
 /* Keeps what a recurrent model needs to come back to this place: see session_cut. */
 void session_keep(struct session *s);

@@ -35,6 +35,13 @@ CASES = {
     'llama-whole': ('llama', dict(rope_parameters=dict(rope_type='default', rope_theta=10000.0, partial_rotary_factor=0.5))),  # ignored
     'granite-wide': ('granite', dict(head_dim=12, attention_multiplier=0.1, embedding_multiplier=3.0, logits_scaling=0.5,
                      residual_multiplier=0.8)),
+    'llama-dynamic': ('llama', dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, max_position_embeddings=24,
+                      rope_parameters=dict(rope_type='dynamic', rope_theta=10000.0, factor=4.0))),  # the prompt is longer than trained
+    'gemma3n-three': ('gemma3n_text', dict(hidden_size=16, intermediate_size=[24, 40], head_dim=4, sliding_window=9, num_kv_shared_layers=0,
+                      layer_types=['sliding_attention', 'full_attention'], vocab_size_per_layer_input=60, hidden_size_per_layer_input=4,
+                      laurel_rank=3, activation_sparsity_pattern=[0.5, 0.0], altup_num_inputs=3, altup_active_idx=1)),
+    'lfm2-biases': ('lfm2', dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, layer_types=['conv'], conv_L_cache=4, conv_bias=True,
+                    block_auto_adjust_ff_dim=False)),
 }
 
 
@@ -55,11 +62,19 @@ def randomise(model, seed, embed_std):
 
 @torch.no_grad()
 def expected(model, ids):
-    """All logits of the prompt and a greedy answer; the least distance of its tokens from the second best."""
+    """All logits of the prompt and a greedy answer; the least distance of its tokens from the second best. Where the rotation is stretched with
+    the length, what is in the cache stays as it is (and the model as it was)."""
     seq, least = ids, 1e9
-    logits = model(input_ids=ids, use_cache=False).logits[0]
-    for _ in range(ANSWER):
-        last = model(input_ids=seq, use_cache=False).logits[0, -1]
+    dynamic = (getattr(model.config, 'rope_parameters', None) or {}).get('rope_type') == 'dynamic'
+    model = copy.deepcopy(model) if dynamic else model
+    out = model(input_ids=ids, use_cache=dynamic)
+    logits = out.logits[0]
+    for k in range(ANSWER):
+        if dynamic:
+            out = out if k == 0 else model(input_ids=seq[:, -1:], past_key_values=out.past_key_values, use_cache=True)
+            last = out.logits[0, -1]
+        else:
+            last = model(input_ids=seq, use_cache=False).logits[0, -1]
         top = torch.topk(last, 2).values
         least = min(least, float(top[0] - top[1]))
         seq = torch.cat([seq, last.argmax().view(1, 1)], 1)
