@@ -3,6 +3,7 @@
  * is a whole document of the schema. */
 #include <lar/batch.h>
 #include <lar/grammar.h>
+#include <lar/tools.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +180,218 @@ static void places_and_masks_are_there_for_others(void)
     lar_grammar_close(g);
 }
 
+/* ---- rows of a batch ----------------------------------------------------------------------------------------------------- */
+
+enum { NROW = 4 };
+
+static void each_row_of_a_batch_has_its_own_grammar(void)
+{
+    struct lar_grammar *g[NROW] = {grammar(LAR_GRAMMAR_SCHEMA, schema[0], -1), NULL,
+                                   grammar(LAR_GRAMMAR_CHOICES, "[\"refund\",\"other\"]", 0), NULL};
+    struct lar_message msg = {"user", "Hi, where is my order A-48213?"};
+    struct lar_sampling p;
+    struct lar_err err;
+    struct lar_batch *b = NULL;
+    struct lar_writer *w[NROW];
+    struct lar_session *s[NROW];
+    struct lar_result alone[NROW], r;
+    int32_t next[NROW][16];
+    int n[NROW], left = NROW;
+    g[3] = g[0]; /* two rows at different places of one grammar, and one row without any */
+    lar_sampling_default(&p, NULL);
+    p.temp = 0;
+    CHECK_EQ(lar_batch_open(&b, model, NULL, &err), 0);
+    for (int i = 0; i < NROW; i++) {
+        struct lar_request q = {.messages = &msg, .nmessage = 1, .sampling = &p, .grammar = g[i], .max_tokens = 60 + i};
+        CHECK_EQ(lar_generate(session, &q, &alone[i], &err), 0);
+        CHECK_EQ(lar_writer_open(&w[i], model, &q, &err), 0);
+        CHECK_EQ(lar_session_open(&s[i], model, NULL, &err), 0);
+        CHECK_EQ(lar_writer_begin(w[i], lar_session_ctx(s[i]), &err), 0);
+        n[i] = -i; /* they begin one after another */
+    }
+    while (left) {
+        struct lar_part part[NROW];
+        int who[NROW], np = 0;
+        for (int i = 0; i < NROW; i++) {
+            size_t count = (size_t)(n[i] > 0 ? n[i] : 0);
+            const int32_t *t = n[i] == 0 ? lar_writer_prompt(w[i], &count) : next[i];
+            if (n[i] >= 0 && n[i] < 100) {
+                part[np] = (struct lar_part){.session = s[i], .tokens = t, .n = count, .logits = 1};
+                who[np++] = i;
+            }
+            n[i] += n[i] < 0;
+        }
+        CHECK_EQ(lar_batch_step(b, part, (size_t)np, &err), np);
+        for (int k = 0; k < np; k++) {
+            int i = who[k], forced = 0, rc = lar_writer_step(w[i], part[k].out, next[i], &err);
+            CHECK(rc >= 0);
+            if (rc > 0) CHECK((forced = lar_writer_forced(w[i], next[i] + 1, 15, &err)) >= 0);
+            n[i] = rc > 0 ? 1 + forced : 100;
+            left -= rc <= 0;
+        }
+    }
+    for (int i = 0; i < NROW; i++) {
+        CHECK_EQ(lar_writer_end(w[i], &r, &err), 0);
+        CHECK_STR(r.text, alone[i].text);
+        if (g[i]) CHECK_EQ(lar_grammar_check(g[i], r.text, r.text_n, NULL, NULL), 1);
+        lar_result_free(&r);
+        lar_result_free(&alone[i]);
+        lar_writer_close(w[i]);
+        lar_session_close(s[i]);
+    }
+    lar_batch_close(b);
+    lar_grammar_close(g[0]);
+    lar_grammar_close(g[2]);
+}
+
+/* ---- models that think --------------------------------------------------------------------------------------------------- */
+
+/* The demonstration model with two of its control tokens under the names of a family's marks of thinking, and a template that knows them. What it
+ * says is written here: its logits ask for one token after another, and the grammar has its say. */
+static struct lar_model *thinker;
+
+static void rename_token(char *bytes, size_t n, const char *from, const char *to)
+{
+    char *at = memmem(bytes, n, from, strlen(from));
+    CHECK(at && strlen(from) == strlen(to));
+    if (at) memcpy(at, to, strlen(to));
+}
+
+static void open_thinker(int opened)
+{
+    char path[64];
+    struct lar_err err;
+    FILE *f = fopen("models/lar-demo-q8_0.gguf", "rb");
+    char *bytes = malloc(1 << 24);
+    size_t n = f && bytes ? fread(bytes, 1, 1 << 24, f) : 0;
+    snprintf(path, sizeof path, "/tmp/lar-test-thinker.%d", (int)getpid());
+    FILE *to = fopen(path, "wb");
+    CHECK(n > 1000 && to);
+    rename_token(bytes, n, "<|im_start|>", "<seed:think>");
+    rename_token(bytes, n, "<|endoftext|>", "</seed:think>");
+    CHECK(to && fwrite(bytes, 1, n, to) == n && fclose(to) == 0);
+    struct lar_model_options o = {.threads = 1};
+    o.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}{# </seed:think> #}";
+    if (opened) o.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}<seed:think>{# </seed:think> #}";
+    CHECK_EQ(lar_model_open(&thinker, path, &o, &err), 0);
+    unlink(path);
+    if (f) fclose(f);
+    free(bytes);
+}
+
+/* The answer of a model that wants to say `script`, and then token 0 for ever. */
+static void say(const struct lar_request *q, const char *script, struct lar_result *r)
+{
+    struct lar_model_info info;
+    struct lar_err err = {0};
+    struct lar_writer *w = NULL;
+    int32_t want[200] = {0}, id = 0, more[8];
+    int64_t n = lar_tokenize(thinker, script, strlen(script), LAR_TOKENIZE_SPECIAL, want, 150, &err), i = 0;
+    lar_model_info(thinker, &info);
+    float *logits = calloc((size_t)info.vocab, sizeof *logits);
+    int rc = lar_writer_open(&w, thinker, q, &err);
+    if (rc == 0) rc = lar_writer_begin(w, 400, &err);
+    CHECK(n >= 0 && rc == 0 && logits);
+    for (rc = 1; rc > 0 && i < 300; i++) {
+        int32_t one = i < n ? want[i] : 0;
+        logits[one] = 100;
+        rc = lar_writer_step(w, logits, &id, &err);
+        logits[one] = 0;
+        if (rc > 0 && i >= n) lar_writer_forced(w, more, 8, &err);
+    }
+    if (rc < 0) printf("# %s\n", err.msg);
+    CHECK_EQ(rc, 0);
+    CHECK_EQ(lar_writer_end(w, r, &err), 0);
+    lar_writer_close(w);
+    free(logits);
+}
+
+static void expect(const struct lar_request *q, const char *script, const char *thinking, const char *text, int stop)
+{
+    struct lar_result r;
+    say(q, script, &r);
+    CHECK_STR(r.thinking ? r.thinking : "", thinking);
+    CHECK_STR(r.text, text);
+    CHECK_EQ(r.stop, stop);
+    lar_result_free(&r);
+}
+
+static void the_constraint_begins_behind_the_thinking(void)
+{
+    struct lar_message msg = {"user", "Shall I?"};
+    struct lar_sampling p;
+    lar_sampling_default(&p, NULL);
+    p.temp = 0;
+    struct lar_request q = {.messages = &msg, .nmessage = 1, .sampling = &p};
+    for (int opened = 0; opened < 2; opened++) {
+        const char *mark = opened ? "" : "<seed:think>";
+        char script[200];
+        open_thinker(opened);
+        q.grammar = grammar(LAR_GRAMMAR_CHOICES, "[\"yes\",\"no\"]", 0);
+        snprintf(script, sizeof script, "%sso {\"x\": 1} or yes?</seed:think>no way", mark);
+        expect(&q, script, "so {\"x\": 1} or yes?", "no", LAR_STOP_END);
+        snprintf(script, sizeof script, "%s</seed:think>no", mark); /* an empty one */
+        expect(&q, script, "", "no", LAR_STOP_END);
+        q.max_tokens = 6; /* one that does not end: there is no answer, and it is told why */
+        snprintf(script, sizeof script, "%shm hm hm hm hm hm hm hm hm hm", mark);
+        struct lar_result r;
+        say(&q, script, &r);
+        CHECK(r.stop == LAR_STOP_LENGTH && r.text_n == 0 && r.thinking_n > 3);
+        lar_result_free(&r);
+        snprintf(script, sizeof script, "%shm<|im_end|><|im_end|></seed:think>no", mark); /* it may not end the answer */
+        q.max_tokens = 0;
+        say(&q, script, &r);
+        CHECK(r.stop == LAR_STOP_END && !strcmp(r.text, "no") && !strncmp(r.thinking, "hm", 2));
+        lar_result_free(&r);
+        lar_grammar_close(q.grammar);
+        lar_model_close(thinker);
+    }
+}
+
+static void thinking_may_be_left_out_or_off(void)
+{
+    struct lar_message msg = {"user", "Shall I?"};
+    struct lar_sampling p;
+    lar_sampling_default(&p, NULL);
+    p.temp = 0;
+    open_thinker(0);
+    struct lar_request q = {.messages = &msg, .nmessage = 1, .sampling = &p,
+                            .grammar = grammar(LAR_GRAMMAR_CHOICES, "[\"yes\",\"no\"]", 0)};
+    expect(&q, "no<seed:think>x</seed:think>", "", "no", LAR_STOP_END);
+    q.think = LAR_THINK_OFF;
+    struct lar_result r;
+    say(&q, "<seed:think>yes</seed:think>no", &r);
+    CHECK(r.thinking_n == 0 && r.stop == LAR_STOP_END && (!strcmp(r.text, "no") || !strcmp(r.text, "yes")));
+    lar_result_free(&r);
+    lar_grammar_close(q.grammar);
+    lar_model_close(thinker);
+}
+
+static void calls_that_must_come_come_behind_the_thinking(void)
+{
+    static const char list[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
+                               "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"z\"]}},\"required\":[\"a\"]}}}]";
+    struct lar_message msg = {"user", "Shall I?"};
+    struct lar_tools_options o = {.choice = LAR_TOOLS_REQUIRED, .single = 1};
+    struct lar_tools *t = NULL;
+    struct lar_sampling p;
+    struct lar_err err;
+    lar_sampling_default(&p, NULL);
+    p.temp = 0;
+    open_thinker(1);
+    CHECK_EQ(lar_tools_open(&t, thinker, list, strlen(list), &o, &err), 0);
+    struct lar_request q = {.messages = &msg, .nmessage = 1, .sampling = &p, .tools = t};
+    struct lar_result r;
+    say(&q, "I need f.</seed:think>I will not call it", &r);
+    CHECK_STR(r.thinking, "I need f.");
+    printf("# %s\n", r.text);
+    CHECK(!strncmp(r.text, "<tool_call>", 11) && strstr(r.text, "\"z\""));
+    CHECK_EQ(r.stop, LAR_STOP_END);
+    lar_result_free(&r);
+    lar_tools_close(t);
+    lar_model_close(thinker);
+}
+
 int main(void)
 {
     struct lar_err err;
@@ -193,6 +406,10 @@ int main(void)
     RUN(forced_tokens_are_the_answer_s_own);
     RUN(a_grammar_that_accepts_nothing_is_refused);
     RUN(places_and_masks_are_there_for_others);
+    RUN(each_row_of_a_batch_has_its_own_grammar);
+    RUN(the_constraint_begins_behind_the_thinking);
+    RUN(thinking_may_be_left_out_or_off);
+    RUN(calls_that_must_come_come_behind_the_thinking);
     lar_session_close(session);
     lar_model_close(model);
     return tap_done();
