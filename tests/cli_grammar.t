@@ -19,6 +19,15 @@ ok "no notes when they are not wanted" [ ! -s "$TMP/err" ]
 try_status 2 "a schema that cannot be enforced is exit code 2" $LAR grammar check "$TMP/no.json" "$TMP/good.json"
 ok "and names the keyword's path" grep -q '/properties/b: pattern' "$TMP/err"
 ok "and judges nothing" [ ! -s "$TMP/out" ]
+printf '{"b":"xy"}' >"$TMP/perhaps.json"
+printf '{"b":"ax"}' >"$TMP/free.json"
+printf '{"properties":{"b":{"pattern":"(?<=x)y"},"c":{"type":"null"}}}' >"$TMP/some.json"
+printf '{"c":1}' >"$TMP/wrong.json"
+try "with --partial the rest is enforced" $LAR grammar check --partial "$TMP/some.json" "$TMP/perhaps.json" "$TMP/wrong.json" "$TMP/good.json"
+ok "what is left out is listed" grep -q '^lar: not enforced: /properties/b/pattern: ' "$TMP/err"
+ok "what cannot be checked is null" grep -q 'perhaps.json","accepted":true,"valid":null,"not":"/properties/b/pattern cannot be checked"' "$TMP/out"
+ok "the rest is held" grep -q 'wrong.json","accepted":false,.*"valid":false,"not":"/properties/c/type is not satisfied"' "$TMP/out"
+ok "and judged" grep -q 'good.json","accepted":true,"valid":true}' "$TMP/out"
 try_status 1 "a file that is not there is exit code 1" $LAR grammar check "$TMP/nowhere.json"
 try "random documents are made" $LAR grammar sample -n 7 --seed 5 "$TMP/s.json"
 ok "as many as were asked for" [ "$(wc -l <"$TMP/out")" = 7 ]

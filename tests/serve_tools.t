@@ -55,6 +55,14 @@ chat ",$format"
 chat ",$format"
 ok "and so are schemas" test "$(number lar_grammars_compiled_total) $(number lar_grammars_reused_total)" = "$((made + 2)) $((found + 2))"
 
+part='{"type":"object","properties":{"a":{"enum":["x"],"$ref":"http://else.example/x"}},"required":["a"],"additionalProperties":false}'
+chat ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":$part}}"
+ok "a schema that cannot be enforced is refused" is 400
+chat ",\"partial\":true,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":$part}}"
+ok "or, when asked for, enforced in part" has '$j->{choices}[0]{message}{content} =~ /"a"\s*:\s*"x"/ && $j->{choices}[0]{warning} =~ m{/properties/a/\$ref.*perhaps valid}s'
+post /api/chat "{\"model\":\"demo\",\"stream\":false,\"partial\":true,\"format\":$part,\"messages\":[$message]}"
+ok "by Ollama's clients too" has '$j->{warning} =~ m{/properties/a/\$ref}'
+
 # ---- Ollama --------------------------------------------------------------------------------------------------------------
 post /api/chat "{\"model\":\"demo\",\"stream\":false,\"options\":{\"temperature\":0},\"messages\":[$message],\"tools\":[$tool]}"
 ok "Ollama's tools need not be called" has '$j->{message}{content} =~ /intent/ && !$j->{message}{tool_calls} && $j->{done}'

@@ -18,6 +18,37 @@ void constraint_notes(const char *notes)
     }
 }
 
+static char *left_out(struct lar_grammar *g)
+{
+    char *left = NULL;
+    if (!g || lar_grammar_left_out(g, &left, NULL) < 0) return NULL;
+    if (*left) return left;
+    lar_free(left);
+    return NULL;
+}
+
+void constraint_left(struct lar_grammar *g)
+{
+    char *left = left_out(g);
+    for (char *at = left, *end; at && (end = strchr(at, '\n')); at = end + 1)
+        say("not enforced: %.*s", (int)(end - at), at);
+    lar_free(left);
+}
+
+int constraint_judge(struct lar_grammar *g, const char *text, size_t n)
+{
+    struct lar_err why = {0};
+    char *left = left_out(g);
+    if (!left) return 0;
+    lar_free(left);
+    int rc = lar_grammar_judge(g, text, n, &why);
+    if (rc > 0)
+        say("the answer is valid by the whole schema");
+    else
+        say("the answer is %svalid by the whole schema: %s", rc == 0 ? "not " : "perhaps ", why.msg);
+    return rc <= 0;
+}
+
 /* "yes,no" as the JSON array that choices are. */
 static void list(const char *text, struct buf *out)
 {
@@ -32,7 +63,7 @@ static void list(const char *text, struct buf *out)
 
 int constraint_open(const struct constraint_given *c, struct lar_grammar **out, struct lar_err *err)
 {
-    struct lar_grammar_options opt = {.space = c->compact ? -1 : 0};
+    struct lar_grammar_options opt = {.space = c->compact ? -1 : 0, .partial = c->partial};
     enum lar_grammar_kind kind = LAR_GRAMMAR_JSON;
     struct buf text = {0};
     char *notes = NULL;
@@ -41,11 +72,13 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     *out = NULL;
     if (n == 0) {
         if (c->compact) return lar_fail(err, LAR_EINVAL, "--compact: only with --schema or --json-answer");
+        if (c->partial) return lar_fail(err, LAR_EINVAL, "--partial: only with --schema");
         return 0;
     }
     if (n > 1)
         return lar_fail(err, LAR_EINVAL,
                         "--schema, --regex, --choices, --grammar and --json-answer exclude one another: give one");
+    if (c->partial && !c->schema) return lar_fail(err, LAR_EINVAL, "--partial: only with --schema");
     if (c->schema) {
         kind = LAR_GRAMMAR_SCHEMA;
         e = in_all(c->schema, &text, err);
@@ -66,6 +99,7 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     if (e == 0) e = lar_grammar_open(out, kind, buf_z(&text), text.n, &opt, &notes, err);
     if (e < 0 && out_of_file) in_blame(out_of_file, e, err);
     constraint_notes(notes);
+    if (e == 0) constraint_left(*out);
     lar_free(notes);
     buf_done(&text);
     return e;
@@ -77,6 +111,9 @@ const struct opt constraint_options[] = {
     {.kind = OPT_TEXT, .name = "schema", .at = AT(schema), .arg = "FILE",
      .help = "The answer is JSON that follows this JSON Schema (drafts 4 to 2020-12). What cannot be enforced "
          "is refused."},
+    {.kind = OPT_FLAG, .name = "partial", .at = AT(partial), .value = 1,
+     .help = "With --schema: what cannot be enforced is left out and listed, and the answer is checked at its end; "
+         "exit code 1 unless it is valid by all of the schema."},
     {.kind = OPT_FLAG, .name = "json-answer", .at = AT(json), .value = 1, .help = "The answer is JSON, of any shape."},
     {.kind = OPT_TEXT, .name = "regex", .at = AT(regex), .arg = "RE",
      .help = "The whole answer matches this regular expression (ECMA-262)."},

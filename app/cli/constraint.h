@@ -9,12 +9,16 @@
 
 struct constraint_given {
     const char *schema, *regex, *choices, *grammar;
-    int json, compact;
+    int json, compact, partial;
 };
 extern const struct opt constraint_options[];
 
 /* NULL in *out when nothing was given. Notes about a schema go to standard error. The caller closes with lar_grammar_close. */
 int constraint_open(const struct constraint_given *c, struct lar_grammar **out, struct lar_err *err);
+/* What a schema that is enforced in part leaves out, a line each, to standard error. */
+void constraint_left(struct lar_grammar *g);
+/* Says whether an answer is valid by all of a schema that is enforced in part; nothing when all of it is. 1: it is not for certain. */
+int constraint_judge(struct lar_grammar *g, const char *text, size_t n);
 /* The lines of notes, each with "note: ". */
 void constraint_notes(const char *notes);
 

@@ -16,11 +16,22 @@
 
 struct values {
     int kind, draft, count;
-    int ignore_format, quiet, compact;
+    int ignore_format, quiet, compact, partial;
     int64_t seed;
 };
 
-static int check_one(struct lar_grammar *g, const char *path)
+/* --partial: beside what the machine takes, what the judge says of the whole schema. */
+static void judge(struct lar_grammar *g, const struct buf *text)
+{
+    struct lar_err why = {0};
+    int rc = lar_grammar_judge(g, text->p ? text->p : "", text->n, &why);
+    buf_printf(out(), ",\"valid\":%s", rc > 0 ? "true" : rc == 0 ? "false" : "null");
+    if (rc > 0) return;
+    buf_puts(out(), ",\"not\":");
+    buf_json_str(out(), str_of(why.msg));
+}
+
+static int check_one(struct lar_grammar *g, const char *path, int partial)
 {
     struct buf text = {0};
     struct lar_err err;
@@ -34,6 +45,7 @@ static int check_one(struct lar_grammar *g, const char *path)
             buf_printf(out(), ",\"at\":%zu,\"why\":", at);
             buf_json_str(out(), str_of(err.msg));
         }
+        if (partial) judge(g, &text);
         buf_puts(out(), "}\n");
         out_spill();
     }
@@ -46,7 +58,8 @@ static int open_grammar(const struct values *v, const struct buf *text, struct l
 {
     static const int drafts[] = {0, 4, 6, 7, 2019, 2020};
     struct lar_grammar_options opt = {
-        .draft = drafts[v->draft], .ignore_format = v->ignore_format, .space = v->compact ? -1 : 0};
+        .draft = drafts[v->draft], .ignore_format = v->ignore_format, .space = v->compact ? -1 : 0,
+        .partial = v->partial};
     return lar_grammar_open(g, (enum lar_grammar_kind)v->kind, buf_z(text), text->n, &opt, notes, err);
 }
 
@@ -66,7 +79,8 @@ static int check(const struct values *v, char **arg, int narg)
         if (e == LAR_EUNSUPPORTED || e == LAR_EFORMAT || e == LAR_ELIMIT) code = EXIT_MISUSE;
     }
     constraint_notes(notes);
-    for (int i = 2; i < narg && code == EXIT_DONE; i++) code = check_one(g, arg[i]);
+    if (code == EXIT_DONE) constraint_left(g);
+    for (int i = 2; i < narg && code == EXIT_DONE; i++) code = check_one(g, arg[i], v->partial);
     lar_free(notes);
     lar_grammar_close(g);
     buf_done(&text);
@@ -268,6 +282,9 @@ static const struct opt options[] = {
      .help = "The draft of schemas without $schema (auto: 2020-12)."},
     {.kind = OPT_FLAG, .name = "ignore-format", .at = offsetof(struct values, ignore_format), .value = 1,
      .help = "\"format\" demands nothing, as the drafts from 2019-09 on have it by default."},
+    {.kind = OPT_FLAG, .name = "partial", .at = offsetof(struct values, partial), .value = 1,
+     .help = "What cannot be enforced is left out and listed on standard error; each INSTANCE's line then also has"
+             " \"valid\": true, false or null (not decided) by the whole schema."},
     {.kind = OPT_FLAG, .name = "compact", .at = offsetof(struct values, compact), .value = 1,
      .help = "No white space between the parts of JSON."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = offsetof(struct values, quiet), .value = 1,

@@ -252,6 +252,7 @@ static int answer(struct runner *r, const char *prompt, int *interrupted, struct
         else if (tools.t)
             calling_print(&tools);
         runner_tell(r, &res);
+        r->invalid = constraint_judge(r->grammar, res.text ? res.text : "", res.text_n);
         lar_result_free(&res);
     }
     calling_close(&tools);
@@ -289,6 +290,7 @@ static int run(const void *values, char **arg, int narg)
         e = answer(&r, buf_z(&prompt), &interrupted, &err);
     else if (e == 0)
         r.chatting = 1, code = chat(&r);
+    if (e == 0 && r.invalid) code = EXIT_FAILED;
     if (e < 0 && !(e == LAR_ECANCEL && interrupted)) code = say_err(&err);
     if (refused && e != LAR_EIO && e != LAR_ENOMEM) code = EXIT_MISUSE;
     buf_done(&prompt);

@@ -30,6 +30,7 @@ struct runner {
     const struct json *said; /* the Modelfile's MESSAGEs, an array, or NULL */
     struct lar_model *m;
     struct lar_grammar *grammar; /* NULL: answers are free */
+    int invalid;                 /* --partial: the last answer is not valid by the whole schema, or perhaps */
     struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
     struct lar_model_info info;
     int chatting;

@@ -59,6 +59,7 @@ struct ask {
     int n;      /* answers a prompt; at least 1 */
     int format; /* 0: any text; else 1 + an enum lar_grammar_kind, with its text in schema */
     struct str schema;
+    int partial; /* 1: as much of it as can be enforced */
     int logprobs, top; /* 1: of each token; and of so many others */
     int echo;          /* 1: the prompt comes back before the answer, with logprobs its tokens' too */
     int answers_none;  /* with echo: the prompt alone */

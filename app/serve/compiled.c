@@ -139,7 +139,8 @@ int compiled_grammar(struct compiled *c, struct compiled_item **out, enum lar_gr
 {
     char key[SHA256_HEX + 1], options[80];
     struct lar_grammar_options o = opt ? *opt : (struct lar_grammar_options){0};
-    snprintf(options, sizeof options, "grammar %d %d %d %d %zu", (int)kind, o.draft, o.ignore_format, o.space, o.limit);
+    snprintf(options, sizeof options, "grammar %d %d %d %d %d %zu", (int)kind, o.draft, o.ignore_format, o.space,
+             o.partial, o.limit);
     key_of(key, options, STR(""), text);
     if ((*out = find(c, key)) != NULL) return 0;
     int rc = new_item(out, key, err);

@@ -131,9 +131,10 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
 static int open_grammar(struct job *j, struct lar_err *err)
 {
     const struct ask *q = &j->ask;
+    struct lar_grammar_options o = {.partial = q->partial};
     struct lar_err why = {0};
     int rc = compiled_grammar(&j->engine->compiled, &j->format, (enum lar_grammar_kind)(q->format - 1), q->schema,
-                              NULL, &why);
+                              &o, &why);
     return rc < 0 ? lar_fail(err, rc, "the format of the answer: %s", why.msg) : 0;
 }
 

@@ -154,6 +154,7 @@ static const struct field options[] = {
     {"keep_alive", read_keep, 0, 0, 0, NULL},                \
     {"think", read_think, 0, 0, 0, NULL},                    \
     {"format", read_format, 0, 0, 0, NULL},                  \
+    {"partial", field_flag, AT(partial), 0, 0, NULL},        \
     {"truncate", read_truncate, 0, 0, 0, NULL},              \
     {"shift", read_truncate, 0, 0, 0, NULL},                 \
     {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},      \

@@ -196,6 +196,7 @@ static const struct field chat_fields[] = {
     {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},
     {"top_logprobs", field_int, AT(top), 0, 20, NULL},
     {"response_format", read_format, 0, 0, 0, NULL},
+    {"partial", field_flag, AT(partial), 0, 0, NULL},
     {"reasoning_effort", read_effort, 0, 0, 0, NULL},
     {"chat_template_kwargs", read_template_kwargs, 0, 0, 0, NULL},
     {"tools", read_tools, 0, 0, 0, NULL},

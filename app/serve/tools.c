@@ -160,16 +160,32 @@ struct str row_thinking(const struct row *r)
     return r->calls.thinking.n ? buf_view(&r->calls.thinking) : (struct str){r->result.thinking, r->result.thinking_n};
 }
 
+/* What of the format was not enforced, and whether the answer is valid by it all the same. */
+static void partial_warning(const struct row *r, struct buf *b)
+{
+    struct lar_grammar *g = r->job->format->grammar;
+    struct lar_err why = {0};
+    char *left = NULL;
+    if (lar_grammar_left_out(g, &left, NULL) == 0 && *left) {
+        size_t n = strlen(left);
+        int rc = lar_grammar_judge(g, r->result.text ? r->result.text : "", r->result.text_n, &why);
+        while (n && left[n - 1] == '\n') left[--n] = 0;
+        buf_printf(b, "not enforced while writing: %s\nthe answer is %svalid by the whole schema%s%s", left,
+                   rc > 0 ? "" : rc == 0 ? "not " : "perhaps ", rc > 0 ? "" : ": ", rc > 0 ? "" : why.msg);
+    }
+    lar_free(left);
+}
+
 void tools_warning(const struct row *r, struct buf *b)
 {
     const char *words = r->calls.reader ? lar_calls_warning(r->calls.reader) : "";
     const char *note = r->job->tools ? lar_tools_note(r->job->tools) : "";
     struct buf all = {0};
-    if (!*words && !*note) return;
+    if (!*words && !*note && !r->job->ask.partial) return;
     if (*note) buf_printf(&all, "calls are not held to the schemas: %s", note);
     if (*words) buf_printf(&all, "%s%s", *note ? "; " : "", words);
-    buf_puts(b, ",\"warning\":");
-    buf_json_str(b, buf_view(&all));
+    if (r->job->format) partial_warning(r, &all);
+    if (all.n) buf_puts(b, ",\"warning\":"), buf_json_str(b, buf_view(&all));
     b->failed |= all.failed;
     buf_done(&all);
 }

@@ -36,6 +36,7 @@ struct lar_grammar_options {
     int ignore_format; /* 1: "format" is an annotation, as drafts from 2019-09 on have it; 0: known formats are demands */
     int space; /* the longest run of white space between the parts of JSON; 0: any, negative: none */
     size_t limit; /* bytes of memory; 0: 256 MiB */
+    int partial;  /* 1: of a schema what cannot be enforced is left out and listed (lar_grammar_left_out), not refused */
 };
 
 /* notes, when not NULL, becomes text that the caller frees with lar_free: a line for each part that is an annotation. LAR_EFORMAT and
@@ -51,6 +52,12 @@ LAR_API size_t lar_grammar_bytes(struct lar_grammar *g);
  * negative code when the grammar's limit of memory was reached. */
 LAR_API int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t *at,
                               struct lar_err *why);
+
+/* What a partial schema leaves out: a line with path and reason for each keyword, freed with lar_free; "" when all is enforced. Answers then
+ * follow the rest of it, and lar_grammar_judge tells of a whole one whether it is valid by all of it: 1, or 0 with why; LAR_EUNSUPPORTED with why when
+ * that cannot be decided either (a $ref that leads elsewhere). The judge works by itself, keyword by keyword, and takes any schema. */
+LAR_API int lar_grammar_left_out(struct lar_grammar *g, char **text, struct lar_err *err);
+LAR_API int lar_grammar_judge(struct lar_grammar *g, const char *text, size_t n, struct lar_err *why);
 
 /* A random text that the grammar accepts, made without any model and closed with NUL; the caller frees it with lar_free. soft: bytes after
  * which it is brought to its end, 0: 200. Texts of JSON are one line. LAR_ELIMIT when none was found, or there is none. */

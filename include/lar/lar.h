@@ -47,7 +47,7 @@ struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
 struct lar_tools;   /* lar/tools.h */
 
-#define LAR_ABI 3
+#define LAR_ABI 4
 LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */

@@ -28,6 +28,7 @@ int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kind, const
     go.schema.draft = o.draft;
     go.schema.format = o.ignore_format ? SCHEMA_FORMAT_IGNORE : SCHEMA_FORMAT_ASSERT;
     go.schema.limit = o.limit;
+    go.schema.partial = o.partial;
     struct lar_grammar *g = mem_zalloc(sizeof *g);
     if (!g) return lar_fail(err, LAR_ENOMEM, "out of memory");
     pthread_mutex_init(&g->lock, NULL);
@@ -124,6 +125,27 @@ int lar_grammar_check(struct lar_grammar *g, const char *text, size_t n, size_t 
         return lar_fail(why, LAR_EINVAL, "lar_grammar_check: a grammar and a text are needed");
     pthread_mutex_lock(&g->lock);
     int rc = check(g, text, n, at, why);
+    pthread_mutex_unlock(&g->lock);
+    return rc;
+}
+
+int lar_grammar_left_out(struct lar_grammar *g, char **text, struct lar_err *err)
+{
+    struct buf b = {0};
+    if (!g || !text)
+        return lar_fail(err, LAR_EINVAL, "lar_grammar_left_out: a grammar and a place for the text are needed");
+    *text = NULL;
+    grammar_left_out(g->g, &b);
+    int rc = api_give(&b, text, NULL, err);
+    buf_done(&b);
+    return rc < 0 ? rc : 0;
+}
+
+int lar_grammar_judge(struct lar_grammar *g, const char *text, size_t n, struct lar_err *why)
+{
+    if (!g || (!text && n)) return lar_fail(why, LAR_EINVAL, "lar_grammar_judge: a grammar and a text are needed");
+    pthread_mutex_lock(&g->lock);
+    int rc = grammar_judge(g->g, (struct str){text ? text : "", n}, why);
     pthread_mutex_unlock(&g->lock);
     return rc;
 }

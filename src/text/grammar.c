@@ -578,6 +578,17 @@ size_t grammar_bytes(const struct grammar *g)
 {
     return g->bytes + g->a.used + (g->schema ? schema_bytes(g->schema) : rx_bytes(g->rx));
 }
+void grammar_left_out(const struct grammar *g, struct buf *out)
+{
+    if (g->schema) schema_left_out(g->schema, out);
+}
+int grammar_judge(struct grammar *g, struct str text, struct lar_err *why)
+{
+    if (g->schema && !g->gbnf.nnode) return schema_judge(g->schema, text, why);
+    uint32_t s = grammar_walk(g, g->start, text, NULL);
+    if (grammar_failed(g, why)) return grammar_failed(g, NULL);
+    return grammar_accepts(g, s) ? 1 : (lar_fail(why, LAR_EFORMAT, "the grammar does not accept it"), 0);
+}
 size_t grammar_states(const struct grammar *g) { return g->nstate; }
 
 int grammar_failed(const struct grammar *g, struct lar_err *err)

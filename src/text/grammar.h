@@ -40,6 +40,9 @@ uint32_t grammar_walk(struct grammar *g, uint32_t state, struct str s, size_t *a
 int grammar_accepts(const struct grammar *g, uint32_t state); /* the document may end here */
 int grammar_final(const struct grammar *g, uint32_t state); /* it does, and nothing but white space can follow */
 int grammar_failed(const struct grammar *g, struct lar_err *err);
+/* As schema_left_out and schema_judge; of what is no schema nothing is left out, and its texts are judged by walking. */
+void grammar_left_out(const struct grammar *g, struct buf *out);
+int grammar_judge(struct grammar *g, struct str text, struct lar_err *why);
 size_t grammar_bytes(const struct grammar *g);
 size_t grammar_states(const struct grammar *g);
 /* Appends a random text that g accepts; it is brought to its end after about `soft` bytes at most. The same seed gives the same text of the same

@@ -254,41 +254,73 @@ int schema_sat(struct schema *s, uint32_t v)
 
 /* ---- opening ---- */
 
-int schema_open(struct schema **out, struct str text, const struct schema_options *opt,
-                struct buf *notes, struct lar_err *err)
+static struct schema *make(const struct schema_options *opt)
 {
     struct schema *s = mem_zalloc(sizeof *s);
-    *out = NULL;
-    if (!s) return lar_fail(err, LAR_ENOMEM, "out of memory");
+    if (!s) return NULL;
     if (opt) s->opt = *opt;
     if (!s->opt.limit) s->opt.limit = (size_t)64 << 20;
-    s->notes = notes;
+    s->fail_kw = -1;
     arena_init(&s->a, s->opt.limit);
     s->nhead = 64;
     s->head = mem_zalloc(s->nhead * sizeof *s->head);
     s->rx = rx_open(s->opt.limit);
     if (!s->rx || !s->head) schema_fail(s, LAR_ENOMEM, "", "out of memory");
     if (!s->failed) schema_num_init(s);
+    return s;
+}
+
+static void build(struct schema *s, struct str text, struct buf *notes)
+{
+    s->notes = notes;
     if (!s->failed) schema_load(s, text);
-    if (!s->failed) {
+    if (!s->failed && !s->lenient) {
         uint32_t lit = s->root << 1;
         s->root = schema_intern(s, &lit, 1);
         schema_val(s, s->root);
     }
     s->notes = NULL;
-    if (s->failed) {
+}
+
+int schema_open(struct schema **out, struct str text, const struct schema_options *opt,
+                struct buf *notes, struct lar_err *err)
+{
+    size_t before = notes ? notes->n : 0, nleft = 0;
+    struct schema_left *left = NULL;
+    *out = NULL;
+    for (;;) {
+        struct schema *s = make(opt);
+        if (!s) {
+            schema_left_free(left, nleft);
+            return lar_fail(err, LAR_ENOMEM, "out of memory");
+        }
+        s->left = left;
+        s->nleft = nleft;
+        if (notes) notes->n = before;
+        build(s, text, notes);
+        if (!s->failed && nleft) { /* the whole of it, to judge by */
+            s->whole = make(opt);
+            if (s->whole) s->whole->lenient = 1, build(s->whole, text, NULL);
+            if (!s->whole || s->whole->failed) schema_fail(s, LAR_ENOMEM, "", "out of memory");
+        }
+        if (!s->failed) {
+            *out = s;
+            return 0;
+        }
+        int e = s->failed, again = s->opt.partial && !s->whole && schema_leave(s, &left, &nleft);
         if (err) *err = s->err;
-        int e = s->failed;
+        s->left = again ? NULL : left;
+        s->nleft = again ? 0 : nleft;
         schema_close(s);
-        return e;
+        if (!again) return e;
     }
-    *out = s;
-    return 0;
 }
 
 void schema_close(struct schema *s)
 {
     if (!s) return;
+    schema_close(s->whole);
+    schema_left_free(s->left, s->nleft);
     rx_close(s->rx);
     arena_done(&s->a);
     mem_free(s->sch);
@@ -302,7 +334,7 @@ struct rx *schema_rx(struct schema *s) { return s->rx; }
 uint32_t schema_root(const struct schema *s) { return s->root; }
 size_t schema_bytes(const struct schema *s)
 {
-    return s->a.used + rx_bytes(s->rx) + s->cap_val * sizeof *s->val;
+    return s->a.used + rx_bytes(s->rx) + s->cap_val * sizeof *s->val + (s->whole ? schema_bytes(s->whole) : 0);
 }
 
 int schema_failed(const struct schema *s, struct lar_err *err)

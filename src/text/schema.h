@@ -22,6 +22,7 @@ enum schema_format { SCHEMA_FORMAT_ASSERT, SCHEMA_FORMAT_IGNORE };
 struct schema_options {
     int draft; /* 4, 6, 7, 2019 or 2020 where the text says none; 0: 2020 */
     enum schema_format format;
+    int partial;  /* 1: what cannot be enforced is left out (schema_left_out) */
     size_t limit; /* bytes; 0: 64 MiB */
 };
 
@@ -95,6 +96,10 @@ uint32_t schema_unlike(struct schema *s, struct str json_text);
 uint32_t schema_item(struct schema *s, const struct schema_arr *a, uint64_t i, uint32_t counted);
 /* Whether any document satisfies v; builds what it needs. */
 int schema_sat(struct schema *s, uint32_t v);
+/* Appends a line for each keyword that was left out: its path and why. */
+void schema_left_out(const struct schema *s, struct buf *out);
+/* Whether a whole document is valid by all of the schema, what was left out included: 1; 0, or LAR_EUNSUPPORTED when that is not decided, with why. */
+int schema_judge(struct schema *s, struct str text, struct lar_err *why);
 int schema_failed(const struct schema *s, struct lar_err *err); /* 0 or a code */
 size_t schema_bytes(const struct schema *s);
 

@@ -59,6 +59,12 @@ struct sch {
     const char *base; /* of a resource's root: its URI without fragment */
 };
 
+/* What was left out of a schema that is enforced in part: a keyword, or (kw < 0) all of one schema. */
+struct schema_left {
+    char *path, *why;
+    int kw;
+};
+
 struct schema {
     struct schema_options opt;
     struct arena a;
@@ -80,11 +86,30 @@ struct schema {
     int failed;
     int settled; /* the fixed point of sat covers the first `settled` values */
     int uneval;  /* some schema has an unevaluated keyword */
+    struct schema_left *left;
+    size_t nleft;
+    struct schema *whole;  /* nothing left out; only read, for schema_judge */
+    int lenient;           /* of that one: what cannot be found is no failure */
+    uint32_t top;          /* the schema of the whole text */
+    const char *fail_path; /* where it failed; lives in a */
+    int fail_kw;           /* at which keyword, -1: not known */
 };
 
 int schema_fail(struct schema *s, int code, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same for a keyword that cannot be enforced: LAR_EUNSUPPORTED. */
+int schema_refuse(struct schema *s, const char *path, enum schema_kw kw, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 int schema_load(struct schema *s, struct str text);
+/* In resource res what $dynamicRef or $recursiveRef, whose own target is id, leads to; UINT32_MAX: it has no such anchor. */
+uint32_t schema_anchored(const struct schema *s, uint32_t res, uint32_t id, const struct sch_kw *k);
+static inline uint32_t schema_top(const struct schema *s) { return s->top; }
+/* schema_partial.c. leave: adds what s failed at to the list; 0 when nothing can be left out. */
+int schema_is_left(const struct schema *s, const char *path, int kw);
+int schema_leave(struct schema *s, struct schema_left **left, size_t *nleft);
+void schema_left_free(struct schema_left *left, size_t n);
+/* A number's text without exponent, sign of zero and needless zeros; a negative code when it is too long. */
+int schema_plain(struct schema *s, const struct json *j, struct buf *out);
 const struct sch_kw *sch_get(const struct sch *x, enum schema_kw kw);
 uint32_t sch_const(struct schema *s, const struct json *j);        /* the schema "equal to j" */
 uint32_t schema_intern(struct schema *s, uint32_t *lit, size_t n); /* sorts lit */

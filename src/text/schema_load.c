@@ -19,21 +19,39 @@ const char *const schema_kw_name[KW_N] = {
 
 enum { SCHEMAS_MAX = 200000, URI_MAX = 2048 };
 
-int schema_fail(struct schema *s, int code, const char *path, const char *fmt, ...)
+__attribute__((format(printf, 5, 0))) static int
+fail_as(struct schema *s, int code, const char *path, int kw, const char *fmt, va_list ap)
 {
     char text[200];
-    va_list ap;
     if (s->failed) return s->failed;
-    va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
     size_t n = strlen(path);
+    s->fail_path = path;
+    s->fail_kw = kw;
     s->failed = lar_fail(&s->err, code, "%s%s: %s",
                          n > 150 ? "..."
                          : *path ? ""
                                  : "/",
                          n > 150 ? path + n - 150 : path, text);
     return s->failed;
+}
+
+int schema_fail(struct schema *s, int code, const char *path, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = fail_as(s, code, path, -1, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+int schema_refuse(struct schema *s, const char *path, enum schema_kw kw, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = fail_as(s, LAR_EUNSUPPORTED, path, (int)kw, fmt, ap);
+    va_end(ap);
+    return rc;
 }
 
 const struct sch_kw *sch_get(const struct sch *x, enum schema_kw kw)
@@ -413,7 +431,12 @@ static uint32_t load(struct schema *s, const struct json *j, const char *path, u
     if ((id = add(s, SCH_OBJECT, j, path)) == UINT32_MAX) return id;
     s->sch[id].draft = draft_of(s, j, draft);
     draft = s->sch[id].draft;
-    if (draft == 3)
+    if (draft == 3 && schema_is_left(s, path, -1)) {
+        s->sch[id].kind = SCH_TRUE;
+        s->sch[id].res = res == UINT32_MAX ? id : res;
+        return id;
+    }
+    if (draft == 3 && !s->lenient)
         return schema_fail(s, LAR_EUNSUPPORTED, path,
                            "draft 3 is not supported; drafts 4 to 2020-12 are"),
                UINT32_MAX;
@@ -432,6 +455,7 @@ static uint32_t load(struct schema *s, const struct json *j, const char *path, u
                            STR_ARG(c->key));
             continue;
         }
+        if (s->nleft && schema_is_left(s, path, k)) continue;
         if (only_ref && k != KW_REF && k != KW_DEFINITIONS && k != KW_DEFS)
             continue; /* draft 7, 8.3: siblings of $ref are ignored */
         if ((k == KW_EXCLUSIVE_MINIMUM || k == KW_EXCLUSIVE_MAXIMUM) && c->kind != JSON_BOOL &&
@@ -540,7 +564,7 @@ static uint32_t find_resource(const struct schema *s, const char *uri)
 }
 
 /* Where the reference u in schema x leads, loading it when it lies in a place that is no keyword's. */
-static uint32_t target(struct schema *s, uint32_t x, struct str u)
+static uint32_t target(struct schema *s, uint32_t x, struct str u, enum schema_kw kw)
 {
     struct str fragment;
     const char *path = s->sch[x].path;
@@ -549,8 +573,8 @@ static uint32_t target(struct schema *s, uint32_t x, struct str u)
     uint32_t res = file.n ? find_resource(s, uri) : s->sch[x].res;
     if (s->failed) return UINT32_MAX;
     if (res == UINT32_MAX) {
-        schema_fail(s, LAR_EUNSUPPORTED, path,
-                    "$ref to %.120s, which is not in this text (nothing is fetched)", uri);
+        if (!s->lenient)
+            schema_refuse(s, path, kw, "$ref to %.120s, which is not in this text (nothing is fetched)", uri);
         return UINT32_MAX;
     }
     if (fragment.n == 0) return res;
@@ -578,7 +602,7 @@ static uint32_t target(struct schema *s, uint32_t x, struct str u)
  * where the text offers several, they are refused. */
 static uint32_t dynamic_target(struct schema *s, uint32_t x, const struct sch_kw *k)
 {
-    uint32_t id = target(s, x, k->j->s);
+    uint32_t id = target(s, x, k->j->s, k->kw);
     if (id == UINT32_MAX) return id;
     struct str fragment;
     cut_fragment(k->j->s, &fragment);
@@ -592,12 +616,24 @@ static uint32_t dynamic_target(struct schema *s, uint32_t x, const struct sch_kw
         if (y->kind != SCH_OBJECT || i == id) continue;
         if (recursive ? json_bool(json_get(y->j, "$recursiveAnchor"), 0) && y->base
                       : names(y->j, "$dynamicAnchor", fragment)) {
-            schema_fail(s, LAR_EUNSUPPORTED, s->sch[x].path,
-                        "%s with more than one possible target", schema_kw_name[k->kw]);
+            if (s->lenient) return id;
+            schema_refuse(s, s->sch[x].path, k->kw, "%s with more than one possible target", schema_kw_name[k->kw]);
             return UINT32_MAX;
         }
     }
     return id;
+}
+
+uint32_t schema_anchored(const struct schema *s, uint32_t res, uint32_t id, const struct sch_kw *k)
+{
+    struct str fragment;
+    cut_fragment(k->j->s, &fragment);
+    if (k->kw == KW_RECURSIVE_REF) {
+        if (!json_bool(json_get(s->sch[id].j, "$recursiveAnchor"), 0)) return id;
+        return json_bool(json_get(s->sch[res].j, "$recursiveAnchor"), 0) ? res : UINT32_MAX;
+    }
+    if (!fragment.n || fragment.p[0] == '/' || !names(s->sch[id].j, "$dynamicAnchor", fragment)) return id;
+    return find_anchor(s, res, fragment, 1);
 }
 
 int schema_load(struct schema *s, struct str text)
@@ -609,13 +645,14 @@ int schema_load(struct schema *s, struct str text)
     const struct json *j = json_parse(&s->a, (struct str){bytes, text.n}, &e);
     if (!j) return s->failed = lar_fail(&s->err, e.code, "the schema is no JSON: %.180s", e.msg);
     s->root = load(s, j, "", UINT32_MAX, s->opt.draft ? s->opt.draft : 2020, 0);
+    s->top = s->root;
     for (size_t i = 0; i < s->nsch && !s->failed; i++) /* targets may load more */
         for (uint32_t n = 0; n < s->sch[i].nkw && !s->failed; n++) {
             struct sch_kw *k = &s->sch[i].kw[n];
             if (k->kw != KW_REF && k->kw != KW_DYNAMIC_REF && k->kw != KW_RECURSIVE_REF) continue;
             if (!(k->sub = arena_alloc(&s->a, sizeof *k->sub))) return no_memory(s);
             k->nsub = 1;
-            k->sub[0] = k->kw == KW_REF ? target(s, (uint32_t)i, k->j->s)
+            k->sub[0] = k->kw == KW_REF ? target(s, (uint32_t)i, k->j->s, KW_REF)
                                         : dynamic_target(s, (uint32_t)i, k);
         }
     return s->failed;

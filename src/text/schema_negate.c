@@ -103,7 +103,7 @@ static int fail_array(struct expand *e, const struct sch *x, const struct sch_kw
     case KW_MAX_ITEMS: expand_leaf(e, A_MIN)->n = (uint64_t)k->j->num + 1; return 1;
     default:
         if (!e->probe)
-            schema_fail(e->s, LAR_EUNSUPPORTED, x->path, "the negation of %s is not supported",
+            schema_refuse(e->s, x->path, k->kw, "the negation of %s is not supported",
                         schema_kw_name[k->kw]);
         return e->probe;
     }
@@ -163,7 +163,7 @@ static int fail_object(struct expand *e, uint32_t id, struct sch_kw *k, size_t w
         return expand_lit(e, k->sub[way] << 1 | 1, UINT32_MAX);
     default:
         if (!e->probe)
-            schema_fail(s, LAR_EUNSUPPORTED, x->path, "the negation of %s is not supported",
+            schema_refuse(s, x->path, k->kw, "the negation of %s is not supported",
                         schema_kw_name[k->kw]);
         return e->probe;
     }

@@ -58,6 +58,18 @@ large:
     return schema_fail(s, LAR_EUNSUPPORTED, path, "a number of more than %d digits", DIGITS_MAX);
 }
 
+int schema_plain(struct schema *s, const struct json *j, struct buf *out)
+{
+    struct decimal d;
+    int rc = decimal_of(s, j, "", &d);
+    if (rc < 0) return rc;
+    if (d.negative && !d.zero) buf_putc(out, '-');
+    buf_add(out, d.integer, d.nint);
+    if (d.nfrac) buf_putc(out, '.');
+    buf_add(out, d.fraction, d.nfrac);
+    return out->failed ? LAR_ENOMEM : 0;
+}
+
 static uint32_t re(struct schema *s, const char *z)
 {
     struct lar_err e;

@@ -71,8 +71,11 @@ uint32_t expand_pattern(struct schema *s, struct sch_kw *k, uint32_t i, struct s
     }
     if (*at) return *at == UINT32_MAX ? RX_EMPTY : *at;
     int64_t r = rx_parse(s->rx, pattern, 0, &err);
-    if (r < 0)
-        return schema_fail(s, (int)r, path, "%s: %s", schema_kw_name[k->kw], err.msg), RX_EMPTY;
+    if (r < 0) {
+        schema_fail(s, (int)r, path, "%s: %s", schema_kw_name[k->kw], err.msg);
+        s->fail_kw = (int)k->kw;
+        return RX_EMPTY;
+    }
     *at = r == RX_EMPTY ? UINT32_MAX : (uint32_t)r;
     return (uint32_t)r;
 }
@@ -87,8 +90,7 @@ static unsigned bound_of(const struct sch *x, enum schema_kw kw)
     return (low ? RX_GT : RX_LT) | (strict ? 0u : RX_EQ);
 }
 
-/* The expression of what keyword k of x lets through, for scalars and strings; *says = 0 when it says nothing about the type. */
-uint32_t expand_text(struct expand *e, const struct sch *x, struct sch_kw *k, int *says)
+static uint32_t text_of(struct expand *e, const struct sch *x, struct sch_kw *k, int *says)
 {
     struct schema *s = e->s;
     struct rx *p = s->rx;
@@ -140,6 +142,15 @@ uint32_t expand_text(struct expand *e, const struct sch *x, struct sch_kw *k, in
         }
     *says = 0;
     return RX_ALL;
+}
+
+/* The expression of what keyword k of x lets through, for scalars and strings; *says = 0 when it says nothing about the type. */
+uint32_t expand_text(struct expand *e, const struct sch *x, struct sch_kw *k, int *says)
+{
+    int before = e->s->failed;
+    uint32_t r = text_of(e, x, k, says);
+    if (!before && e->s->failed) e->s->fail_path = x->path, e->s->fail_kw = (int)k->kw;
+    return r;
 }
 
 /* The branch's texts are also in r, or (negative) not in it. 0 when none is left for certain. */
