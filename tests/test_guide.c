@@ -370,7 +370,8 @@ static void thinking_may_be_left_out_or_off(void)
 static void calls_that_must_come_come_behind_the_thinking(void)
 {
     static const char list[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
-                               "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"z\"]}},\"required\":[\"a\"]}}}]";
+                               "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"z\"]}},"
+                               "\"required\":[\"a\"]}}}]";
     struct lar_message msg = {"user", "Shall I?"};
     struct lar_tools_options o = {.choice = LAR_TOOLS_REQUIRED, .single = 1};
     struct lar_tools *t = NULL;
