@@ -75,12 +75,12 @@ ok "is named" grep -q 'Q9' "$TMP/err"
 try_status 2 "a bad pattern" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'a(=q8_0'
 try_status 2 "a pattern that fits no tensor" $LAR quantize $M "$TMP/no.gguf" Q4_0 --tensor-type 'attn_q=q8_0' --tensor-type 'nosuch=q8_0'
 ok "is named" grep -q 'nosuch=q8_0: the pattern fits no tensor' "$TMP/err"
-try_status 2 "a type that cannot be made yet" $LAR quantize $M "$TMP/no.gguf" IQ2_XS
-ok "is told" grep -q 'IQ2_XS: .* cannot make' "$TMP/err"
+try_status 2 "a type that needs importance" $LAR quantize $M "$TMP/no.gguf" IQ2_XS
+ok "is told what to give" grep -q 'IQ2_XS without knowing .*--imatrix' "$TMP/err"
 $LAR help quantize >"$TMP/help"
-ok "and the help names those that can" sh -c 'sed -n "/types:/,/^$/p" "$1" | grep -q "IQ4_XS Q3_K_L" && ! grep -Eq "IQ[123]_" "$1"' - "$TMP/help"
-made() { for t in $(sed -n '/types:/,/IQ1/p' "$TMP/help" | grep -v IQ1 | sed 's/types://'); do $LAR quantize "$TMP/f16.gguf" $t --dry-run >/dev/null 2>&1 || { echo $t; return 1; }; done; }
-ok "  ... each of them" made
+ok "and the help names those" grep -q 'IQ1_S to IQ2_M, IQ3_XXS and Q2_K_S need --imatrix' "$TMP/help"
+made() { for t in $(sed -n '/types:/,/need --imatrix/p' "$TMP/help" | grep -v need | sed 's/types://'); do case $t in IQ1* | IQ2* | IQ3_XXS | Q2_K_S) continue ;; esac; $LAR quantize "$TMP/f16.gguf" $t --dry-run >/dev/null 2>&1 || { echo $t; return 1; }; done; }
+ok "  ... all others can be made without" made
 mkdir "$TMP/folder"
 try_status 2 "a folder" $LAR quantize "$TMP/folder" "$TMP/no.gguf" Q4_0
 ok "is to be converted first" grep -q 'lar convert' "$TMP/err"
@@ -149,6 +149,15 @@ ok "  ... the sums" test "$(grep -c 'blk.*in_sum2' "$TMP/out")" = 42
 ok "  ... and the counts" test "$(grep -c 'blk.*counts' "$TMP/out")" = 42
 try "threads do not matter to it" $LAR imatrix $M -f "$TMP/text" -o "$TMP/im1.gguf" --ctx 64 --chunks 10 --threads 1
 ok "  ... to the byte" cmp "$TMP/im.gguf" "$TMP/im1.gguf"
+for t in IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M; do
+    try "with it $t can be made" $LAR quantize $M "$TMP/$t.gguf" $t --imatrix "$TMP/im.gguf"
+    try "  ... and read" $LAR run "$TMP/$t.gguf" --temp 0 --max-tokens 4 "$MSG"
+done
+try "of the types there are few other sizes" $LAR show "$TMP/IQ2_XXS.gguf" --all
+ok "  ... the mix is the usual one" sh -c 'test $(grep -c "weight.* IQ2_XXS " "$1") = 36 && grep -q "token_embd.weight.* Q5_K " "$1"' - "$TMP/out"
+$LAR perplexity "$TMP/IQ1_S.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/one"
+$LAR perplexity "$TMP/IQ3_S.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/three"
+ok "three bits are nearer to the original than one" awk -v a="$(figure kld "$TMP/three")" -v b="$(figure kld "$TMP/one")" 'BEGIN { exit !(a > 0 && a < 0.3 * b) }'
 try "it lets a small type be made" $LAR quantize $M "$TMP/q2i.gguf" Q2_K_S --imatrix "$TMP/im.gguf"
 try "  ... whose file says so" $LAR show "$TMP/q2i.gguf" --json
 ok "  ... by the number of entries" grep -q '"quantize.imatrix.entries_count":42' "$TMP/out"

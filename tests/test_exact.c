@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/test_exact.c: products of matrices that are exact: those of the weights' own values with F32 rows, whatever the type, the level, the number of
  * rows and of threads; and not what 8-bit rows give. */
+#include "base/cpu.h"
 #include "base/rng.h"
 #include "dev/dev.h"
 #include "quant/quantise.h"
@@ -10,6 +11,7 @@ enum { K = 512, ROWS = 37, BATCH = 40 };
 
 static float x[BATCH * K], values[ROWS * K], got[BATCH * ROWS], one[BATCH * ROWS];
 static uint8_t weights[4 * ROWS * K];
+static _Alignas(64) uint8_t scratch[2 << 20];
 static double want[BATCH * ROWS];
 
 static void make(enum dtype t, const struct kern *kern)
@@ -17,10 +19,10 @@ static void make(enum dtype t, const struct kern *kern)
     struct fit f;
     struct rng r;
     rng_seed(&r, 7);
-    fit_init(&f, 0);
+    fit_init(&f, cpu_detect()); /* the same weights at every level */
     for (int i = 0; i < ROWS * K; i++) values[i] = (float)(rng_uniform(&r) - 0.5);
     for (int i = 0; i < BATCH * K; i++) x[i] = (float)(rng_uniform(&r) - 0.5) * (float)(1 + i % 9);
-    quantise_rows(&f, t, K, ROWS, values, NULL, weights);
+    quantise_rows(&f, t, K, ROWS, values, NULL, weights, scratch);
     kern->type[t].dequant(ROWS * K, weights, values);
     for (int i = 0; i < BATCH; i++)
         for (int r0 = 0; r0 < ROWS; r0++) {

@@ -185,7 +185,7 @@ static void more(struct buf *b)
     buf_puts(b, "  types:");
     for (size_t i = 0; lar_quantize_type(i); i++)
         buf_printf(b, "%s%s", i && i % 12 == 0 ? "\n         " : " ", lar_quantize_type(i));
-    buf_puts(b, "\n  IQ1, IQ2 and IQ3 types can be run, but not made yet.\n");
+    buf_puts(b, "\n  IQ1_S to IQ2_M, IQ3_XXS and Q2_K_S need --imatrix.\n");
 }
 
 #define AT(field) offsetof(struct quantize_options, field)

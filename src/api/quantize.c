@@ -17,10 +17,8 @@ struct quantize {
 
 const char *lar_quantize_type(size_t i)
 {
-    const struct mix *m;
-    for (size_t at = 0; (m = mix_at(at)); at++)
-        if (mix_can(m) && i-- == 0) return m->name;
-    return NULL;
+    const struct mix *m = mix_at(i);
+    return m ? m->name : NULL;
 }
 
 static int tell(void *ctx, size_t i)
@@ -52,10 +50,6 @@ static int check(const char *in, const char *out, const struct lar_quantize_opti
     if (!mix_find(o->type))
         return lar_fail(err, LAR_EINVAL, "%s: no such quantisation; lar help quantize names them",
                         o->type);
-    if (!mix_can(mix_find(o->type)))
-        return lar_fail(err, LAR_EUNSUPPORTED,
-                        "%s: Lar runs models of this type, but cannot make them yet (see lar help quantize)",
-                        o->type);
     return LAR_OK;
 }
 
@@ -69,7 +63,7 @@ static int aim(struct quantize *z, struct lar_err *err)
         data += t->bytes;
     }
     head = z->in.file_bytes - data + 1024;
-    double bytes = z->o->target_bits > 0 ? z->o->target_bits * (double)elements / 8
+    double bytes = z->o->target_bits > 0       ? z->o->target_bits * (double)elements / 8
                    : z->o->target_bytes > head ? (double)(z->o->target_bytes - head)
                                                : 0;
     z->q.on_tensor = NULL; /* it is called while writing */

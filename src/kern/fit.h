@@ -55,12 +55,25 @@ typedef void fit_sums_fn(size_t n, const float *x, const float *w, const struct 
 typedef void fit_codes_fn(size_t n, const float *x, const struct fit_code *c, const float *d,
                           const float *m, float *q);
 
+/* Grids: points that stand for dim elements at once; of each 16 points first all first elements, then all second ones and
+ * so on: value[(p / 16 * dim + e) * 16 + p % 16]. npoint is a multiple of 16, dim 4 or 8.
+ *   points   a[p] = sum over e of w v^2, b[p] = -2 sum of w v x
+ *   least    the least of s a[p] + b[p] over all p, for four steps s at once
+ *   nearest  the first p that has it */
+typedef void fit_points_fn(size_t dim, size_t npoint, const float *value, const float *x, const float *w,
+                           float *a, float *b);
+typedef void fit_least_fn(size_t npoint, const float *a, const float *b, const float s[4], float least[4]);
+typedef size_t fit_nearest_fn(size_t npoint, const float *a, const float *b, float s);
+
 struct fit {
     fit_affine_fn *affine;
     fit_linear_fn *linear;
     fit_error_fn *error;
     fit_sums_fn *sums;
     fit_codes_fn *codes;
+    fit_points_fn *points;
+    fit_least_fn *least;
+    fit_nearest_fn *nearest;
 };
 
 /* The best for a processor with these flags (base/cpu.h). */

@@ -15,7 +15,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/sort.h"
-#include "quant/quantise.h"
 
 /* llama.h, enum llama_ftype */
 enum {
@@ -109,8 +108,6 @@ const struct mix *mix_find(const char *name)
         if (strcasecmp(name, mixes[i].name) == 0) return &mixes[i];
     return NULL;
 }
-
-int mix_can(const struct mix *m) { return quantise_can(m->base); }
 
 int mix_dtype(const char *name)
 {

@@ -17,8 +17,6 @@ struct mix {
     enum dtype base;
 };
 
-/* Can Lar make it? Of the type of most tensors nothing can be made yet otherwise, and lar_quantize refuses by name. */
-int mix_can(const struct mix *m);
 /* By name, in any case of letters; NULL when there is none. mix_at: all of them, NULL at the end. */
 const struct mix *mix_find(const char *name);
 const struct mix *mix_at(size_t i);

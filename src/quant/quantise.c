@@ -28,17 +28,22 @@ const float quantise_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
 
 int quantise_can(enum dtype t)
 {
-    return (unsigned)t < DTYPE_COUNT && (makers[t].plain || makers[t].fit);
+    return (unsigned)t < DTYPE_COUNT && (makers[t].plain || makers[t].fit || grid_scratch(t));
 }
 
+size_t quantise_scratch(enum dtype t) { return grid_scratch(t); }
+
 void quantise_rows(const struct fit *f, enum dtype t, size_t k, size_t nrow, const float *x,
-                   const float *importance, void *out)
+                   const float *importance, void *out, void *scratch)
 {
     struct dtype_info info = dtype_info(t);
     size_t row = k / info.block * info.bytes;
     uint8_t *at = out;
+    int grid = grid_scratch(t) > 0;
     for (size_t i = 0; i < nrow; i++, x += k, at += row) {
-        if (makers[t].fit && (importance || !makers[t].plain))
+        if (grid)
+            grid_row(f, t, k, x, importance, at, scratch);
+        else if (makers[t].fit && (importance || !makers[t].plain))
             makers[t].fit(f, t, k, x, importance, at);
         else
             makers[t].plain(k, x, at);

@@ -17,9 +17,12 @@
 /* Can rows become this type? */
 int quantise_can(enum dtype t);
 /* nrow rows of k finite elements, k a whole number of blocks, to out, row behind row. importance: [k], >= 0, or NULL.
- * Works on its own stack (some 20 KiB), allocates nothing. */
+ * Works on its own stack (some 20 KiB), allocates nothing. scratch: quantise_scratch(t) bytes, 64-byte aligned, for this caller alone, zeroed
+ * before the first use (what stays there is of use to the next call). */
 void quantise_rows(const struct fit *f, enum dtype t, size_t k, size_t nrow, const float *x,
-                   const float *importance, void *out);
+                   const float *importance, void *out, void *scratch);
+/* At most 1.4 MiB; 0 for the types without a grid. */
+size_t quantise_scratch(enum dtype t);
 
 /* The parts, by file: one row each. plain.c */
 typedef void quantise_plain_fn(size_t k, const float *x, uint8_t *out);
@@ -30,6 +33,11 @@ quantise_plain_fn plain_f32, plain_f16, plain_bf16, plain_q8_0, plain_q8_1, plai
 typedef void quantise_fit_fn(const struct fit *f, enum dtype t, size_t k, const float *x,
                              const float *importance, uint8_t *out);
 quantise_fit_fn kquant_row, nibble_row;
+
+/* grid.c: IQ1_S to IQ3_S. */
+void grid_row(const struct fit *f, enum dtype t, size_t k, const float *x, const float *importance, uint8_t *out,
+              void *scratch);
+size_t grid_scratch(enum dtype t); /* 0: not of these */
 
 /* Shared by the searching quantisers: groups of n elements side by side as kern/fit.h wants them; missing ones become 0. */
 void quantise_gather(size_t n, size_t ngroup, const float *x, float *lanes);

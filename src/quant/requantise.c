@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/half.h"
 #include "base/mem.h"
@@ -27,7 +28,8 @@ struct slab {
     uint64_t rows_each;      /* of one matrix: an expert's */
     const float *importance; /* [matrices][k] or NULL */
     float *x;                /* [threads][k] */
-    uint8_t *out;
+    uint8_t *out, *scratch;
+    size_t scratch_each; /* a thread's */
     atomic_ullong bad; /* 1 + a row in which something is no number */
 };
 
@@ -113,7 +115,8 @@ static void some_rows(void *ctx, size_t begin, size_t end, int thread)
         s->kern->type[s->t->type].dequant(s->k, s->t->data + row * s->row_in, x);
         if (!all_finite(x, s->k)) atomic_store(&s->bad, row + 1);
         const float *importance = s->importance ? s->importance + row / s->rows_each * s->k : NULL;
-        quantise_rows(s->fit, s->to, s->k, 1, x, importance, s->out + i * s->row_out);
+        quantise_rows(s->fit, s->to, s->k, 1, x, importance, s->out + i * s->row_out,
+                      s->scratch + (size_t)thread * s->scratch_each);
     }
 }
 
@@ -124,8 +127,12 @@ static int write_rows(const struct requantise *q, struct slab *s, struct gguf_wr
     uint64_t rows = s->rows_each * (uint64_t)(t->dim[2] * t->dim[3]), at_once = SLAB / s->k + 1;
     int rc = LAR_OK;
     s->out = mem_alloc(at_once * s->row_out);
-    s->x = mem_alloc_aligned((size_t)pool_threads(q->pool) * s->k * sizeof *s->x);
-    if (!s->out || !s->x)
+    size_t threads = (size_t)pool_threads(q->pool);
+    s->x = mem_alloc_aligned(threads * s->k * sizeof *s->x);
+    s->scratch_each = (quantise_scratch(s->to) + 63) / 64 * 64;
+    s->scratch = mem_alloc_aligned(threads * s->scratch_each + 64);
+    if (s->scratch) memset(s->scratch, 0, threads * s->scratch_each);
+    if (!s->out || !s->x || !s->scratch)
         rc = lar_fail(err, LAR_ENOMEM, "tensor %.*s: no memory for rows of %zu", STR_ARG(t->name),
                       s->k);
     for (s->first = 0; s->first < rows && rc == LAR_OK; s->first += at_once) {
@@ -142,6 +149,7 @@ static int write_rows(const struct requantise *q, struct slab *s, struct gguf_wr
     }
     mem_free(s->out);
     mem_free(s->x);
+    mem_free(s->scratch);
     return rc;
 }
 

@@ -80,7 +80,7 @@ static void some_rows(void *ctx, size_t begin, size_t end, int thread)
         m->sums[i][NTYPE] = error_of(m->k, x, NULL, w);
         for (size_t o = 0; o < m->of->n; o++) {
             enum dtype d = m->of->option[o].type;
-            quantise_rows(m->fit, d, m->k, 1, x, w, b);
+            quantise_rows(m->fit, d, m->k, 1, x, w, b, NULL);
             m->kern->type[d].dequant(m->k, b, y);
             m->sums[i][o] = error_of(m->k, x, y, w);
         }

@@ -24,6 +24,11 @@ static inline vm vec_gt(vf a, vf b) { return a > b; }
 static inline vm vec_eq(vf a, vf b) { return a == b; }
 static inline vf vec_pick(vm m, vf a, vf b) { return m ? a : b; }
 
+#include "kern/vec/grid.h"
 #include "kern/vec/lanes.h"
 
-void lanes_init_ref(struct fit *f) { lanes_fill(f); }
+void lanes_init_ref(struct fit *f)
+{
+    lanes_fill(f);
+    grid_fill(f);
+}

@@ -238,7 +238,11 @@ static void lanes_codes(size_t n, const float *x, const struct fit_code *c, cons
 
 static void lanes_fill(struct fit *f)
 {
-    *f = (struct fit){lanes_affine, lanes_linear, lanes_error, lanes_sums, lanes_codes};
+    f->affine = lanes_affine;
+    f->linear = lanes_linear;
+    f->error = lanes_error;
+    f->sums = lanes_sums;
+    f->codes = lanes_codes;
 }
 
 #endif
