@@ -3,12 +3,10 @@
  * cli/convert.c: `lar convert`: from a Hugging Face folder to a GGUF file. Ctrl-C stops it and leaves nothing behind. */
 #include <lar/convert.h>
 
-#include <unistd.h>
-
 #include "base/err.h"
 #include "base/time.h"
-#include "cli/interrupt.h"
 #include "cli/out.h"
+#include "cli/progress.h"
 #include "cli/target.h"
 #include "cli/verbs.h"
 
@@ -17,35 +15,13 @@ struct convert_options {
     int type, quiet;
 };
 
-struct work {
-    int terminal;
-    int64_t began, told;
-};
-
 static const char *const types[] = {"auto", "f32", "f16", "bf16", "q8_0"};
-
-static int progress(void *ctx, const char *tensor, size_t n, uint64_t done, uint64_t total)
-{
-    struct work *w = ctx;
-    int64_t now = time_ns();
-    if (w->terminal && now - w->told > 50000000) {
-        double s = time_ms_since(w->began) * 1e-3, share = total ? (double)done / (double)total : 1;
-        struct buf b = {0};
-        buf_printf(&b, "\r\033[K%3.0f %%  ", 100 * share);
-        out_text_to(&b, 1, tensor, n > 50 ? 50 : n);
-        if (share > 0.02) buf_printf(&b, "  %.0f s left", s / share - s);
-        (void)!write(STDERR_FILENO, buf_z(&b), b.n);
-        buf_done(&b);
-        w->told = now;
-    }
-    return interrupt_seen();
-}
 
 static int run(const void *values, char **arg, int narg)
 {
     const struct convert_options *o = values;
-    struct work w = {.terminal = isatty(STDERR_FILENO) && !o->quiet, .began = time_ns()};
-    struct lar_convert_options c = {.type = types[o->type], .on_progress = progress, .ctx = &w};
+    struct progress w;
+    struct lar_convert_options c = {.type = types[o->type], .on_progress = progress_tell, .ctx = &w};
     struct lar_convert_result r;
     struct lar_err err;
     (void)narg;
@@ -61,11 +37,10 @@ static int run(const void *values, char **arg, int narg)
     target_input(&reads, arg[0]);
     target_input(&reads, o->lora);
     if (target_check(&reads, o->output, TARGET_MODEL, 0, &err) < 0) return say_err(&err);
-    interrupt_begin(NULL, 1);
+    progress_begin(&w, o->quiet);
     int rc = o->lora ? lar_convert_lora(arg[0], o->lora, o->output, &r, &err)
                      : lar_convert(arg[0], o->output, &c, &r, &err);
-    interrupt_end();
-    if (w.terminal && w.told) (void)!write(STDERR_FILENO, "\r\033[K", 4);
+    progress_end(&w);
     if (rc < 0) return say_err(&err);
     struct buf *b = out();
     buf_printf(b, "%s: %s, %zu tensors, ", o->output, r.architecture, r.tensors);

@@ -19,7 +19,7 @@
 
 const struct verb *const verbs[] = {
     &verb_run,     &verb_show,     &verb_tokenize, &verb_template, &verb_logits,   &verb_embed,
-    &verb_rerank,  &verb_classify, &verb_bench,    &verb_convert,  &verb_quantize, &verb_perplexity,
+    &verb_rerank,  &verb_classify, &verb_bench,    &verb_convert,  &verb_export,   &verb_quantize, &verb_perplexity,
     &verb_quality, &verb_imatrix,  &verb_grammar,  &verb_pull,     &verb_push,     &verb_pack,
     &verb_unpack,  &verb_ps,       &verb_stop,     &verb_lock,     &verb_fit,      &verb_create,
     &verb_list,    &verb_cp,       &verb_rm,       &verb_gc,       &verb_verify,   &verb_serve,

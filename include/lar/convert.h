@@ -36,6 +36,27 @@ struct lar_convert_result {
 LAR_API int lar_convert(const char *from, const char *to, const struct lar_convert_options *opt,
                         struct lar_convert_result *out, struct lar_err *err);
 
+struct lar_export_options {
+    const char *type;     /* of matrices: "f32", "f16", "bf16"; NULL or "auto": what the file has, BF16 where that is quantised */
+    uint64_t shard_bytes; /* of tensors in one file; 0: 5 GB */
+    int (*on_progress)(void *ctx, const char *tensor, size_t tensor_n, uint64_t done, uint64_t total);
+    void *ctx;
+};
+
+struct lar_export_result {
+    char architecture[64]; /* transformers' class */
+    char type[8];          /* of the matrices */
+    size_t tensors, files;
+    size_t rounded;        /* tensors of the file whose values are not the same, or were quantised */
+    uint64_t bytes;
+};
+
+/* The way back: writes a folder that transformers loads (safetensors, config.json, the tokenizer, generation_config.json, the chat template) from a
+ * GGUF file. lar_convert of it gives the file's keys and tensors again; a file of which that cannot be is refused, by the name of the key or
+ * tensor. The folder must not exist, or be empty; it appears when it is whole. out may be NULL. */
+LAR_API int lar_export(const char *from, const char *to, const struct lar_export_options *opt,
+                       struct lar_export_result *out, struct lar_err *err);
+
 /* Writes the adapter GGUF `to` from a LoRA adapter of PEFT or MLX (a folder with adapter_config.json, or its weights file). base says what it
  * belongs to: the Hugging Face folder, or a .gguf made from it; of both no weights are read. out may be NULL. */
 LAR_API int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,

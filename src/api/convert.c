@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "convert/convert.h"
+#include "convert/export.h"
 #include "convert/lora.h"
 
 static int type_of(const char *name, enum convert_type *t, struct lar_err *err)
@@ -37,6 +38,30 @@ int lar_convert(const char *from, const char *to, const struct lar_convert_optio
         snprintf(out->architecture, sizeof out->architecture, "%s", c.f->arch);
     }
     convert_close(&c);
+    return rc;
+}
+
+int lar_export(const char *from, const char *to, const struct lar_export_options *opt, struct lar_export_result *out,
+               struct lar_err *err)
+{
+    static const char *const name[] = {[CONVERT_F32] = "f32", [CONVERT_F16] = "f16", [CONVERT_BF16] = "bf16"};
+    struct lar_export_options o = opt ? *opt : (struct lar_export_options){0};
+    struct export_job job = {
+        .shard = o.shard_bytes ? o.shard_bytes : 5000000000U, .progress = o.on_progress, .ctx = o.ctx};
+    struct export e;
+    if (!from || !to) return lar_fail(err, LAR_EINVAL, "lar_export: from and to are needed");
+    int rc = type_of(o.type, &job.type, err);
+    if (rc == 0 && job.type == CONVERT_Q8_0)
+        rc = lar_fail(err, LAR_EINVAL, "type q8_0: safetensors have f32, f16 or bf16");
+    if (rc < 0 || (rc = export_open(&e, from, err)) < 0) return rc;
+    rc = export_write(&e, to, &job, err);
+    if (rc == 0 && out) {
+        *out = (struct lar_export_result){
+            .tensors = e.w.n, .files = job.files, .rounded = job.rounded, .bytes = job.bytes};
+        snprintf(out->architecture, sizeof out->architecture, "%.*s", STR_ARG(e.hf));
+        snprintf(out->type, sizeof out->type, "%s", name[job.used]);
+    }
+    export_close(&e);
     return rc;
 }
 

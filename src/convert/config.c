@@ -167,6 +167,20 @@ int config_open(struct config *c, const char *folder, struct lar_err *err)
     return rc < 0 ? rc : 0;
 }
 
+int config_parse(struct config *c, struct str text, struct lar_err *err)
+{
+    *c = (struct config){0};
+    arena_init(&c->a, (size_t)1 << 30);
+    buf_puts(&c->folder, "export");
+    c->root = json_parse(&c->a, text, err);
+    if (!c->root || c->folder.failed) {
+        config_close(c);
+        return lar_fail(err, LAR_ENOMEM, "config.json: out of memory");
+    }
+    find_parts(c);
+    return 0;
+}
+
 void config_close(struct config *c)
 {
     arena_done(&c->a);

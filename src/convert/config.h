@@ -25,6 +25,8 @@ struct config {
 
 /* Reads the files that are there. On failure c is zeroed. Files are at most 64 MiB each. */
 int config_open(struct config *c, const char *folder, struct lar_err *err);
+/* The same of a text, which must outlive c; there is no folder. */
+int config_parse(struct config *c, struct str text, struct lar_err *err);
 void config_close(struct config *c);
 /* The text of a file of the folder into the arena: 1, 0 (no such file), or an error. */
 int config_file(struct config *c, const char *name, struct str *out, struct lar_err *err);

@@ -68,12 +68,16 @@ enum {
 struct meta;
 struct family {
     const char *hf;   /* names in config.json's architectures, "a|b" */
+    const char *type; /* model_type of each of them (those behind the last are not exported) */
     const char *arch; /* general.architecture */
     unsigned flags;
     int window_period; /* with a window: each period-th layer sees everything, which readers know without being told; 0: none does */
     const struct name_rule *names; /* asked before the common ones; ends with from = NULL */
     const struct key_rule *keys;   /* beside the common ones; ends with key = NULL */
     int (*more)(struct meta *m);   /* keys that need arithmetic; may be NULL */
+    /* For the way back (export.h): what stands before the names of all tensors but the output's, where it is not "model."; which
+     * spelling of a setting this family's class reads, "a|b", where that is not the first of its rule. */
+    const char *prefix, *spell;
 };
 
 /* By the first of config.json's architectures; LAR_EUNSUPPORTED with the known ones. */
@@ -86,8 +90,15 @@ struct family_match {
     struct str suffix; /* ".weight", ".bias" or "" */
 };
 const struct name_rule *family_rule(const struct family *f, struct str name, struct family_match *m);
+/* The other way: the first rule that gives a tensor of this name (and that no rule before it hides). *which: the place of that name among those
+ * of the rule, "a|b"; bare: the name of the source, without prefix, where * is 0. NULL: none. */
+const struct name_rule *family_source(const struct family *f, struct str name, struct family_match *m, int *which,
+                                      char bare[160]);
 /* The name without the prefixes of its wrappers. */
 struct str family_bare(struct str name);
+/* The i-th of "a|b", "" where there is none. */
+struct str family_part(const char *names, int i);
+int family_lists(const char *names, struct str s);
 /* True for parts that a language model does not need: vision and audio towers, prediction heads for further tokens. */
 int family_other_part(struct str bare);
 

@@ -140,7 +140,7 @@ static int sampling(struct meta *m)
 
 /* ---- rules ------------------------------------------------------------------------------------------------------ */
 
-static const struct key_rule common[] = {
+const struct key_rule meta_common[] = {
     {"block_count", "num_hidden_layers|n_layer|n_layers|num_layers", KEY_U32},
     {"context_length", "max_position_embeddings|n_ctx|n_positions|max_sequence_length|model_max_length", KEY_U32},
     {"embedding_length", "hidden_size|n_embd|dim|d_model", KEY_U32},
@@ -543,7 +543,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
     if ((rc = sampling(&m)) < 0) return rc;
     if ((rc = measure(&m)) < 0) return rc;
     if (f->more && (rc = f->more(&m)) < 0) return rc; /* first: what it writes is not written again */
-    if ((rc = apply(&m, common)) < 0) return rc;
+    if ((rc = apply(&m, meta_common)) < 0) return rc;
     if ((rc = apply(&m, f->keys)) < 0) return rc;
     expert_norm(&m);
     if ((rc = rotation(&m)) < 0) return rc;

@@ -24,6 +24,9 @@ struct meta {
 int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, const struct config *c, int file_type,
                struct lar_err *err);
 
+/* Keys that all families have; ends with key = NULL. */
+extern const struct key_rule meta_common[];
+
 /* The families' own keys (family_table.c). */
 int meta_mistral3(struct meta *m);
 int meta_delta(struct meta *m);

@@ -61,6 +61,11 @@ int plan_make_lora(struct plan *p, const struct family *f, const struct config *
 int plan_add(struct plan *p, const char *name, const float *v, int64_t n, struct lar_err *err);
 /* Values at .. at + n of o (which is not MXFP4). */
 void plan_read(const struct output *o, int64_t at, int64_t n, float *to);
+/* The operation on values, undone; of several sources that give a value the one that needs fewest bits. */
+void plan_undo(const struct output *o, int64_t n, float *v);
+/* The other way: undoes, then puts these values of o where they come from (weight.data, which is then writable and of type F32, F16 or BF16); factors are
+ * 1. v is changed. */
+void plan_write(const struct output *o, int64_t at, int64_t n, float *v);
 /* The bytes of an MXFP4 tensor's rows at .. at + n. */
 void plan_read_mxfp4(const struct output *o, int64_t at, int64_t n, uint8_t *to);
 /* The source tensor that o is, element by element in the same order, or NULL. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * convert/plan_read.c: reading an output's values, any part of them, by walking its pieces' views. Neighbouring dimensions that lie end to
+ * convert/plan_read.c: reading (and writing) an output's values, any part of them, by walking its pieces' views. Neighbouring dimensions that lie end to
  * end are walked as one, so that the innermost loop is as long as the data allows.
  */
 #include <math.h>
 
+#include "base/half.h"
 #include "convert/plan.h"
 
 struct walk {
@@ -48,7 +49,8 @@ static void read_run(const struct piece *p, int64_t at, int64_t stride, int64_t 
         for (int64_t i = 0; i < n; i++) {
             int64_t e = at + i * stride;
             float f;
-            weight_read(p->scales, e / columns / p->block[0] * across + e % columns / p->block[1], 1, 1, &f);
+            weight_read(p->scales, e / columns / p->block[0] * across + e % columns / p->block[1],
+                        1, 1, &f);
             to[i] *= f;
         }
     }
@@ -56,33 +58,29 @@ static void read_run(const struct piece *p, int64_t at, int64_t stride, int64_t 
         for (int64_t i = 0; i < n; i++) to[i] *= p->scale;
 }
 
-static void read_piece(const struct piece *p, int64_t at, int64_t n, float *to)
+typedef void run_fn(const struct piece *p, int64_t at, int64_t stride, int64_t n, float *v);
+
+static void walk_piece(const struct piece *p, int64_t at, int64_t n, float *v, run_fn *run)
 {
-    struct walk v;
-    merge(&v, p);
+    struct walk w;
+    merge(&w, p);
     while (n > 0) {
-        int64_t rest = at, base = p->base, inner = v.extent[v.ndim - 1], from = rest % inner;
+        int64_t rest = at, base = p->base, inner = w.extent[w.ndim - 1], from = rest % inner;
         int64_t k = inner - from < n ? inner - from : n;
         rest /= inner;
-        for (int i = v.ndim - 2; i >= 0; i--) {
-            base += rest % v.extent[i] * v.stride[i];
-            rest /= v.extent[i];
+        for (int i = w.ndim - 2; i >= 0; i--) {
+            base += rest % w.extent[i] * w.stride[i];
+            rest /= w.extent[i];
         }
-        read_run(p, base + from * v.stride[v.ndim - 1], v.stride[v.ndim - 1], k, to);
+        run(p, base + from * w.stride[w.ndim - 1], w.stride[w.ndim - 1], k, v);
         at += k;
-        to += k;
+        v += k;
         n -= k;
     }
 }
 
-void plan_read(const struct output *o, int64_t at, int64_t n, float *to)
+static void walk_all(const struct output *o, int64_t at, int64_t n, float *v, run_fn *run)
 {
-    float *from = to;
-    int64_t all = n;
-    if (o->made) {
-        memcpy(to, o->made + at, (size_t)n * sizeof *to);
-        return;
-    }
     for (size_t i = 0; i < o->npiece && n > 0; i++) {
         int64_t have = count(&o->piece[i]);
         if (at >= have) {
@@ -90,13 +88,53 @@ void plan_read(const struct output *o, int64_t at, int64_t n, float *to)
             continue;
         }
         int64_t k = have - at < n ? have - at : n;
-        read_piece(&o->piece[i], at, k, to);
+        walk_piece(&o->piece[i], at, k, v, run);
         at = 0;
-        to += k;
+        v += k;
         n -= k;
     }
-    for (int64_t i = 0; i < all && o->op == VALUE_PLUS_ONE; i++) from[i] += 1;
-    for (int64_t i = 0; i < all && o->op == VALUE_NEG_EXP; i++) from[i] = -expf(from[i]);
+}
+
+void plan_read(const struct output *o, int64_t at, int64_t n, float *to)
+{
+    if (o->made) {
+        memcpy(to, o->made + at, (size_t)n * sizeof *to);
+        return;
+    }
+    walk_all(o, at, n, to, read_run);
+    for (int64_t i = 0; i < n && o->op == VALUE_PLUS_ONE; i++) to[i] += 1;
+    for (int64_t i = 0; i < n && o->op == VALUE_NEG_EXP; i++) to[i] = -expf(to[i]);
+}
+
+static void write_run(const struct piece *p, int64_t at, int64_t stride, int64_t n, float *v)
+{
+    weight_write(p->w, at, stride, n, v);
+}
+
+/* The y with -exp(y) = x. Several may have it, or none where x was not made so: of those that have it a BF16, then the nearest. */
+static float log_minus(float x)
+{
+    float y = (float)log(-(double)x), coarse = bf16_to_f32(bf16_from_f32(y)), up = y, down = y;
+    if (bits_f32(-expf(coarse)) == bits_f32(x)) return coarse;
+    for (int i = 0; i < 64; i++) {
+        if (bits_f32(-expf(up)) == bits_f32(x)) return up;
+        if (bits_f32(-expf(down)) == bits_f32(x)) return down;
+        up = nextafterf(up, HUGE_VALF);
+        down = nextafterf(down, -HUGE_VALF);
+    }
+    return y;
+}
+
+void plan_undo(const struct output *o, int64_t n, float *v)
+{
+    for (int64_t i = 0; i < n && o->op == VALUE_PLUS_ONE; i++) v[i] -= 1;
+    for (int64_t i = 0; i < n && o->op == VALUE_NEG_EXP; i++) v[i] = log_minus(v[i]);
+}
+
+void plan_write(const struct output *o, int64_t at, int64_t n, float *v)
+{
+    plan_undo(o, n, v);
+    walk_all(o, at, n, v, write_run);
 }
 
 /* The source has elements 2 j and 2 j + 1 in the low and high half of byte j, ggml elements j and j + 16; the scale is the same

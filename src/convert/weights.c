@@ -90,6 +90,20 @@ void weight_read(const struct weight *w, int64_t at, int64_t stride, int64_t n, 
     }
 }
 
+void weight_write(const struct weight *w, int64_t at, int64_t stride, int64_t n, const float *v)
+{
+    int size = types[w->type].size;
+    uint8_t *p = (uint8_t *)(uintptr_t)w->data + at * size;
+    if (w->type == WEIGHT_F32) {
+        for (int64_t i = 0; i < n; i++, p += 4 * stride) memcpy(p, &v[i], 4);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++, p += 2 * stride) {
+        uint16_t h = w->type == WEIGHT_F16 ? half_from_f32(v[i]) : bf16_from_f32(v[i]);
+        memcpy(p, &h, 2);
+    }
+}
+
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static int type_of(struct str name, enum weight_type *out)

@@ -51,5 +51,7 @@ int weight_size(enum weight_type t); /* bytes of an element */
 const char *weight_type_name(enum weight_type t);
 /* Elements at .. at + n * stride as F32. */
 void weight_read(const struct weight *w, int64_t at, int64_t stride, int64_t n, float *out);
+/* F32 into elements at .. at + n * stride of a weight of type F32, F16 or BF16 whose data may be written. */
+void weight_write(const struct weight *w, int64_t at, int64_t stride, int64_t n, const float *v);
 
 #endif

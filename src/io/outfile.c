@@ -31,7 +31,7 @@ static int open_temp(struct outfile *f, struct lar_err *err)
         buf_clear(&f->temp);
         buf_printf(&f->temp, "%s.tmp-%ld-%d", buf_z(&f->path), (long)getpid(), i);
         if (f->temp.failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", buf_z(&f->path));
-        f->fd = open(buf_z(&f->temp), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        f->fd = open(buf_z(&f->temp), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->fd >= 0) return LAR_OK;
         if (errno != EEXIST) break;
     }

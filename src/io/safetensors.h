@@ -40,6 +40,9 @@ int safetensors_create(struct safetensors_writer **out, const char *path,
                        const struct safetensors_spec *spec, size_t n, struct lar_err *err);
 /* Further bytes of data, in pieces of any size. */
 int safetensors_write(struct safetensors_writer *w, const void *p, size_t n, struct lar_err *err);
+/* Instead of safetensors_write: the place of all the data, `total` bytes in the order of spec, to be written anywhere and in any order; the disk has
+ * room for all of it. NULL with err set otherwise. safetensors_commit and _abort end it. */
+uint8_t *safetensors_place(struct safetensors_writer *w, uint64_t *total, struct lar_err *err);
 /* Forces everything to the disk and gives the file its name. Takes w, also when it fails: then
  * nothing is left behind. */
 int safetensors_commit(struct safetensors_writer *w, struct lar_err *err);

@@ -5,8 +5,11 @@
  */
 #include "io/safetensors.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/buf.h"
 #include "base/sort.h"
@@ -18,6 +21,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data is written as it
 struct safetensors_writer {
     struct outfile file;
     uint64_t done, total; /* bytes of data */
+    size_t header;        /* bytes before them */
+    uint8_t *map;         /* the whole file, after safetensors_place */
 };
 
 static int spec_bytes(const struct safetensors_spec *s, uint64_t *bytes, struct lar_err *err)
@@ -103,6 +108,7 @@ int safetensors_create(struct safetensors_writer **out, const char *path,
     if (rc == LAR_OK) rc = write_header(&header, spec, n, &w->total, err);
     if (rc == LAR_OK) rc = outfile_begin(&w->file, path, err);
     if (rc == LAR_OK) rc = outfile_write(&w->file, header.p, header.n, err);
+    w->header = header.n;
     buf_done(&header);
     if (rc == LAR_OK) *out = w;
     else safetensors_abort(w);
@@ -119,11 +125,33 @@ int safetensors_write(struct safetensors_writer *w, const void *p, size_t n, str
     return rc;
 }
 
+uint8_t *safetensors_place(struct safetensors_writer *w, uint64_t *total, struct lar_err *err)
+{
+    uint64_t all = w->header + w->total;
+    const char *path = buf_z(&w->file.path);
+    int rc = w->total > INT64_MAX / 2 || (size_t)all != all ? EFBIG : posix_fallocate(w->file.fd, 0, (off_t)all);
+    if (rc) {
+        errno = rc;
+        lar_fail_errno(err, "%s: there is no room for %" PRIu64 " bytes", path, all);
+        return NULL;
+    }
+    void *p = mmap(NULL, (size_t)all, PROT_READ | PROT_WRITE, MAP_SHARED, w->file.fd, 0);
+    if (p == MAP_FAILED) {
+        lar_fail_errno(err, "%s: cannot be mapped", path);
+        return NULL;
+    }
+    w->map = p;
+    w->done = *total = w->total;
+    return w->map + w->header;
+}
+
 static int finish(struct safetensors_writer *w, struct lar_err *err)
 {
     if (w->done != w->total)
         return lar_fail(err, LAR_EINVAL, "%s: %" PRIu64 " bytes of data, its header says %" PRIu64,
                         buf_z(&w->file.path), w->done, w->total);
+    if (w->map && msync(w->map, w->header + w->total, MS_SYNC))
+        return lar_fail_errno(err, "%s: cannot be written", buf_z(&w->file.path));
     return outfile_commit(&w->file, err);
 }
 
@@ -137,6 +165,7 @@ int safetensors_commit(struct safetensors_writer *w, struct lar_err *err)
 void safetensors_abort(struct safetensors_writer *w)
 {
     if (!w) return;
+    if (w->map) munmap(w->map, w->header + w->total);
     outfile_done(&w->file);
     mem_free(w);
 }

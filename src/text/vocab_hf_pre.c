@@ -195,3 +195,13 @@ int vocab_hf_pre(struct vocab_make *m, const struct json *pre, struct lar_err *e
                     "the first is %.*s",
                     m->split.n, STR_ARG(m->split.s[0]));
 }
+
+const char *const *vocab_hf_stages(struct str pre)
+{
+    const struct splitter *want = split_find(pre);
+    for (size_t i = 0; want && i < COUNT(known); i++) {
+        const struct splitter *sp = split_find(str_of(known[i].name));
+        if (sp && sp->last == want->last && !memcmp(sp->stage, want->stage, sizeof sp->stage)) return known[i].stage;
+    }
+    return NULL;
+}

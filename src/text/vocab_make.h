@@ -86,6 +86,8 @@ int vocab_hf_added(struct vocab_make *m, const struct json *list,
                    struct lar_err *err); /* added_tokens of a tokenizer.json */
 int vocab_hf_pre(struct vocab_make *m, const struct json *pre,
                  struct lar_err *err); /* pre_tokenizer of byte-level BPE */
+/* The expressions of a tokenizer.ggml.pre, up to the first NULL of SPLIT_STAGES_MAX; NULL: none are known. */
+const char *const *vocab_hf_stages(struct str pre);
 int vocab_sp_read(struct vocab_make *m, struct str file, struct lar_err *err); /* tokenizer.model */
 int vocab_tiktoken_read(struct vocab_make *m, struct str file,
                         struct lar_err *err); /* lines of base64 and rank */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * convert/export.h: the way back, from a GGUF to the folder that transformers loads.
+ *
+ * Nothing is described twice: a config.json and a list of source tensors are guessed from the GGUF's keys and names (export_config.c,
+ * family_source), then read by convert's own code as if a maker had published them. Only when that gives the file's keys and tensors again, one by
+ * one, is a folder written; each value then goes through the same views (plan.h), the other way.
+ */
+#ifndef CONVERT_EXPORT_H
+#define CONVERT_EXPORT_H
+
+#include "convert/convert.h"
+#include "io/gguf.h"
+
+struct export
+{
+    struct gguf g;
+    const struct family *f;
+    struct str hf, type; /* transformers' class and its model_type */
+    struct config c;     /* of text */
+    struct weights w;    /* what will be written: names and shapes */
+    struct plan p;
+    struct buf text;                 /* config.json */
+    const struct gguf_tensor **from; /* [p.n] the tensor that output i is; NULL: computed */
+    struct arena a;
+};
+
+struct export_job {
+    enum convert_type
+        type;       /* of matrices; CONVERT_AUTO: what the file has, BF16 where that is no float */
+    uint64_t shard; /* bytes of tensors in a file at most, unless one tensor has more */
+    int (*progress)(void *ctx, const char *tensor, size_t n, uint64_t done, uint64_t total);
+    void *ctx;
+    enum convert_type used; /* given back: the type */
+    uint64_t bytes;         /* of all tensors */
+    size_t files, rounded;  /* of weights; tensors that were quantised or had to be rounded */
+};
+
+/* Refuses, by name, what no config.json or no tensor of a known family can say. On failure e is zeroed. */
+int export_open(struct export *e, const char *path, struct lar_err *err);
+void export_close(struct export *e);
+/* The folder `to` must not exist or be empty; it appears when it is whole. */
+int export_write(struct export *e, const char *to, struct export_job *job, struct lar_err *err);
+
+/* Its parts. export_config.c: e->text from e's keys for e->f and e->hf, without what only the weights' type decides. */
+int export_config(struct export *e, struct lar_err *err);
+/* A number of the file as JSON: the shortest that reads back to the same float. */
+void export_float(struct buf *b, float v);
+/* export_tokens.c: the tokenizer's files, generation_config.json and the chat template into the folder; checked by reading them again. */
+int export_tokens(const struct export *e, const char *folder, struct lar_err *err);
+/* export_file.c: a whole small file. */
+int export_text(const char *folder, const char *name, struct str text, struct lar_err *err);
+
+#endif

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# tests/cli_export.t: `lar export` on the small model of tests/data: there and back, files, types, and what is refused. (All families: test_export.)
+. tests/sh.inc
+D=tests/data/tiny-llama
+said() { grep -qF -- "$1" "$TMP/err" || { cat "$TMP/err"; return 1; }; }
+nothing_new() { [ ! -e "$TMP/no" ] && [ -z "$(ls "$TMP" | grep 'no\.')" ]; }
+
+mkdir "$TMP/x" "$TMP/y"
+$LAR convert $D -o "$TMP/x/m.gguf" >/dev/null
+try "lar export" $LAR export "$TMP/x/m.gguf" "$TMP/m"
+ok "says what it made" grep -q 'm: LlamaForCausalLM, 20 tensors in 1 file, bf16' "$TMP/out"
+for f in config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json chat_template.jinja; do
+    ok "  ... $f" test -s "$TMP/m/$f"
+done
+try "and back" $LAR convert "$TMP/m" -o "$TMP/y/m.gguf"
+$LAR show "$TMP/x/m.gguf" --json >"$TMP/a.json"
+$LAR show "$TMP/y/m.gguf" --json >"$TMP/b.json"
+# the name is that of the folder
+ok "every key is the same" test -z "$(diff "$TMP/a.json" "$TMP/b.json" | grep '^[<>]' | grep -v -e general.name -e '"file' -e '"path' -e '"offset')"
+P='hello world'
+try "logits of the model" $LAR logits $D --prompt "$P" --all --greedy 8 -o "$TMP/a.st"
+try "and of the folder" $LAR logits "$TMP/m" --prompt "$P" --all --greedy 8 -o "$TMP/b.st"
+ok "are the same, to the bit" cmp "$TMP/a.st" "$TMP/b.st"
+try "in small files" $LAR export "$TMP/x/m.gguf" "$TMP/s" --shard-size 9000
+ok "there are several" test -f "$TMP/s/model-00002-of-00003.safetensors"
+ok "and their index" grep -q '"model.norm.weight": "model-0000' "$TMP/s/model.safetensors.index.json"
+try "which is the same" $LAR logits "$TMP/s" --prompt "$P" --all --greedy 8 -o "$TMP/b.st"
+ok "model" cmp "$TMP/a.st" "$TMP/b.st"
+mkdir "$TMP/empty"
+try "into an empty folder, as F32" $LAR export "$TMP/x/m.gguf" "$TMP/empty/" --type f32
+try "  ... the same" $LAR logits "$TMP/empty" --prompt "$P" --all --greedy 8 -o "$TMP/b.st"
+ok "  ... model" cmp "$TMP/a.st" "$TMP/b.st"
+$LAR quantize "$TMP/x/m.gguf" "$TMP/q.gguf" q8_0 >/dev/null
+try "a quantised file" $LAR export "$TMP/q.gguf" "$TMP/q"
+ok "and that it was quantised is told" said 'were quantised, or had to be rounded to'
+try "  ... in F32 it is the same" $LAR export "$TMP/q.gguf" "$TMP/q32" --type f32
+try "  ... model" $LAR logits "$TMP/q32" --prompt "$P" --all -o "$TMP/b.st"
+
+# ---- what is refused, and nothing is left behind ----------------------------------------------------------------------------------
+try_status 2 "no folder" $LAR export "$TMP/x/m.gguf"
+try_status 2 "a type that is none" $LAR export "$TMP/x/m.gguf" "$TMP/no" --type q8_0
+try_status 1 "a file that is not there" $LAR export "$TMP/nowhere.gguf" "$TMP/no"
+try_status 2 "a folder with something in it" $LAR export "$TMP/x/m.gguf" "$TMP/m"
+ok "  ... is said" said 'something in it'
+ok "  ... and is as it was" test -s "$TMP/m/config.json"
+try_status 2 "a file is no folder" $LAR export "$TMP/x/m.gguf" "$TMP/q.gguf"
+head -c 20000 "$TMP/x/m.gguf" >"$TMP/cut.gguf"
+try_status 2 "half a file" $LAR export "$TMP/cut.gguf" "$TMP/no"
+# one key or name of the file is changed for another of the same length
+swap() { perl -0777 -pe "s/\Q$1\E/$2/" "$TMP/x/m.gguf" >"$TMP/w.gguf"; }
+swap 'blk.0.attn_norm.weight' 'blk.0.attn_nomr.weight'
+try_status 2 "a tensor that is none of the family" $LAR export "$TMP/w.gguf" "$TMP/no"
+ok "  ... by its name" said 'blk.0.attn_nomr.weight'
+swap 'blk.1.ffn_up.weight' 'blk.7.ffn_up.weight'
+try_status 2 "a tensor of a layer that is none" $LAR export "$TMP/w.gguf" "$TMP/no"
+swap 'llama.rope.dimension_count' 'llama.rope.dimension_uncot'
+try_status 2 "a key that no config.json says" $LAR export "$TMP/w.gguf" "$TMP/no"
+ok "  ... by its name" said 'llama.rope.dimension_uncot'
+swap 'tokenizer.ggml.pre' 'tokenizer.ggml.prx'
+try_status 2 "a way to cut words that nobody knows" $LAR export "$TMP/w.gguf" "$TMP/no"
+ok "  ... is said" said 'tokenizer.ggml.pre'
+perl -0777 -pe 's/(general\.architecture.{12})llama/${1}llamb/s' "$TMP/x/m.gguf" >"$TMP/w.gguf"
+try_status 2 "an architecture that no class has" $LAR export "$TMP/w.gguf" "$TMP/no"
+ok "  ... by its name" said 'llamb'
+ok "nothing was left behind" nothing_new
+tap_done
