@@ -73,7 +73,8 @@ const struct verb verb_convert = {
     .summary = "from safetensors to GGUF",
     .about = "Turns a Hugging Face folder (config.json, safetensors or PyTorch weights in one file or many, the "
              "tokenizer, the chat template, generation_config.json) into a GGUF file. FILE is one weights file with "
-             "the rest beside it. Nothing of the folder is executed. What is not understood is refused by name.\n\n"
+             "the rest beside it, or a .bin of llama2.c with its tokenizer.bin. Nothing of the folder is "
+             "executed. What is not understood is refused by name.\n\n"
              "lar run DIR and lar logits DIR open a folder without converting it first.",
     .opts = options,
     .size = sizeof(struct convert_options),

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/half.h"
+#include "convert/llama2c.h"
 #include "convert/meta.h"
 #include "io/gguf_write.h"
-#include "text/vocab_hf.h"
 
 enum {
     SLAB = 1 << 18,          /* elements at once: a multiple of every block */
@@ -36,6 +36,7 @@ static int open_all(struct convert *c, const char *path, struct lar_err *err)
     struct buf folder = {0};
     const char *slash = strrchr(path, '/');
     if (stat(path, &st)) return lar_fail_errno(err, "%s: cannot be opened", path);
+    if (llama2c_is(path)) return llama2c_open(c, path, err);
     if (S_ISDIR(st.st_mode))
         buf_puts(&folder, path);
     else if (slash)
@@ -64,6 +65,8 @@ void convert_close(struct convert *c)
     weights_close(&c->w);
     config_close(&c->c);
     arena_done(&c->a);
+    if (c->tokens.bytes.p) vocab_hf_close(&c->tokens);
+    if (c->raw.p) filemap_close(&c->raw);
     *c = (struct convert){0};
 }
 
@@ -109,10 +112,15 @@ static int tokenizer(struct convert *c, struct gguf_keys *k, struct lar_err *err
     const struct output *embed = find(&c->p, "token_embd.weight");
     if (!embed)
         return lar_fail(err, LAR_EFORMAT, "%s: has no embedding (embed_tokens.weight)", buf_z(&c->c.folder));
-    int rc = vocab_hf_open(&im, buf_z(&c->c.folder), embed->dim[1], err);
+    const struct gguf *g = &im.g;
+    int rc = 0, own = c->raw.p != NULL;
+    if (own)
+        g = &c->tokens.g;
+    else
+        rc = vocab_hf_open(&im, buf_z(&c->c.folder), embed->dim[1], err);
     if (rc < 0) return rc;
-    for (size_t i = 0; i < im.g.nkv && rc == 0; i++) rc = tokenizer_key(c, k, &im.g.kv[i], err);
-    vocab_hf_close(&im);
+    for (size_t i = 0; i < g->nkv && rc == 0; i++) rc = tokenizer_key(c, k, &g->kv[i], err);
+    if (!own) vocab_hf_close(&im);
     return rc;
 }
 
@@ -127,6 +135,7 @@ int convert_keys(struct convert *c, struct gguf_keys *k, int file_type, struct l
 enum convert_type convert_auto(const struct convert *c)
 {
     uint64_t f32 = 0, f16 = 0, all = 0;
+    if (c->raw.p) return CONVERT_F32;
     for (size_t i = 0; i < c->w.n; i++) {
         const struct weight *w = &c->w.w[i];
         if (w->ndim < 2) continue;

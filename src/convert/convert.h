@@ -10,6 +10,7 @@
 #include "convert/plan.h"
 #include "convert/weights.h"
 #include "io/gguf_keys.h"
+#include "text/vocab_hf.h"
 
 /* What is known before the first weight is read. */
 struct convert {
@@ -18,6 +19,8 @@ struct convert {
     const struct family *f;
     struct plan p;
     struct arena a;
+    struct filemap raw;        /* a llama2.c file (llama2c.h) instead of w, */
+    struct vocab_image tokens; /* and its tokenizer */
 };
 
 enum convert_type { CONVERT_AUTO, CONVERT_F32, CONVERT_F16, CONVERT_BF16, CONVERT_Q8_0 };
