@@ -114,6 +114,18 @@ ok "  ... and the old value stays" type '/show parameters' '^  top-p  *0\.5$'
 ok "an unknown parameter is named" type '/set parameter temprature 1' "'temprature'; did you mean 'temperature'"
 ok "no more stop strings" type '/set parameter stop' '^>>> '
 ok "/set think is refused where there is no thinking" type '/set think' 'knows no thinking'
+ok "/set verbose off turns it off" type '/set verbose off' '^>>> '
+ok "  ... so no timings follow" type 'Where is order C-18?' '^{"intent"'
+ok "  ... none at all" not sh -c 'echo "$1" | grep -q "first token after"' - "$(news)"
+ok "/set verbose on turns it on" type '/set verbose on' '^>>> '
+ok "  ... again" type 'Where is order C-18?' 'first token after'
+ok "/set of neither on nor off" type '/set verbose maybe' 'lar: /set verbose on, or off'
+ok "nothing stands behind /set quiet" type '/set quiet now' "lar: quiet takes nothing behind it, so not 'now'"
+ok "nor behind /clear" type '/clear now' "lar: /clear takes nothing behind it, so not 'now'"
+ok "  ... which clears nothing" type '/show messages' '^user: Where is order C-18'
+ok "nor behind /bye" type '/bye now' "lar: /bye takes nothing behind it, so not 'now'"
+ok "nor /help" type '/help run' "lar: /help takes nothing behind it, so not 'run'"
+ok "/show takes one word" type '/show info extra' "lar: /show takes one word: 'extra' is too much"
 ok "/set of what there is not" type '/set verbos' "did you mean 'verbose'"
 ok "/set quiet" type '/set quiet' '^>>> '
 ok "an unknown command is named" type '/shwo info' "'/shwo'; did you mean '/show'"
@@ -176,6 +188,14 @@ for _ in $(seq 200); do [ "$(news | wc -c)" -gt 200 ] && break; sleep 0.05; done
 press '\003'
 ok "Ctrl-C stops an answer" appears '^>>> '
 ok "and keeps what there was" type '/show messages' '^assistant: '
+press '\033[200~'
+yes 'a long letter, read before the first word is answered' | head -n 3000 >&5
+press '\033[201~\n'
+for _ in $(seq 200); do news | grep -q 'reading the prompt' && break; sleep 0.05; done
+press '\003'
+ok "Ctrl-C before the first word" appears 'Your message was not kept.'
+ok "  ... takes the message back" type '/show messages' '^assistant: '
+ok "  ... that it stopped" not sh -c 'echo "$1" | grep -q "a long letter"' - "$(news)"
 ok "/set parameter temp 0" type '/set parameter temp 0' '^>>> '
 ok "/set parameter max-tokens" type '/set parameter max-tokens 20' '^>>> '
 ok "and the chat goes on" type 'Where is my order A-48213?' 'intent'
@@ -236,6 +256,17 @@ look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
 start "$TMP/thinker.gguf --temp 0 --max-tokens 12"
 ok "thinking is shown" type 'Where is order C-18?' '2m'
 ok "  ... dim, and the colours end with it" sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")" && echo "$1" | grep -q "$(printf "\\033\\[0m")"' - "$(news)"
+ok "that there is no answer yet is told" sh -c 'echo "$1" | grep -q "still thinking when the answer reached its 12 tokens (/set parameter max-tokens N"' - "$(news)"
+ok "the turn is kept" type '/show messages' '^user: Where is order C-18?'
+ok "  ... with what was thought" sh -c 'echo "$1" | grep -q "^assistant, thinking: ."' - "$(news)"
+ok "  ... on disk too" type "/save $TMP/thoughts.json" '2 messages saved'
+ok "  ... whole" look json "$TMP/thoughts.json" '$j->{messages}[0]{content} eq "Where is order C-18?" && $j->{messages}[1]{content} eq "" && length $j->{messages}[1]{thinking} > 5'
+ok "  ... from where it comes back" type "/load $TMP/thoughts.json" '2 messages loaded'
+ok "/set think off turns it off" type '/set think off' '^>>> '
+ok "/set nothink on is no form" type '/set nothink on' "lar: nothink takes nothing behind it, so not 'on'"
+ok "/set think sideways neither" type '/set think sideways' 'lar: /set think on, or off'
+ok "/set hidethinking off shows it" type '/set hidethinking off' '^>>> '
+ok "  ... as before" type 'Where is order C-18?' '2m'
 ok "/set hidethinking" type '/set hidethinking' '^>>> '
 ok "hides it" type 'Where is order C-18?' '^>>> '
 ok "  ... from sight" not sh -c 'echo "$1" | grep -q "$(printf "\\033\\[2m")"' - "$(news)"

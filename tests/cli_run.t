@@ -133,12 +133,19 @@ thinker="{%- for m in messages %}{{- '<|im_start|>' + m.role + '\n' + m.content 
 ok "a model that thinks" look patch $model "$TMP/thinker.gguf" "$template" "$thinker"
 try "its thinking is no answer" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 "$message"
 ok "so stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
-ok "and stderr nothing" silent
+ok "and stderr why there is no answer" one_line
+ok "  ... and what helps" said "the model was still thinking when the answer reached its 20 tokens (--max-tokens N gives it more)"
 try "with --think it goes to stderr" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --think "$message"
 ok "  ... where it is" test "$(wc -c < "$TMP/err")" -gt 5
 ok "  ... and stdout holds a newline" sh -c '[ "$(wc -c < "$1")" = 1 ]' - "$TMP/out"
 try "--hide-thinking hides it there too" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --think --hide-thinking "$message"
-ok "  ... altogether" silent
+ok "  ... altogether" one_line
+ok "  ... but that there is no answer" said "still thinking"
+try "a text of --stop within the thinking" $LAR run "$TMP/thinker.gguf" --temp 0 --stop '""' "$message"
+ok "  ... is named" said "still thinking when '\"\"' ended the answer"
+look patch $model "$TMP/muser.gguf" "$template" "{# </think> #}${thinker%%<think>*}<think>\n' -}}"
+try "an end within the thinking" $LAR run "$TMP/muser.gguf" --temp 0 hi
+ok "  ... is told" said "ended within its thinking, without an answer"
 try "--json has it apart" $LAR run "$TMP/thinker.gguf" --temp 0 --max-tokens 20 --json "$message"
 ok "  ... under its name" look json "$TMP/out" 'length $j->{thinking} > 5 && $j->{text} eq ""'
 

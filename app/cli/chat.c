@@ -118,6 +118,25 @@ static void tell_full(const struct chat *c, size_t tokens, const struct lar_err 
         room > 2 * ctx ? room : 2 * ctx);
 }
 
+static void not_kept(void) { fputs("Your message was not kept.\n", stderr); }
+
+/* What came becomes a message, an answer that ended within its thinking too. */
+static void keep(struct chat *c, const struct lar_result *res)
+{
+    struct lar_err err;
+    if (!res->text_n && !res->thinking_n && res->stop == LAR_STOP_CANCEL) {
+        talk_drop_last(&c->talk);
+        not_kept();
+    } else if (talk_add(&c->talk, "assistant", (struct str){res->text, res->text_n},
+                        (struct str){res->thinking, res->thinking_n}, &err) < 0) {
+        say_err(&err);
+        talk_drop_last(&c->talk);
+        not_kept();
+    } else if (!res->text_n && !res->thinking_n) {
+        fputs("(an empty answer)\n", stderr);
+    }
+}
+
 static void turn(struct chat *c, const struct buf *text)
 {
     struct lar_result res;
@@ -131,22 +150,19 @@ static void turn(struct chat *c, const struct buf *text)
     }
     e = generate(c, text->p, &res, &interrupted, &err);
     if (e == 0) {
-        if (res.text_n && !c->r->raw)
-            e = talk_add(&c->talk, "assistant", (struct str){res.text, res.text_n},
-                         (struct str){res.thinking, res.thinking_n}, &err);
-        else
-            talk_drop_last(&c->talk); /* nothing was answered: as if nothing had been asked */
-        if (e < 0) say_err(&err);
+        keep(c, &res);
         runner_tell(c->r, &res);
         lar_result_free(&res);
         return;
     }
     if (e == LAR_ELIMIT && c->r->s) tokens = prompt_tokens(c, text->p);
     talk_drop_last(&c->talk);
-    if (e == LAR_ELIMIT && c->r->s)
+    if (e == LAR_ELIMIT && c->r->s) {
         tell_full(c, tokens, &err);
-    else if (e != LAR_ECANCEL || !interrupted)
-        say_err(&err);
+        return;
+    }
+    if (e != LAR_ECANCEL || !interrupted) say_err(&err);
+    not_kept();
 }
 
 static void greet(const struct chat *c)

@@ -17,11 +17,28 @@
 /* Cuts the first word off *text; "" when there is none. */
 static struct str word(const char **text)
 {
-    while (**text == ' ') ++*text;
-    struct str w = {*text, strcspn(*text, " ")};
+    *text += strspn(*text, " \t");
+    struct str w = {*text, strcspn(*text, " \t")};
     *text += w.n;
-    while (**text == ' ') ++*text;
+    *text += strspn(*text, " \t");
     return w;
+}
+
+/* What stands behind a command that takes no more is refused, not passed over. */
+static int nothing(const char *after, const char *rest, struct lar_err *err)
+{
+    rest += strspn(rest, " \t");
+    return *rest ? lar_fail(err, LAR_EINVAL, "%s takes nothing behind it, so not '%s'", after, rest) : 0;
+}
+
+/* on, off, or no word, which is on. */
+static int on_off(const char *what, const char *rest, int *on, struct lar_err *err)
+{
+    struct str w = word(&rest);
+    *on = !str_is(w, "off");
+    if (*rest || (w.n && *on && !str_is(w, "on")))
+        return lar_fail(err, LAR_EINVAL, "/set %s on, or off", what);
+    return 0;
 }
 
 static void show(const struct buf *b)
@@ -100,9 +117,10 @@ static int set_system(struct chat *c, const char *rest, struct lar_err *err)
     return talk_set_system(&c->talk, rest, err);
 }
 
-static int set_thinking(struct chat *c, int think, struct lar_err *err)
+static int set_thinking(struct chat *c, int on, struct lar_err *err)
 {
-    if (think == LAR_THINK_ON && (c->r->raw || !c->r->info.can_think))
+    int think = on ? LAR_THINK_ON : LAR_THINK_OFF;
+    if (on && (c->r->raw || !c->r->info.can_think))
         return lar_fail(err, LAR_EINVAL, "the chat template of this model knows no thinking");
     c->r->o.think = think;
     return 0;
@@ -142,11 +160,34 @@ int chat_history(struct chat *c, int on, struct lar_err *err)
 static const char set_help[] =
     "/set system TEXT           the system message; without TEXT there is none\n"
     "/set parameter NAME VALUE  an option of lar run: temp, ctx, stop, ...\n"
-    "/set think                 the model shall think first; /set nothink: not\n"
-    "/set hidethinking          its thinking is not shown; /set showthinking: it is\n"
-    "/set verbose               timings after each answer; /set quiet: none\n"
+    "/set think [on|off]        shall the model think first? /set nothink: not\n"
+    "/set hidethinking [on|off] its thinking is not shown; /set showthinking: it is\n"
+    "/set verbose [on|off]      timings after each answer; /set quiet: none\n"
     "/set history on            keeps typed lines in a file; off: no more\n";
 /* clang-format on */
+
+/* What is on or off; the words of `not` (ollama has them) turn it off and take nothing. */
+static const struct flip {
+    const char *name, *not;
+    enum { THINKS, HIDES, TELLS } what;
+} switches[] = {{"think", "nothink", THINKS}, {"hidethinking", "showthinking", HIDES}, {"verbose", "quiet", TELLS}};
+
+static int flip(struct chat *c, const struct flip *f, int off, const char *rest, struct lar_err *err)
+{
+    int on = 0, e = off ? nothing(f->not, rest, err) : on_off(f->name, rest, &on, err);
+    if (e < 0) return e;
+    if (f->what == THINKS) return set_thinking(c, on, err);
+    *(f->what == HIDES ? &c->r->o.hide_thinking : &c->r->o.verbose) = on;
+    return 0;
+}
+
+static int set_history(struct chat *c, const char *rest, struct lar_err *err)
+{
+    int on = 0, e = *rest ? on_off("history", rest, &on, err) : lar_fail(err, LAR_EINVAL, "/set history on, or off");
+    if (e == 0) e = chat_history(c, on, err);
+    if (e == 0 && on) fprintf(stderr, "lines are kept in %s\n", line_history_path(c->line));
+    return e;
+}
 
 static int set(struct chat *c, const char *rest, struct lar_err *err)
 {
@@ -157,17 +198,10 @@ static int set(struct chat *c, const char *rest, struct lar_err *err)
     if (!w.n) return fputs(set_help, stderr), 0;
     if (str_is(w, "system")) return set_system(c, rest, err);
     if (str_is(w, "parameter")) return set_parameter(c, rest, err);
-    if (str_is(w, "think")) return set_thinking(c, LAR_THINK_ON, err);
-    if (str_is(w, "nothink")) return set_thinking(c, LAR_THINK_OFF, err);
-    if (str_is(w, "verbose") || str_is(w, "quiet"))
-        return c->r->o.verbose = str_is(w, "verbose"), 0;
-    if (str_is(w, "hidethinking") || str_is(w, "showthinking"))
-        return c->r->o.hide_thinking = str_is(w, "hidethinking"), 0;
-    if (str_is(w, "history")) {
-        if (strcmp(rest, "on") && strcmp(rest, "off"))
-            return lar_fail(err, LAR_EINVAL, "/set history on, or off");
-        return chat_history(c, strcmp(rest, "on") == 0, err);
-    }
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+        if (str_is(w, switches[i].name) || str_is(w, switches[i].not))
+            return flip(c, &switches[i], str_is(w, switches[i].not), rest, err);
+    if (str_is(w, "history")) return set_history(c, rest, err);
     char *asked = arena_copy(&c->kept, w.p, w.n);
     const char *near = asked ? options_nearest(asked, names) : NULL;
     if (near)
@@ -216,8 +250,11 @@ static void show_parameters(const struct chat *c, struct buf *b)
 
 static void show_messages(const struct chat *c, struct buf *b)
 {
-    for (size_t i = 0; i < c->talk.n; i++)
-        buf_printf(b, "%s: %s\n", c->talk.msg[i].role, c->talk.msg[i].content);
+    for (size_t i = 0; i < c->talk.n; i++) {
+        const struct lar_message *m = &c->talk.msg[i];
+        if (c->talk.thinking[i]) buf_printf(b, "%s, thinking: %s\n", m->role, c->talk.thinking[i]);
+        if (*m->content || !c->talk.thinking[i]) buf_printf(b, "%s: %s\n", m->role, m->content);
+    }
     if (!c->talk.n) buf_puts(b, "no messages yet\n");
 }
 
@@ -225,6 +262,7 @@ static int show_what(struct chat *c, const char *rest, struct lar_err *err)
 {
     struct buf b = {0};
     struct str w = word(&rest);
+    if (*rest) return lar_fail(err, LAR_EINVAL, "/show takes one word: '%s' is too much", rest);
     if (!w.n)
         buf_puts(&b, "/show info | parameters | system | template | messages\n");
     else if (str_is(w, "info"))
@@ -334,7 +372,8 @@ void chat_command(struct chat *c, const char *text)
     for (int i = 0; i < NCOMMAND; i++) {
         names[i] = commands[i].name;
         if (!str_is(w, names[i])) continue;
-        if (commands[i].run(c, rest, &err) < 0) say_err(&err);
+        int e = *commands[i].arg ? 0 : nothing(names[i], rest, &err);
+        if (e < 0 || commands[i].run(c, rest, &err) < 0) say_err(&err);
         return;
     }
     char *asked = arena_copy(&c->kept, w.p, w.n);

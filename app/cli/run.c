@@ -153,8 +153,22 @@ static double answer_rate(const struct lar_result *res)
                : -1;
 }
 
+/* An empty line is no answer, and who reads it should know why it is empty. */
+static void tell_thoughts(const struct runner *r, const struct lar_result *res)
+{
+    if (res->text_n || !res->thinking_n) return;
+    if (res->stop == LAR_STOP_LENGTH)
+        say("the model was still thinking when the answer reached its %d tokens (%s N gives it more)", r->o.max_tokens,
+            r->chatting ? "/set parameter max-tokens" : "--max-tokens");
+    else if (res->stop == LAR_STOP_STRING)
+        say("the model was still thinking when '%s' ended the answer", res->stop_string);
+    else if (res->stop == LAR_STOP_END)
+        say("the model ended within its thinking, without an answer");
+}
+
 void runner_tell(const struct runner *r, const struct lar_result *res)
 {
+    tell_thoughts(r, res);
     if (res->warning[0]) say("warning: %s", res->warning);
     if (res->stop == LAR_STOP_FULL)
         say("the answer stops here: the context of %d tokens is full (%s N makes more room)",
