@@ -85,6 +85,48 @@ try_status 1 "a model that is not there" $LAR push nothing $host/any/nothing
 try_status 2 "a name that is none" $LAR push shop 'a b'
 try_status 2 "Hugging Face takes none" $LAR push shop hf.co/a/b
 
+# ---- Ollama's own: who asks is known by a key, pieces are led aside ------------------------------------------------------------------------
+ollama() { LAR_REGISTRY="http://$host" $LAR push shop signed/shop "$@"; }
+fresh
+try_status 1 "Ollama's registry lets nobody write whom it does not know" ollama
+ok "  ... which is said" said ".ollama/id_ed25519"
+if command -v ssh-keygen > /dev/null 2>&1; then
+    mkdir -p "$HOME/.ollama"
+    ssh-keygen -q -t ed25519 -N '' -C '' -f "$HOME/.ollama/id_ed25519" < /dev/null
+    : > "$TMP/log"
+    try "with a key it does" ollama
+    if grep -q libssl3 "$TMP/err"; then
+        skip "no libcrypto for this machine here"
+    else
+        ok "  ... blobs and the manifest to the byte" there signed
+        ok "  ... pieces go to the storage behind it, which is not told who we are" asks '^1 PUT /v2/signed/shop/blobs/uploads/[^ ]* - -$' 3
+        ok "  ... never" not grep -q '^1 .* [^-]*$' "$TMP/log"
+        grep ' GET /token' "$TMP/log" | head -1 > "$TMP/asked"
+        ok "the request for a token is signed by the key" grep -q " $(cut -d' ' -f2 "$HOME/.ollama/id_ed25519.pub"):" "$TMP/asked"
+        if command -v openssl > /dev/null 2>&1; then
+            perl -MMIME::Base64 -MDigest::SHA=sha256_hex -e '
+                my ($url, $key, $sig) = <STDIN> =~ m{GET (\S+) \S+ ([^:]+):(\S+)} or die;
+                open my $f, ">:raw", "$ARGV[0]/pub.der"; print $f pack("H*", "302a300506032b6570032100") . substr decode_base64($key), -32; close $f;
+                open $f, ">:raw", "$ARGV[0]/sig"; print $f decode_base64($sig); close $f;
+                open $f, ">:raw", "$ARGV[0]/data"; print $f "GET,http://$ARGV[1]$url," . encode_base64(sha256_hex(""), ""); close $f;
+            ' "$TMP" "$host" < "$TMP/asked"
+            ok "  ... as OpenSSL finds" openssl pkeyutl -verify -pubin -keyform DER -inkey "$TMP/pub.der" -rawin -in "$TMP/data" -sigfile "$TMP/sig"
+        else
+            skip "no openssl here to look at the signature"
+        fi
+        ssh-keygen -q -p -N secret -f "$HOME/.ollama/id_ed25519" < /dev/null > /dev/null 2>&1
+        fresh
+        try_status 2 "a key with a passphrase" ollama
+        ok "  ... is named" said "has a passphrase"
+        : > "$HOME/.ollama/id_ed25519"
+        try_status 2 "a file that is no key" ollama
+        ok "  ... is named" said "is no OpenSSH private key"
+    fi
+    rm -rf "$HOME/.ollama"
+else
+    skip "no ssh-keygen here"
+fi
+
 # ---- a real one ------------------------------------------------------------------------------------------------------------------------
 : "${DOCKER_REGISTRY:=docker-registry}"
 if [ -z "${LAR_SLOW-}" ] && command -v "$DOCKER_REGISTRY" > /dev/null 2>&1; then

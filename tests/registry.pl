@@ -12,6 +12,8 @@
 #   cut      a first piece of an upload breaks off after 200000 bytes   away     pieces go to the other port
 #   auth     a token that may push is asked for                         lies     a byte of what arrives is another
 #   down     every piece is refused with status 503
+#   signed   as Ollama's: a token is for whoever signs; pieces are led to the other port by 307, the next address is in Docker-Upload-Location,
+#            and the last PUT tells the MD5 of the pieces' MD5s
 #   late     the first two POSTs are refused with 429, Retry-After: 1
 # It may also be asked as a proxy: of an absolute address the path counts, and the host goes to the log before it.
 # LOG gets a line a request: port, method, path, range, authorization.
@@ -20,6 +22,7 @@ use warnings;
 use IO::Socket::INET;
 use IO::Select;
 use Digest::SHA 'sha256_hex';
+use Digest::MD5;
 my ($root, $portfile, $log) = @ARGV;
 $SIG{CHLD} = 'IGNORE';
 $SIG{PIPE} = 'IGNORE';
@@ -78,7 +81,7 @@ sub take {
 
 # Uploads lie in FOLDER/up/ID. Gives 1 when the connection is to end.
 sub upload {
-    my ($c, $which, $method, $ns, $model, $rest, $len, $range) = @_;
+    my ($c, $which, $method, $ns, $model, $rest, $len, $range, $auth, $redirects) = @_;
     my ($id, $query) = $rest =~ m{^/?(\w*)(?:\?(.*))?$} or return answer($c, 404, '{}');
     my $file = "$root/up/$id";
     return answer($c, 429, '{}', 'Retry-After' => 1) if $ns eq 'late' && $method eq 'POST' && count(1) <= 2;
@@ -91,6 +94,23 @@ sub upload {
     }
     return answer($c, 404, '{"errors":[{"message":"upload unknown"}]}') unless -e $file;
     return answer($c, 204, '', $to->()) if $method eq 'GET';
+    if ($ns eq 'signed' && $which == 1) { # the storage behind it: whoever has the address may
+        return answer($c, 403, '{}') if $method ne 'PUT' || $auth ne '-';
+        my $part = -s $file;
+        take($c, $file, $len, $len);
+        open my $h, '<:raw', $file or die;
+        seek $h, $part, 0;
+        my $md5 = Digest::MD5->new->addfile($h)->digest;
+        open my $m, '>>:raw', "$file.md5" or die;
+        print $m $md5;
+        close $m;
+        return answer($c, 200, '', ETag => unpack 'H*', $md5), 0;
+    }
+    if ($method eq 'PATCH' && $ns eq 'signed') {
+        return answer($c, 400, '{}') unless $redirects;
+        answer($c, 307, '', Location => "http://127.0.0.1:$port[1]/v2/signed/$model/blobs/uploads/$id?part=" . (-s $file), 'Docker-Upload-Location' => "/v2/signed/$model/blobs/uploads/$id");
+        return 1; # nobody reads the piece here
+    }
     if ($method eq 'PATCH') {
         my $have = -s $file;
         if ($ns eq 'away' && $which == 0) { take($c, '/dev/null', $len, $len); return answer($c, 307, '', Location => "http://127.0.0.1:$port[1]/v2/away/$model/blobs/uploads/$id") }
@@ -102,6 +122,11 @@ sub upload {
         return answer($c, 202, '', $to->(), $which ? (Location => "http://127.0.0.1:$port[0]/v2/$ns/$model/blobs/uploads/$id?s=2") : ()), 0;
     }
     my ($hex) = ($query // '') =~ /digest=sha256(?:%3A|:)([0-9a-f]{64})/ or return answer($c, 400, '{}');
+    if ($ns eq 'signed') {
+        my $sums = slurp("$file.md5") // '';
+        my $etag = Digest::MD5::md5_hex($sums) . '-' . length($sums) / 16;
+        return answer($c, 400, '{"errors":[{"message":"etag"}]}'), 0 unless $query =~ /&etag=\Q$etag\E(?:&|$)/;
+    }
     my $text = slurp($file);
     $text .= 'x' if $ns eq 'lies';
     return answer($c, 400, '{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}'), 0 if sha256_hex($text) ne $hex;
@@ -151,15 +176,18 @@ sub serve {
             answer($c, 401, $method eq 'HEAD' ? '' : '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:expire/$1:pull\"");
         } elsif ($path =~ m{^/token\?.*scope=repository%3Aexpire}) {
             answer($c, 200, '{"token":"E' . int(count(0) / 4) . '"}');
+        } elsif ($path =~ m{^/token\?.*scope=repository%3Asigned}) {
+            my $ok = $auth =~ m{^[\w+/]+=*:[\w+/]+=*$} && $path =~ /&ts=\d+&nonce=\w{16}/; # whose it is, the test finds out
+            $ok ? answer($c, 200, '{"token":"SIGNED"}') : answer($c, 401, '{"error":"who are you?"}');
         } elsif ($path =~ m{^/token\?(.*)}) {
             answer($c, 200, '{"token":"T' . ($1 =~ /scope=repository%3Aauth.*push/ ? 'PUSH' : $1 =~ /scope=repository%3Aauth/ ? 'OK' : 'NO') . '"}');
         } elsif ($path =~ m{^/v2/([\w.-]+)/([\w.-]+)/blobs/uploads(/.*)$}) {
             my ($ns, $model, $rest) = ($1, $2, $3);
-            if ($ns eq 'auth' && $auth ne 'Bearer TPUSH') {
+            if ($which == 0 && ($ns eq 'auth' && $auth ne 'Bearer TPUSH' || $ns eq 'signed' && $auth ne 'Bearer SIGNED')) {
                 take($c, '/dev/null', $h{'content-length'} // 0, 1e12);
-                answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:auth/$model:pull,push\"");
+                answer($c, 401, '{}', 'WWW-Authenticate' => "Bearer realm=\"http://127.0.0.1:$port[0]/token\",service=\"test\",scope=\"repository:$ns/$model:pull,push\"");
             } else {
-                $end = upload($c, $which, $method, $ns, $model, $rest, $h{'content-length'} // 0, $h{'content-range'} // '') eq '1';
+                $end = upload($c, $which, $method, $ns, $model, $rest, $h{'content-length'} // 0, $h{'content-range'} // '', $auth, $h{'x-redirect-uploads'}) eq '1';
             }
         } elsif ($method eq 'PUT' && $path =~ m{^/v2/([\w.-]+)/([\w.-]+)/manifests/([\w.-]+)$}) {
             put_manifest($c, $1, $2, $3, $h{'content-length'});

@@ -22,6 +22,7 @@ void client_done(struct client_reply *r)
     buf_done(&r->digest);
     buf_done(&r->range);
     buf_done(&r->upload);
+    buf_done(&r->next);
     *r = (struct client_reply){0};
 }
 
@@ -130,6 +131,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     } else if (!header(p, n, "www-authenticate", &r->challenge) &&
                !header(p, n, "link", &r->link) &&
                !header(p, n, "docker-content-digest", &r->digest) &&
+               !header(p, n, "docker-upload-location", &r->next) &&
                !header(p, n, "range", &r->range)) {
         header(p, n, "location", &r->upload);
     }
@@ -164,7 +166,7 @@ static size_t on_send(char *p, size_t size, size_t n, void *ctx)
 static struct curl_slist *headers(const struct curl *k, const struct client_call *c, int authorise)
 {
     struct buf b = {0};
-    struct curl_slist *list = k->slist_append(NULL, "Expect:");
+    struct curl_slist *list = k->slist_append(NULL, c->expect ? "Expect: 100-continue" : "Expect:");
     for (size_t i = 0; c->header && c->header[i]; i++) list = k->slist_append(list, c->header[i]);
     if (authorise && c->authorization) {
         buf_printf(&b, "Authorization: %s", c->authorization);

@@ -27,7 +27,8 @@ struct client_call {
     /* Called while we wait since the server asks for patience (429, 503), before asking again; non-zero stops. May be NULL. */
     int (*on_wait)(void *ctx);
     void *wait_ctx;
-    int stay;        /* 1: redirects are given, not followed */
+    int stay;   /* 1: redirects are given, not followed */
+    int expect; /* 1: what is sent waits for the server's "continue" (a second at most), which may lead it elsewhere */
     size_t body_max; /* of the answer, 0: 16 MiB */
 };
 struct client_reply {
@@ -37,6 +38,7 @@ struct client_reply {
     struct buf location; /* absolute; of a redirect that was not followed */
     /* WWW-Authenticate, Link, Docker-Content-Digest, Range, Location as it was sent */
     struct buf challenge, link, digest, range, upload;
+    struct buf next;       /* Docker-Upload-Location, as it was sent */
     int64_t again_s;       /* Retry-After in seconds, 0 when absent */
     int64_t length, total; /* Content-Length; of Content-Range the whole; -1 when absent */
     int crossed;           /* a redirect led to another origin */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * store/push.c: from the store to a registry (OCI distribution-spec 1.1, "Pushing blobs in chunks"): what it has not yet of the blobs, piece by
  * piece, then the manifest, to the byte, which is what gives the name: whoever pulls sees the old model or the new one. A piece that a broken
- * connection spoilt is asked about and sent again from where the registry stands. */
+ * connection spoilt is asked about and sent again from where the registry stands.
+ *
+ * Ollama's own registry leads each piece aside to its storage (ollama/ollama, server/upload.go): X-Redirect-Uploads asks for that, the piece goes by
+ * PUT to where Location says, the next one to where Docker-Upload-Location says, and in the end the MD5s of the pieces are told. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "net/again.h"
+#include "net/crypto.h"
 #include "store/impl.h"
 #include "store/registry.h"
 
@@ -26,6 +30,7 @@ struct push {
     int64_t again_s; /* Retry-After of the last piece */
     uint64_t at;     /* that the registry has */
     struct buf url;  /* where the next piece goes */
+    struct buf sums; /* MD5 of each piece, one behind the other, for Ollama's registry */
     struct lar_err *err;
 };
 
@@ -56,7 +61,7 @@ static int waiting(void *ctx)
 static int take_location(struct push *p, const struct client_reply *reply)
 {
     struct buf next = {0};
-    struct buf sent = reply->upload;
+    struct buf sent = reply->next.n ? reply->next : reply->upload;
     int e = sent.n ? client_resolve(buf_z(&reply->url), buf_z(&sent), &next, p->err)
                    : lar_fail(p->err, LAR_EFORMAT, "%.120s: takes an upload but does not say where",
                               buf_z(&reply->url));
@@ -73,10 +78,7 @@ static int refused(struct push *p, const struct client_reply *reply)
     char what[96];
     snprintf(what, sizeof what, "%.60s (sending %.12s)", p->m->name,
              p->layer ? p->layer->digest : "its manifest");
-    if (reply->status == 401 || reply->status == 403)
-        return lar_fail(
-            p->err, LAR_EIO,
-            "%s: the registry does not let us write there: LAR_REGISTRY_AUTH=user:password", what);
+    if (reply->status == 401 || reply->status == 403) return registry_stranger(&p->r, what, p->err);
     return registry_refused(reply, what, p->err);
 }
 
@@ -101,6 +103,7 @@ static int begin(struct push *p)
     int e = registry_call(&p->r, &c, "/blobs/uploads/", &reply, p->err);
     if (e == 0) e = reply.status == 202 ? take_location(p, &reply) : refused(p, &reply);
     p->at = 0;
+    buf_clear(&p->sums);
     client_done(&reply);
     return e;
 }
@@ -124,14 +127,51 @@ static int ask_where(struct push *p)
     return e;
 }
 
+/* To the storage behind Ollama's registry, whose address is signed: nothing of ours that authorises goes along. */
+static int send_aside(struct push *p, const char *to, uint64_t n)
+{
+    static const char *const header[] = {"Content-Type: application/octet-stream", NULL};
+    struct client_reply reply;
+    struct client_call c = {.method = "PUT",
+                            .url = to,
+                            .header = header,
+                            .fd = p->fd,
+                            .fd_from = p->at,
+                            .fd_bytes = n,
+                            .rate = p->opt->rate,
+                            .on_sent = on_sent,
+                            .ctx = p};
+    int e = client_call(&c, &reply, p->err);
+    if (e == 0 && (reply.status < 200 || reply.status > 299)) {
+        p->again_s = reply.again_s;
+        e = refused(p, &reply);
+        if (again_status(reply.status) && p->again_s <= AGAIN_MOST_S) e = 1;
+    } else if (e == LAR_EIO) {
+        e = 1;
+    }
+    client_done(&reply);
+    return e;
+}
+
+static int remember_sum(struct push *p, uint64_t n)
+{
+    unsigned char sum[CRYPTO_MD5];
+    int e = crypto_md5_file(p->fd, p->at, n, sum, p->err);
+    if (e == 0) buf_add(&p->sums, sum, sizeof sum);
+    return e == 0 && p->sums.failed ? lar_fail(p->err, LAR_ENOMEM, "push: out of memory") : e;
+}
+
 /* One piece. 1: it did not arrive, and why is in err. */
 static int send_piece(struct push *p)
 {
     uint64_t left = p->layer->size - p->at, n = left < PIECE_BYTES ? left : PIECE_BYTES;
     char range[80];
-    const char *header[] = {"Content-Type: application/octet-stream", range, NULL};
+    const char *header[] = {"Content-Type: application/octet-stream", range,
+                            p->r.ollama ? "X-Redirect-Uploads: 1" : NULL, NULL};
     struct client_reply reply;
     struct client_call c = {.method = "PATCH",
+                            .stay = p->r.ollama,
+                            .expect = p->r.ollama,
                             .header = header,
                             .fd = p->fd,
                             .fd_from = p->at,
@@ -142,8 +182,13 @@ static int send_piece(struct push *p)
     snprintf(range, sizeof range, "Content-Range: %llu-%llu", (unsigned long long)p->at,
              (unsigned long long)(p->at + n - 1));
     int e = registry_call(&p->r, &c, buf_z(&p->url), &reply, p->err);
-    if (e == 0 && reply.status == 202) {
-        if ((e = take_location(p, &reply)) == 0) p->at += n;
+    int aside = e == 0 && p->r.ollama && reply.status == 307 && reply.location.n;
+    if (aside && (e = send_aside(p, buf_z(&reply.location), n)) != 0) {
+        aside = 0; /* the same piece is tried again, or it is an error */
+    } else if (e == 0 && (aside || reply.status == 202)) {
+        if (p->r.ollama) e = remember_sum(p, n);
+        if (e == 0) e = take_location(p, &reply);
+        if (e == 0) p->at += n;
     } else if (e == 0) {
         int again = reply.status == 416 || reply.status == 408 || reply.status == 429 ||
                     reply.status >= 500;
@@ -157,6 +202,18 @@ static int send_piece(struct push *p)
     return e;
 }
 
+/* As storage of S3's kind names what was sent in pieces: the MD5 of their MD5s, and how many. */
+static int add_etag(struct push *p, struct buf *url)
+{
+    unsigned char sum[CRYPTO_MD5];
+    if (!p->r.ollama || !p->sums.n) return 0;
+    int e = crypto_md5(p->sums.p, p->sums.n, sum, p->err);
+    buf_puts(url, "&etag=");
+    for (int i = 0; i < CRYPTO_MD5; i++) buf_printf(url, "%02x", sum[i]);
+    buf_printf(url, "-%zu", p->sums.n / CRYPTO_MD5);
+    return e;
+}
+
 /* The registry compares the digest, and takes the blob. */
 static int finish(struct push *p)
 {
@@ -165,7 +222,8 @@ static int finish(struct push *p)
     struct buf url = {0};
     buf_printf(&url, "%s%cdigest=sha256%%3A%s", buf_z(&p->url),
                strchr(buf_z(&p->url), '?') ? '&' : '?', p->layer->digest);
-    int e = registry_call(&p->r, &c, buf_z(&url), &reply, p->err);
+    int e = add_etag(p, &url);
+    if (e == 0) e = registry_call(&p->r, &c, buf_z(&url), &reply, p->err);
     if (e == 0 && reply.status != 201 && reply.status != 204) e = refused(p, &reply);
     client_done(&reply);
     buf_done(&url);
@@ -185,7 +243,7 @@ static int send_blob(struct push *p)
             return lar_fail(p->err, LAR_ECANCEL, "stopped");
         p->again_s = 0;
         e = 0;
-        if (ask_where(p) == LAR_ECANCEL) e = LAR_ECANCEL;
+        if (!p->r.ollama && ask_where(p) == LAR_ECANCEL) e = LAR_ECANCEL;
     }
     return e == 0 ? finish(p) : e;
 }
@@ -255,6 +313,7 @@ static int push_all(struct push *p, const struct name *n)
     if (e == 0) e = put_manifest(p, n);
     registry_done(&p->r);
     buf_done(&p->url);
+    buf_done(&p->sums);
     return e;
 }
 

@@ -4,9 +4,13 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "net/crypto.h"
 
 static const char *env(const char *name)
 {
@@ -23,7 +27,7 @@ static int is_loopback(const char *host)
 int registry_open(struct registry *r, const struct name *n, struct lar_err *err)
 {
     const char *mirror = strcmp(n->host, NAME_HOST) == 0 ? env("LAR_REGISTRY") : NULL;
-    *r = (struct registry){0};
+    *r = (struct registry){.ollama = strcmp(n->host, NAME_HOST) == 0};
     if (mirror && strncasecmp(mirror, "http://", 7) != 0 && strncasecmp(mirror, "https://", 8) != 0)
         return lar_fail(err, LAR_EINVAL,
                         "LAR_REGISTRY=%s: an address begins with https:// or http://", mirror);
@@ -41,17 +45,6 @@ void registry_done(struct registry *r)
 {
     buf_done(&r->base);
     buf_done(&r->authorization);
-}
-
-void registry_base64(struct str s, struct buf *b)
-{
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < s.n; i += 3) {
-        unsigned v = 0;
-        for (size_t j = 0; j < 3; j++) v = v << 8 | (i + j < s.n ? (unsigned char)s.p[i + j] : 0u);
-        for (size_t j = 0; j < 4; j++)
-            buf_putc(b, i + j <= s.n ? digit[v >> (18 - 6 * j) & 63] : '=');
-    }
 }
 
 static void encode(struct str s, struct buf *b)
@@ -72,7 +65,7 @@ static void basic(struct buf *b)
     const char *who = env("LAR_REGISTRY_AUTH");
     if (!who) return;
     buf_puts(b, "Basic ");
-    registry_base64(str_of(who), b);
+    crypto_base64(who, strlen(who), b);
 }
 
 static int take_token(struct registry *r, const struct client_reply *reply, struct lar_err *err)
@@ -93,10 +86,55 @@ static int take_token(struct registry *r, const struct client_reply *reply, stru
     return e;
 }
 
+/* Where the key for Ollama's registry lies; 0 when there is none. */
+static int key_path(struct buf *path)
+{
+    const char *own = env("LAR_REGISTRY_KEY"), *home = env("HOME");
+    if (own)
+        buf_puts(path, own);
+    else if (home)
+        buf_printf(path, "%s/.ollama/id_ed25519", home);
+    return path->n && !path->failed && (own || access(buf_z(path), R_OK) == 0);
+}
+
+/* Ollama's registry knows who asks by a key: the request for a token is signed (ollama/ollama, server/auth.go): its address, with the time and a
+ * number used once in it, and the digest of its body, which is empty. */
+static int sign(const char *key, struct buf *url, struct buf *who, struct lar_err *err)
+{
+    unsigned char nonce[16];
+    struct buf text = {0};
+    char hex[SHA256_HEX + 1];
+    if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce)
+        return lar_fail_errno(err, "registry: no random number");
+    buf_printf(url, "%cts=%lld&nonce=", strchr(buf_z(url), '?') ? '&' : '?', (long long)time(NULL));
+    for (size_t i = 0; i < sizeof nonce; i++) buf_printf(url, "%02x", nonce[i]);
+    sha256_of("", 0, hex);
+    buf_printf(&text, "GET,%s,", buf_z(url));
+    crypto_base64(hex, SHA256_HEX, &text);
+    int e = text.failed ? lar_fail(err, LAR_ENOMEM, "registry: out of memory")
+                        : crypto_sign(key, buf_view(&text), who, err);
+    buf_done(&text);
+    return e;
+}
+
+int registry_stranger(const struct registry *r, const char *what, struct lar_err *err)
+{
+    if (r->ollama)
+        return lar_fail(
+            err, LAR_EIO,
+            "%s: Ollama's registry knows who asks by the key ~/.ollama/id_ed25519 (ssh-keygen -t ed25519 -N '' "
+            "makes one), whose .pub the account there must list; it takes names of that account only",
+            what);
+    return lar_fail(
+        err, LAR_EIO,
+        "%s: the registry does not let us do that: LAR_REGISTRY_AUTH=user:password says who asks",
+        what);
+}
+
 /* Bearer realm="https://...",service="...",scope="..." */
 static int bearer(struct registry *r, const char *challenge, struct lar_err *err)
 {
-    struct buf realm = {0}, url = {0}, part = {0}, who = {0};
+    struct buf realm = {0}, url = {0}, part = {0}, who = {0}, key = {0};
     struct client_reply reply = {0};
     static const char *const keys[] = {"service", "scope"};
     int e = 0;
@@ -108,21 +146,28 @@ static int bearer(struct registry *r, const char *challenge, struct lar_err *err
         buf_printf(&url, "%c%s=", strchr(buf_z(&url), '?') ? '&' : '?', keys[i]);
         encode(buf_view(&part), &url);
     }
-    if (client_same_origin(buf_z(&realm), buf_z(&r->base))) basic(&who);
+    int ours = client_same_origin(buf_z(&realm), buf_z(&r->base));
+    if (ours) basic(&who);
+    if (ours && r->ollama && !who.n && key_path(&key)) e = sign(buf_z(&key), &url, &who, err);
     struct client_call c = {.url = buf_z(&url), .authorization = who.n ? buf_z(&who) : NULL};
-    if (!realm.n)
+    if (e < 0)
+        ;
+    else if (!realm.n)
         e = lar_fail(err, LAR_EFORMAT, "%.120s: asks for a token but names no place to get one",
                      buf_z(&r->base));
     else if (url.failed || who.failed)
         e = lar_fail(err, LAR_ENOMEM, "registry: out of memory");
     else if ((e = client_call(&c, &reply, err)) == 0)
         e = reply.status == 200 ? take_token(r, &reply, err)
-                                : registry_refused(&reply, buf_z(&realm), err);
+            : reply.status == 401 || reply.status == 403
+                ? registry_stranger(r, buf_z(&realm), err)
+                : registry_refused(&reply, buf_z(&realm), err);
     client_done(&reply);
     buf_done(&realm);
     buf_done(&url);
     buf_done(&part);
     buf_done(&who);
+    buf_done(&key);
     return e;
 }
 
