@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * cli/pull.c: `lar pull` and `lar push`: a model from a registry or from Hugging Face, and to a registry. */
 #include "cli/moving.h"
-#include "cli/size.h"
 #include "cli/out.h"
+#include "cli/size.h"
 #include "cli/verbs.h"
 #include "store/store.h"
 
@@ -15,7 +15,8 @@ static int run(const void *values, char **arg, int narg)
 {
     const struct pull_options *o = values;
     struct moving m;
-    struct store_pull how = {.connections = o->connections, .on_progress = moving_progress, .ctx = &m};
+    struct store_pull how = {
+        .connections = o->connections, .on_progress = moving_progress, .ctx = &m};
     struct store *s = NULL;
     struct lar_err err;
     (void)narg;
@@ -80,8 +81,9 @@ const struct verb verb_push = {
         "broken connection spoilt is sent again. The name appears there when everything behind it is there, and the "
         "manifest is the same to the byte, so that the digest is the model's.\n"
         "\n"
-        "LAR_REGISTRY and LAR_REGISTRY_AUTH=user:password are as for lar pull. (Ollama's own registry wants keys of "
-        "its own, which Lar does not have.)\n",
+        "LAR_REGISTRY, LAR_REGISTRY_AUTH=user:password and LAR_CA_BUNDLE are as for lar pull. Ollama's own registry knows "
+        "who asks by the key ~/.ollama/id_ed25519 (LAR_REGISTRY_KEY names another; without a passphrase; ssh-keygen -t "
+        "ed25519 makes one), whose .pub your account there must list. That needs libcrypto (Debian's libssl3).\n",
     .opts = push_options,
     .size = sizeof(struct pull_options),
     .min_args = 1,
@@ -104,7 +106,9 @@ const struct verb verb_pull = {
         "\n"
         "LAR_REGISTRY is the address of a mirror of Ollama's registry, HF_ENDPOINT of one of Hugging Face. "
         "LAR_REGISTRY_AUTH=user:password and HF_TOKEN say who asks; they go to the server that they are for and, when "
-        "it leads elsewhere, not along. https_proxy and its like are heeded. It needs libcurl (Debian's libcurl4).\n",
+        "it leads elsewhere, not along. https_proxy and its like are heeded, and "
+        "LAR_CA_BUNDLE (else CURL_CA_BUNDLE, SSL_CERT_FILE) names a file of certificates to trust instead of the "
+        "system's. A server that asks for patience (429, 503, Retry-After) is waited for, two minutes at most. It needs libcurl (Debian's libcurl4).\n",
     .opts = options,
     .size = sizeof(struct pull_options),
     .min_args = 1,
