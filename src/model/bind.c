@@ -442,16 +442,18 @@ static int bind_layer(struct binder *b, struct layer *l)
     if ((rc = altup_bind_layer(b, l)) < 0) return rc;
     const struct dev_attn *a = &l->attn;
     size_t q = a->nhead * a->hd, k = a->nkv * a->hd, v = a->nkv * a->hdv, att = a->nhead * a->hdv;
-    if (q > m->q_max) m->q_max = q;
-    if (k > m->k_max) m->k_max = k;
-    if (v > m->v_max) m->v_max = v;
+    int parted = !l->wqkv.data; /* else the three lie in qkv's rows */
+    if ((parted || l->gated) && q > m->q_max) m->q_max = q;
+    if (parted && k > m->k_max) m->k_max = k;
+    if (parted && v > m->v_max) m->v_max = v;
     if (att > m->att_max) m->att_max = att;
     if (l->wqkv.data && l->wqkv.rows > m->qkv_max) m->qkv_max = l->wqkv.rows;
     if (l->gated && l->wq.rows > m->qkv_max) m->qkv_max = l->wq.rows;
     if (l->gated && q > m->ff_max) m->ff_max = q;
     if (l->mixer == MIX_BOTH && m->h.width > m->ff_max) m->ff_max = m->h.width;
-    size_t ff = l->fused ? 2 * l->nff : l->nff;
-    if (ff > m->ff_max) m->ff_max = ff;
+    if (l->nff > m->ff_max) m->ff_max = l->nff;
+    if (l->fused && 2 * l->nff > m->gate_max) m->gate_max = 2 * l->nff;
+    if (l->gate.data && l->nff > m->up_max) m->up_max = l->nff;
     return 0;
 }
 

@@ -65,6 +65,7 @@ int head_bind(struct binder *b)
     h->nlabel = h->out.data ? h->out.rows : 0;
     if ((rc = bind_vector(b, "cls.output", "bias", h->nlabel, &h->bout)) < 0) return rc;
     if (head_width(b->m) > b->m->ff_max) b->m->ff_max = head_width(b->m);
+    if (head_width(b->m) > b->m->up_max) b->m->up_max = head_width(b->m);
     return bind_labels(b, h);
 }
 

@@ -197,7 +197,8 @@ struct model {
     int nrope;
     int rope_long; /* the rope that takes rope[0]'s place when a session's context is longer than rope_long_above; 0: none */
     size_t rope_long_above;
-    size_t q_max, k_max, v_max, att_max, qkv_max, ff_max; /* largest rows of any layer */
+    size_t q_max, k_max, v_max, att_max, qkv_max, ff_max, up_max; /* largest rows of any layer */
+    size_t gate_max;                                              /* gate and up in one row, 0: nowhere */
     size_t expert_max, used_max; /* most experts; most at work for a token */
     size_t state_floats;         /* of all recurrent layers; 0: none */
     int64_t parameters;

@@ -44,6 +44,7 @@ static int bind_shared(struct binder *b, struct moe *m)
     if ((rc = bind_need_matrix(b, "ffn_gate_shexp", width, nff, &m->shared_gate)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_down_shexp", nff, width, &m->shared_down)) < 0) return rc;
     if (nff > b->m->ff_max) b->m->ff_max = nff;
+    if (nff > b->m->up_max) b->m->up_max = nff;
     return bind_vector(b, "ffn_gate_inp_shexp", "weight", width, &m->shared_switch);
 }
 
@@ -129,7 +130,9 @@ int moe_bind(struct binder *b, struct moe *m)
     if ((rc = expert_bias(b, "ffn_gate_exps", m->nff, n, &m->bgate)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_up_exps", m->nff, n, &m->bup)) < 0) return rc;
     if ((rc = expert_bias(b, "ffn_down_exps", width, n, &m->bdown)) < 0) return rc;
-    if (m->nff * (m->fused ? 2 : 1) > d->ff_max) d->ff_max = m->nff * (m->fused ? 2 : 1);
+    if (m->nff > d->ff_max) d->ff_max = m->nff;
+    if (m->fused && 2 * m->nff > d->gate_max) d->gate_max = 2 * m->nff;
+    if (!m->fused && m->nff > d->up_max) d->up_max = m->nff;
     if (n > d->expert_max) d->expert_max = n;
     if (used > d->used_max) d->used_max = used;
     return bind_shared(b, m);
