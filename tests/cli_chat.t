@@ -242,6 +242,20 @@ else
     skip "no history without line editing"
 fi
 
+# ---- under a lock file -------------------------------------------------------------------------------------------------------------------
+$LAR lock $model -o "$TMP/lar.lock" --set temp=0 > /dev/null 2>&1
+start "$model --locked --lock-file $TMP/lar.lock --max-tokens 4"
+ok "a locked chat answers" type 'Where is order C-18?' '^[^>]*"'
+ok "/set parameter is refused in it" type '/set parameter temp 1' 'this chat is locked'
+ok "  ... also its context" type '/set parameter ctx 100' 'this chat is locked'
+ok "  ... and the system message" type '/set system x' 'this chat is locked'
+ok "  ... and one that /load brings" type "/load $TMP/talk.json" 'this chat is locked'
+ok "how much is answered is no part of the lock" type '/set parameter max-tokens 6' '^>>> '
+ok "  ... so that is done" type '/show parameters' 'max-tokens *6'
+ok "what is locked is as it was" type '/show parameters' 'temp *0$'
+press '\004'
+ok "Ctrl-D leaves" leaves 0
+
 # ---- without a template, and with thoughts -----------------------------------------------------------------------------------------
 look patch $model "$TMP/plain.gguf" tokenizer.chat_template tokenizer.chat_templatX
 start "$TMP/plain.gguf --temp 0 --max-tokens 4"

@@ -49,6 +49,17 @@ static void show(const struct buf *b)
     buf_done(&clean);
 }
 
+/* What a lock file says holds for the whole chat; what else the command line may say beside --locked may be set here too. */
+static int locked(const struct chat *c, const char *what, struct lar_err *err)
+{
+    const struct run_options *o = &c->r->o;
+    if (!o->locked) return 0;
+    return lar_fail(
+        err, LAR_EINVAL,
+        "%s: this chat is locked: its settings stand in %s (lar lock --set NAME=VALUE) and stay as they are",
+        what, o->lock_file ? o->lock_file : "lar.lock");
+}
+
 /* ---- /set ---------------------------------------------------------------------------------------------------------- */
 
 enum { NAMES_MAX = 64 };
@@ -84,6 +95,7 @@ static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)
     const struct opt *opt = options_find(generation_options, name, &base);
     if (!opt && (opt = options_find(sampling_options, name, &sampling))) base = sampling;
     if (!opt) return unknown_parameter(name, err);
+    if (strcmp(opt->name, "max-tokens") != 0 && locked(c, opt->name, err) < 0) return err->code;
     if (opt->kind == OPT_LIST && !*value) {
         ((struct opt_list *)(void *)((char *)base + opt->at))->n = 0;
         return 0;
@@ -114,6 +126,7 @@ static int set_system(struct chat *c, const char *rest, struct lar_err *err)
     if (c->r->raw)
         return lar_fail(err, LAR_EINVAL,
                         "there is no chat template, so a system message has no place");
+    if (locked(c, "/set system", err) < 0) return err->code;
     return talk_set_system(&c->talk, rest, err);
 }
 
@@ -301,6 +314,7 @@ static int save(struct chat *c, const char *rest, struct lar_err *err)
 static int load(struct chat *c, const char *rest, struct lar_err *err)
 {
     if (!*rest) return lar_fail(err, LAR_EINVAL, "/load FILE");
+    if (locked(c, "/load, which may bring a system message", err) < 0) return err->code;
     if (c->r->raw)
         return lar_fail(err, LAR_EINVAL,
                         "there is no chat template, so no conversation to continue");

@@ -81,8 +81,10 @@ const struct verb verb_push = {
         "broken connection spoilt is sent again. The name appears there when everything behind it is there, and the "
         "manifest is the same to the byte, so that the digest is the model's.\n"
         "\n"
-        "LAR_REGISTRY, LAR_REGISTRY_AUTH=user:password and LAR_CA_BUNDLE are as for lar pull. Ollama's own registry knows "
-        "who asks by the key ~/.ollama/id_ed25519 (LAR_REGISTRY_KEY names another; without a passphrase; ssh-keygen -t "
+        "LAR_REGISTRY, LAR_REGISTRY_AUTH=user:password and LAR_CA_BUNDLE are as for lar pull. Ollama's own "
+        "registry knows "
+        "who asks by the key ~/.ollama/id_ed25519 (LAR_REGISTRY_KEY names another; without a passphrase; "
+        "ssh-keygen -t "
         "ed25519 makes one), whose .pub your account there must list. That needs libcrypto (Debian's libssl3).\n",
     .opts = push_options,
     .size = sizeof(struct pull_options),
@@ -100,15 +102,18 @@ const struct verb verb_pull = {
         "named), hf.co/user/repo[:quant] from Hugging Face, split models and projectors too. http:// before the host "
         "is for a registry without TLS; on the machine itself it is understood.\n"
         "\n"
-        "Large files come in parts side by side, and are hashed as they come. What is broken off, by a kill too, goes "
+        "Large files come in parts side by side, and are hashed as they come. What is broken off, by a kill "
+        "too, goes "
         "on where it was when the same is pulled again. The name appears when everything is here and is what its "
         "digests say. Free space is looked at first.\n"
         "\n"
         "LAR_REGISTRY is the address of a mirror of Ollama's registry, HF_ENDPOINT of one of Hugging Face. "
-        "LAR_REGISTRY_AUTH=user:password and HF_TOKEN say who asks; they go to the server that they are for and, when "
+        "LAR_REGISTRY_AUTH=user:password and HF_TOKEN say who asks; they go to the server that they are for "
+        "and, when "
         "it leads elsewhere, not along. https_proxy and its like are heeded, and "
         "LAR_CA_BUNDLE (else CURL_CA_BUNDLE, SSL_CERT_FILE) names a file of certificates to trust instead of the "
-        "system's. A server that asks for patience (429, 503, Retry-After) is waited for, two minutes at most. It needs libcurl (Debian's libcurl4).\n",
+        "system's. A server that asks for patience (429, 503, Retry-After) is waited for, two minutes at most. "
+        "It needs libcurl (Debian's libcurl4).\n",
     .opts = options,
     .size = sizeof(struct pull_options),
     .min_args = 1,

@@ -61,7 +61,8 @@ static int open_library(struct lar_err *err)
     if (loaded) return 0;
     return lar_fail(
         err, LAR_EUNSUPPORTED,
-        "signing for Ollama's registry needs libcrypto, which Debian's package libssl3 holds (apt-get install libssl3)");
+        "signing for Ollama's registry needs libcrypto, which Debian's package libssl3 holds (apt-get install "
+        "libssl3)");
 }
 
 /* ---- base64 ------------------------------------------------------------------------------------------------------------- */
