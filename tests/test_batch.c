@@ -6,6 +6,7 @@
  * timelines (SHORT); where all is slower (LAR_SLOW) timelines are shorter still, each family goes one way in turn and the demonstration model one.
  */
 #include <dirent.h>
+#include <pthread.h>
 
 #include <lar/batch.h>
 
@@ -394,6 +395,70 @@ static void the_public_form_does_the_same(void)
     lar_model_close(m);
 }
 
+/* ---- threads ------------------------------------------------------------------------------------------------------- */
+
+enum { OPENERS = 4, PROMPT = 48 };
+
+struct opener {
+    pthread_t thread;
+    struct lar_model *model;
+    int batch, wrong;
+    const float *want; /* [vocab] */
+};
+
+/* Sessions of several sizes, so that the work space that all share grows while others use it. */
+static void *open_and_evaluate(void *ctx)
+{
+    struct opener *o = ctx;
+    struct lar_model_info info;
+    struct lar_err err;
+    int32_t t[LENGTH];
+    lar_model_info(o->model, &info);
+    timeline((size_t)info.vocab, 0, t);
+    for (int round = 0; round < 3; round++) {
+        struct lar_session *s;
+        struct lar_session_options so = {.ctx = 64, .batch = o->batch + round};
+        if (lar_session_open(&s, o->model, &so, &err) < 0 || lar_session_sync(s, t, PROMPT, &err) < 0) {
+            o->wrong = 1;
+            continue;
+        }
+        const float *logits = lar_session_logits(s);
+        o->wrong |= memcmp(logits, o->want, (size_t)info.vocab * sizeof *logits) != 0; /* deterministic: to the bit */
+        lar_session_close(s);
+    }
+    return NULL;
+}
+
+static void several_threads_open_sessions_of_one_model(void)
+{
+    struct opener o[OPENERS];
+    struct lar_model_info info;
+    struct lar_model *m;
+    struct lar_session *alone;
+    struct lar_err err;
+    struct lar_model_options mo = {.threads = 2, .deterministic = 1};
+    struct lar_session_options so = {.ctx = 64, .batch = 1};
+    int32_t t[LENGTH];
+    CHECK_EQ(lar_model_open(&m, DEMO, &mo, &err), 0);
+    lar_model_info(m, &info);
+    timeline((size_t)info.vocab, 0, t);
+    float *want = calloc((size_t)info.vocab, sizeof *want);
+    CHECK_EQ(lar_session_open(&alone, m, &so, &err), 0);
+    CHECK_EQ(lar_session_sync(alone, t, PROMPT, &err), PROMPT);
+    memcpy(want, lar_session_logits(alone), (size_t)info.vocab * sizeof *want);
+    lar_session_close(alone);
+    for (int i = 0; i < OPENERS; i++) {
+        o[i] = (struct opener){.model = m, .batch = 2 << 2 * i >> 1, .want = want};
+        pthread_create(&o[i].thread, NULL, open_and_evaluate, &o[i]);
+    }
+    for (int i = 0; i < OPENERS; i++) {
+        pthread_join(o[i].thread, NULL);
+        CHECK(!o[i].wrong);
+    }
+    free(want);
+    lar_model_close(m);
+}
+
 int main(void)
 {
     tap_timeout(300);
@@ -408,6 +473,7 @@ int main(void)
     RUN(every_allocation_of_opening_may_fail);
     house_close(&house);
     RUN(the_public_form_does_the_same);
+    RUN(several_threads_open_sessions_of_one_model);
     golden_families();
     return tap_done();
 }

@@ -206,6 +206,7 @@ static void cpu_close(struct dev *d)
     for (int i = 0; i < ACT_COUNT; i++) mem_free(c->act[i]);
     mem_free(c->scratch);
     mem_free(c->low);
+    pthread_mutex_destroy(&c->growing);
     mem_free(c);
 }
 
@@ -247,6 +248,7 @@ int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
         mem_free(c);
         return rc;
     }
+    pthread_mutex_init(&c->growing, NULL);
     *out = &c->dev;
     return 0;
 }
@@ -288,9 +290,10 @@ size_t dev_cpu_reserve_bytes(const struct dev *d, const struct dev_need *need)
     return n + low_for(need);
 }
 
-int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *err)
+/* With `growing` held: nobody else makes the work space larger, or smaller again. */
+static int reserve(struct cpu_dev *c, const struct dev_need *need, struct lar_err *err)
 {
-    struct cpu_dev *c = cpu_of(d);
+    struct dev *d = &c->dev;
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max),
                          max_size(need->group_max, c->need.group_max),
@@ -324,6 +327,15 @@ int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *
     c->need = n;
     dev_unlock(d);
     return 0;
+}
+
+int dev_cpu_reserve(struct dev *d, const struct dev_need *need, struct lar_err *err)
+{
+    struct cpu_dev *c = cpu_of(d);
+    pthread_mutex_lock(&c->growing);
+    int rc = reserve(c, need, err);
+    pthread_mutex_unlock(&c->growing);
+    return rc;
 }
 
 void dev_close(struct dev *d)

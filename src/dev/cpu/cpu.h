@@ -3,6 +3,8 @@
 #ifndef DEV_CPU_CPU_H
 #define DEV_CPU_CPU_H
 
+#include <pthread.h>
+
 #include "base/pool.h"
 #include "dev/dev.h"
 
@@ -11,7 +13,8 @@ enum { CPU_ROWS_UNIT = 16 }; /* rows of a matrix that a thread takes at once */
 struct cpu_dev {
     struct dev dev; /* first: a struct dev * is a struct cpu_dev * */
     struct kern kern;
-    struct dev_need need; /* reserved so far */
+    pthread_mutex_t growing; /* who reserves; behind it what is below changes with the device held as well */
+    struct dev_need need;    /* reserved so far */
     uint8_t
         *act[ACT_COUNT]; /* [batch][act_bytes(k_max)], quantised activations; [ACT_F32] unused */
     uint8_t *scratch;    /* [threads][scratch_bytes], 64-byte aligned */
