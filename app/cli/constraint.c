@@ -61,6 +61,25 @@ static void list(const char *text, struct buf *out)
     buf_putc(out, ']');
 }
 
+enum lar_grammar_kind constraint_language(const char *text, size_t n)
+{
+    char in = 0; /* the quote or bracket that we are in, or # */
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (in == '#')
+            in = c == '\n' ? 0 : in;
+        else if (c == '\\')
+            i++;
+        else if (in)
+            in = c == in || c == '\n' ? 0 : in;
+        else if (c == '"' || c == '#' || c == '[')
+            in = c == '[' ? ']' : c;
+        else if (c == ':' && n - i > 2 && text[i + 1] == ':' && text[i + 2] == '=')
+            return LAR_GRAMMAR_GBNF;
+    }
+    return LAR_GRAMMAR_LARK;
+}
+
 int constraint_open(const struct constraint_given *c, struct lar_grammar **out, struct lar_err *err)
 {
     struct lar_grammar_options opt = {.space = c->compact ? -1 : 0, .partial = c->partial};
@@ -68,7 +87,8 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     struct buf text = {0};
     char *notes = NULL;
     const char *out_of_file = NULL; /* where the text was read */
-    int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + (c->grammar != NULL) + c->json;
+    int e = 0, n = (c->schema != NULL) + (c->regex != NULL) + (c->choices != NULL) + (c->grammar != NULL) +
+                   (c->lark != NULL) + c->json;
     *out = NULL;
     if (n == 0) {
         if (c->compact) return lar_fail(err, LAR_EINVAL, "--compact: only with --schema or --json-answer");
@@ -77,14 +97,18 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
     }
     if (n > 1)
         return lar_fail(err, LAR_EINVAL,
-                        "--schema, --regex, --choices, --grammar and --json-answer exclude one another: give one");
+                        "--schema, --regex, --choices, --grammar, --lark and --json-answer exclude one another: "
+                        "give one");
     if (c->partial && !c->schema) return lar_fail(err, LAR_EINVAL, "--partial: only with --schema");
     if (c->schema) {
         kind = LAR_GRAMMAR_SCHEMA;
         e = in_all(c->schema, &text, err);
     } else if (c->grammar) {
-        kind = LAR_GRAMMAR_GBNF;
         e = in_all(c->grammar, &text, err);
+        kind = constraint_language(buf_z(&text), text.n);
+    } else if (c->lark) {
+        kind = LAR_GRAMMAR_LARK;
+        e = in_all(c->lark, &text, err);
     } else if (c->regex) {
         kind = LAR_GRAMMAR_REGEX;
         buf_puts(&text, c->regex);
@@ -95,7 +119,7 @@ int constraint_open(const struct constraint_given *c, struct lar_grammar **out, 
         kind = LAR_GRAMMAR_CHOICES;
         list(c->choices, &text);
     }
-    if (e == 0 && kind != LAR_GRAMMAR_JSON) out_of_file = c->schema ? c->schema : c->grammar;
+    if (e == 0 && kind != LAR_GRAMMAR_JSON) out_of_file = c->schema ? c->schema : c->grammar ? c->grammar : c->lark;
     if (e == 0) e = lar_grammar_open(out, kind, buf_z(&text), text.n, &opt, &notes, err);
     if (e < 0 && out_of_file) in_blame(out_of_file, e, err);
     constraint_notes(notes);
@@ -120,7 +144,10 @@ const struct opt constraint_options[] = {
     {.kind = OPT_TEXT, .name = "choices", .at = AT(choices), .arg = "A,B,...", .help = "The answer is one of "
         "these texts."},
     {.kind = OPT_TEXT, .name = "grammar", .at = AT(grammar), .arg = "FILE",
-     .help = "The answer follows this grammar, in GBNF as llama.cpp has it."},
+     .help = "The answer follows this grammar, in GBNF as llama.cpp has it, or in Lark's language (told apart by "
+         "::=)."},
+    {.kind = OPT_TEXT, .name = "lark", .at = AT(lark), .arg = "FILE",
+     .help = "The answer follows this grammar in Lark's language, with llguidance's %json {...}."},
     {.kind = OPT_FLAG, .name = "compact", .at = AT(compact), .value = 1, .help = "JSON without white space "
         "between its parts."},
     {.kind = OPT_END},

@@ -27,7 +27,8 @@ enum lar_grammar_kind {
     LAR_GRAMMAR_JSON,   /* any JSON; text is not read */
     LAR_GRAMMAR_REGEX,  /* text: a regular expression (ECMA-262) that the whole answer matches */
     LAR_GRAMMAR_CHOICES, /* text: a JSON array of strings: the answer is one of them */
-    LAR_GRAMMAR_GBNF    /* text: a grammar in llama.cpp's form; left recursion is refused */
+    LAR_GRAMMAR_GBNF,   /* text: a grammar in llama.cpp's form; left recursion is refused */
+    LAR_GRAMMAR_LARK    /* text: a grammar in Lark's language, with llguidance's %json {...}; src/text/lark.h says how much of it */
 };
 
 /* Zeroed, every field is the default. */

@@ -20,7 +20,7 @@ int lar_grammar_open(struct lar_grammar **out, enum lar_grammar_kind kind, const
         return lar_fail(err, LAR_EINVAL, "lar_grammar_open: out and text are needed");
     *out = NULL;
     if (notes) *notes = NULL;
-    if (kind < LAR_GRAMMAR_SCHEMA || kind > LAR_GRAMMAR_GBNF)
+    if (kind < LAR_GRAMMAR_SCHEMA || kind > LAR_GRAMMAR_LARK)
         return lar_fail(err, LAR_EINVAL, "grammar kind %d is not known", (int)kind);
     if (o.draft && o.draft != 4 && o.draft != 6 && o.draft != 7 && o.draft != 2019 &&
         o.draft != 2020)

@@ -242,9 +242,23 @@ static struct ast *control(struct read *r)
     return x;
 }
 
+/* /"expression" */
+static struct ast *expression(struct read *r)
+{
+    struct buf b = {0};
+    struct lar_err why = {0};
+    int64_t x = 0;
+    r->at++;
+    if (peek(r, 0) != '"') fail(r, LAR_EFORMAT, "an expression is expected");
+    if (!r->failed && quoted(r, &b) == 0 && (x = rx_parse(r->rx, buf_view(&b), 1, &why)) < 0) fail(r, (int)x, why.msg);
+    buf_done(&b);
+    return r->failed ? NULL : of_rx(r, (uint32_t)x);
+}
+
 static struct ast *more(struct read *r)
 {
     int c = peek(r, 0);
+    if (c == '/') return expression(r);
     if (c == '~') return r->at++, of_rx(r, without(r, RX_ALL));
     return c == '\v' ? control(r) : value(r);
 }
@@ -281,7 +295,8 @@ static struct ast *primary(struct read *r, int nested)
         skip(r, nested);
         return t;
     }
-    if (r->values && (c == '@' || c == '$' || c == '~' || c == '\v')) return more(r);
+    if (r->values && (c == '@' || c == '$' || c == '~' || c == '/' || c == '\v'))
+        return more(r);
     if (c == '<' || c == '!')
         return (void)fail(r, LAR_EUNSUPPORTED,
                           "tokens by name or number are not supported: use texts"),

@@ -34,7 +34,7 @@ int gbnf_read(struct gbnf *out, struct str text, struct rx *rx, struct arena *a,
               struct lar_err *err);
 
 /* What texts beside a schema may say more: @3 is a JSON value that the schema calls 3, @3."k" the value of its member k; $3."k" the characters
- * of that member, which is a string, without quotes, and $3."k"!"end" such that hold no "end"; ~"end" is any text that holds no "end"; a
+ * of that member, which is a string, without quotes, and $3."k"!"end" such that hold no "end"; ~"end" is any text that holds no "end"; /"re" a text that a regular expression matches; a
  * name between two vertical tabs is the control token of this name, as the byte ff, which no text has, and the name. */
 struct gbnf_values {
     void *ctx;

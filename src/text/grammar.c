@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/sort.h"
 #include "text/grammar_impl.h"
+#include "text/lark.h"
 
 enum { STATES_MAX = 4000000, POP_DEPTH_MAX = 400 };
 
@@ -498,6 +499,18 @@ static int open_parts(struct grammar *g, struct str text, struct buf *notes, str
     return 0;
 }
 
+static int open_lark(struct grammar *g, struct str text, struct buf *notes, struct lar_err *err)
+{
+    struct buf parts = {0};
+    int e = lark_read(text, &parts, err);
+    const char *copy = e == 0 ? arena_copy(&g->a, parts.p, parts.n) : NULL; /* what is read of it points into it */
+    size_t n = parts.n;
+    buf_done(&parts);
+    if (e < 0) return e;
+    if (g->opt.space < 0) g->opt.space = 1; /* of text around it nobody knows where white space would end */
+    return copy ? open_parts(g, (struct str){copy, n}, notes, err) : lar_fail(err, LAR_ENOMEM, "out of memory");
+}
+
 int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
                  const struct grammar_options *opt, struct buf *notes, struct lar_err *err)
 {
@@ -515,15 +528,17 @@ int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
         g->state[0] = (struct state){0};
         g->nstate = 1;
         g->rx = g->own_rx =
-            kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON || kind == GRAMMAR_PARTS ? NULL : rx_open(g->opt.limit);
+            kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON || kind >= GRAMMAR_LARK ? NULL : rx_open(g->opt.limit);
         g->end = grammar_one(g, (struct item){.kind = I_END, .phase = kind <= GRAMMAR_JSON});
-        if (kind > GRAMMAR_JSON && kind != GRAMMAR_PARTS && !g->rx) grammar_fail(g, LAR_ENOMEM, "out of memory");
+        if (kind > GRAMMAR_JSON && kind < GRAMMAR_LARK && !g->rx) grammar_fail(g, LAR_ENOMEM, "out of memory");
     }
     if (!g->failed) {
         if (kind == GRAMMAR_SCHEMA || kind == GRAMMAR_JSON)
             e = open_schema(g, kind == GRAMMAR_JSON ? STR("true") : text, notes, err);
         else if (kind == GRAMMAR_PARTS)
             e = open_parts(g, text, notes, err);
+        else if (kind == GRAMMAR_LARK)
+            e = open_lark(g, text, notes, err);
         else
             e = open_regex(g, kind, text, err);
     }

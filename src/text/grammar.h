@@ -17,14 +17,22 @@
 
 struct grammar;
 
-enum grammar_kind { GRAMMAR_SCHEMA, GRAMMAR_JSON, GRAMMAR_REGEX, GRAMMAR_CHOICES, GRAMMAR_GBNF, GRAMMAR_PARTS };
+enum grammar_kind {
+    GRAMMAR_SCHEMA,
+    GRAMMAR_JSON,
+    GRAMMAR_REGEX,
+    GRAMMAR_CHOICES,
+    GRAMMAR_GBNF,
+    GRAMMAR_LARK,
+    GRAMMAR_PARTS
+};
 struct grammar_options {
     struct schema_options schema;
     int space; /* white space between the parts of JSON: the longest run, 0 none, negative without limit */
     size_t limit; /* bytes that the machine may take; 0: 256 MiB */
 };
 
-/* Builds from text: a schema, nothing (any JSON), a regular expression for the whole answer, a JSON array of strings (choices), GBNF.
+/* Builds from text: a schema, nothing (any JSON), a regular expression for the whole answer, a JSON array of strings (choices), GBNF, Lark.
  * PARTS: a JSON object whose "grammar" is the GBNF of text/gbnf.h's gbnf_read_with, with values that are the members of its "schema".
  * Notes as in schema_open. LAR_EUNSUPPORTED and LAR_EFORMAT name the place. */
 int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,

@@ -101,7 +101,7 @@ static int draw(struct walk *w, const struct rx_set *can)
 static int close(struct walk *w, const struct rx_set *can)
 {
     if (end_text(w)) return 1;
-    for (const char *c = "}],ntf0\""; *c; c++)
+    for (const char *c = w->g->gbnf.nnode ? "}])0\"" : "}],ntf0\""; *c; c++)
         if (rx_set_has(can, (unsigned char)*c) && take(w, (struct str){c, 1})) return 1;
     return draw(w, can);
 }
@@ -125,7 +125,7 @@ static void without(struct rx_set *can, const char *bytes)
 static int walk(struct walk *w)
 {
     struct grammar *g = w->g;
-    int json = g->schema != NULL;
+    int json = g->schema && !g->gbnf.nnode;
     while (w->state && !g->failed && !w->out->failed && w->out->n - w->from < WALK_MAX) {
         struct rx_set can;
         size_t number = json ? digits(w) : 0;

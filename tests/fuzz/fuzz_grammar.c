@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_grammar.c: any bytes as a schema, a regular expression, choices or GBNF (the first byte says which), and behind the first NUL
+ * tests/fuzz/fuzz_grammar.c: any bytes as a schema, a regular expression, choices GBNF or Lark (the first byte says which), and behind the first NUL
  * as a text to read. Whatever comes: success or a code with a sentence, memory within its limit, the same answer again, and masks that
  * allow nothing which the machine does not take. Works with libFuzzer and with replay.c. */
 #include <stdio.h>
@@ -81,13 +81,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         nul ? (struct str){(const char *)nul + 1, n - source.n - 2} : STR("{\"a\": [1, \"b\"]}");
     struct str bytes[TOKENS];
     struct grammar_options o = {
-        .space = *data & 8 ? 0 : -1, .limit = LIMIT, .schema = {.limit = LIMIT}};
+        .space = *data & 8 ? 0 : -1, .limit = LIMIT, .schema = {.limit = LIMIT, .partial = (*data & 16) != 0}};
     struct lar_err err = {0};
     struct grammar *g;
     struct toktrie *t;
     long live = mem_live();
     tokens(bytes);
-    int rc = grammar_open(&g, (enum grammar_kind)((*data & 7) % 5), source, &o, NULL, &err);
+    int rc = grammar_open(&g, (enum grammar_kind)((*data & 7) % 6), source, &o, NULL, &err);
     MUST(rc == 0 ? g != NULL : g == NULL && err.code == rc && err.msg[0]);
     if (rc == 0) {
         size_t at = 0, again = 0;
@@ -95,6 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         MUST(ok == grammar_accepts(g, grammar_walk(g, grammar_start(g), text, &again)) ||
              grammar_failed(g, NULL));
         MUST(at == again || grammar_failed(g, NULL));
+        /* What the machine takes the judge does not call wrong, but for what was left out. */
+        int judged = grammar_judge(g, text, &err);
+        struct buf left = {0};
+        grammar_left_out(g, &left);
+        MUST(!ok || judged != 0 || left.n > 0 || left.failed);
+        buf_done(&left);
         MUST(toktrie_open(&t, bytes, TOKENS, NULL) == 0);
         walk(g, t, text);
         toktrie_close(t);
