@@ -276,8 +276,8 @@ static const struct opt options[] = {
     {.kind = OPT_WORD, .name = "as", .at = offsetof(struct values, kind), .arg = "KIND",
      .words = "schema json regex choices gbnf lark",
      .help = "What SCHEMA is: a JSON Schema (the default), json: not read, any JSON is accepted, a regular"
-             " expression for the whole text, choices: a JSON array of strings, gbnf: a grammar of llama.cpp's, or lark: one"
-             " in Lark's language."},
+             " expression for the whole text, choices: a JSON array of strings, gbnf: a grammar of llama.cpp's, or"
+             " lark: one in Lark's language."},
     {.kind = OPT_WORD, .name = "draft", .at = offsetof(struct values, draft), .arg = "DRAFT", .words = ""
         "auto 4 6 7 2019 2020",
      .help = "The draft of schemas without $schema (auto: 2020-12)."},
