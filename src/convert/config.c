@@ -151,6 +151,8 @@ static int read_all(struct config *c, struct lar_err *err)
     c->name = str_of(slash ? slash + 1 : buf_z(&c->folder));
     if ((rc = read_json(c, "config.json", &c->root, err)) < 0) return rc;
     if ((rc = read_json(c, "generation_config.json", &c->generation, err)) < 0) return rc;
+    if ((rc = read_json(c, "1_Pooling/config.json", &c->pooling, err)) < 0) return rc;
+    if ((rc = config_file(c, "README.md", &c->readme, err)) < 0) return rc;
     find_parts(c);
     return 0;
 }

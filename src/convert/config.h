@@ -18,9 +18,11 @@ struct config {
     const struct json *rope_full;       /* those of layers that see everything: rope or a part of it */
     const struct json *rope_window;     /* of windowed layers where they are others, or NULL */
     const struct json *generation;      /* generation_config.json, or NULL */
+    const struct json *pooling;         /* 1_Pooling/config.json, or NULL */
     struct str architecture;            /* first of architectures, "" when none */
     struct str model_type;              /* of the text model */
     struct str name;                    /* of the folder */
+    struct str readme;                  /* README.md, "" when none */
 };
 
 /* Reads the files that are there. On failure c is zeroed. Files are at most 64 MiB each. */

@@ -40,6 +40,8 @@ static int has_states(const struct config *c)
 static const struct family *refine(const struct family *f, const struct config *c)
 {
     int experts = json_num(config_find(c, "num_experts_per_tok"), 0) > 0;
+    if (!strcmp(f->arch, "gemma3") && json_bool(config_find(c, "use_bidirectional_attention"), 0))
+        return &family_gemma_embedding;
     if (strcmp(f->arch, "granitehybrid")) return f;
     if (has_states(c)) return experts ? f : &family_granite_states;
     return experts ? &family_granite_moe : &family_granite_dense;
@@ -72,9 +74,9 @@ const struct family *family_of(struct str arch)
 
 struct str family_bare(struct str name)
 {
-    static const char *const prefix[] = {"model.",    "language_model.", "transformer.",
-                                         "gpt_neox.", "backbone.",       "text_model.",
-                                         "ernie."};
+    static const char *const prefix[] = {"model.",    "language_model.", "transformer.", "gpt_neox.",
+                                         "backbone.", "text_model.",     "ernie.",       "bert.",
+                                         "roberta."};
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++) {
         if (!str_starts(name, str_of(prefix[i]))) continue;
         name = str_from(name, strlen(prefix[i]));

@@ -32,6 +32,7 @@ enum how {
     HOW_V_ROWS_NEG_EXP,
     HOW_V_TAIL,      /* the same behind the rows of q and k */
     HOW_V_COLUMNS,   /* the same for columns */
+    HOW_POSITIONS,   /* without the rows up to that of padding: RoBERTa */
     HOW_KV_B,        /* latent attention: two tensors, [h][latent][nope] (transposed) and [h][v][latent] */
     HOW_XIELU,       /* a constant of the activation: becomes a key */
     HOW_MXFP4        /* with its twin _scales: gpt-oss' 4-bit blocks (the tensor named in `to`, two: even and odd rows) */
@@ -62,7 +63,8 @@ enum {
     FAMILY_NORM_PLUS_ONE = 64,  /* every *norm.weight but linear_attn.norm */
     FAMILY_ROTARY_PAIRS = 128,  /* q and k are rearranged (HOW_ROPE_*) */
     FAMILY_FACTORS = 512,       /* factors of config.json go into the weights */
-    FAMILY_NO_EXPERTS = 256    /* expert_count is not written though config.json has such a number */
+    FAMILY_NO_EXPERTS = 256,   /* expert_count is not written though config.json has such a number */
+    FAMILY_READS = 1024        /* an embedder or a classifier: its encoder is no part of something else */
 };
 
 struct meta;

@@ -327,7 +327,7 @@ static int llama3(struct meta *m)
                : (double)wave > orig / low ? (float)factor
                                            : (float)(1 / ((1 - smooth) / factor + smooth));
     }
-    return plan_add(m->p, "rope_freqs.weight", f, n, m->err);
+    return plan_add(m->p, "rope_freqs.weight", f, n, n, m->err);
 }
 
 /* Cosines and sines of YaRN are multiplied by a number that config.json may give in three ways; readers assume 0.1 ln s + 1, over
@@ -494,6 +494,8 @@ static int activation(const struct meta *m)
         {"gemma4", "gelu_pytorch_tanh"}, {"starcoder2", "gelu_pytorch_tanh"}, {"phi2", "gelu_new|gelu_pytorch_tanh"},
         {"gpt2", "gelu_new|gelu_pytorch_tanh"}, {"nemotron", "relu2"},
         {"gptneox", "gelu|gelu_fast|gelu_new|gelu_pytorch_tanh"},
+        {"bert", "gelu"}, {"nomic-bert", "silu|swiglu"}, {"gemma-embedding", "gelu_pytorch_tanh"},
+        {"modern-bert", "gelu|silu|gelu_fast|gelu_new|gelu_pytorch_tanh"},
         {"arcee", "relu2"}, {"bitnet-b1.58", "relu2"}, {"apertus", "xielu"},
     };
     const char *known = "silu|swish";
@@ -548,6 +550,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
     expert_norm(&m);
     if ((rc = rotation(&m)) < 0) return rc;
     if ((rc = window(&m)) < 0) return rc;
+    if ((rc = meta_pooling(&m)) < 0) return rc;
     xielu(&m);
     if (file_type >= 0 && !(f->flags & FAMILY_NO_FILE_TYPE))
         gguf_keys_u32(k, "general.file_type", (uint32_t)file_type);

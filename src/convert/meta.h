@@ -50,6 +50,12 @@ int meta_minicpm3(struct meta *m);
 int meta_olmoe(struct meta *m);
 int meta_glm4_moe(struct meta *m);
 int meta_ernie_moe(struct meta *m);
+/* reader.c */
+int meta_bert(struct meta *m);
+int meta_nomic(struct meta *m);
+int meta_modern_bert(struct meta *m);
+int meta_gemma_embedding(struct meta *m);
+int meta_pooling(struct meta *m);
 
 /* Shared by meta.c and meta_family.c: "<architecture>.<tail>". */
 const char *meta_key(const struct meta *m, const char *tail, char out[128]);

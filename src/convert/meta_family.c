@@ -229,7 +229,7 @@ int meta_gemma4(struct meta *m)
     if ((rc = config_rope(m->c, "partial_rotary_factor", &part, m->err)) < 0) return rc;
     int64_t turning = (int64_t)(full * part / 2);
     for (int64_t i = 0; i < full / 2; i++) f[i] = i < turning ? 1.0F : 1e30F;
-    return plan_add(m->p, "rope_freqs.weight", f, full / 2, m->err);
+    return plan_add(m->p, "rope_freqs.weight", f, full / 2, full / 2, m->err);
 }
 
 static int factors(struct meta *m, const char *from, const char *name)
@@ -240,7 +240,7 @@ static int factors(struct meta *m, const char *from, const char *name)
     if (!v || v->kind != JSON_ARRAY || (int64_t)v->n != m->rope_dim / 2 || v->n > 1024)
         return wrong(m, "short_factor or long_factor has not half as many entries as a head's elements turn");
     for (v = v->child; v; v = v->next) f[n++] = (float)json_num(v, 0);
-    return plan_add(m->p, name, f, n, m->err);
+    return plan_add(m->p, name, f, n, n, m->err);
 }
 
 /* Phi-3 and 4: LongRoPE. */

@@ -194,6 +194,16 @@ static int transpose(struct planner *b, const struct job *j)
                 {w->dim[0], w->dim[1]});
 }
 
+static int positions(struct planner *b, const struct job *j)
+{
+    const struct weight *w = j->w;
+    uint32_t pad = 1;
+    if (config_u32(b->c, "pad_token_id", &pad, b->err) < 0) return LAR_EFORMAT;
+    int64_t skip = (int64_t)pad + 1, rows = w->dim[0] - skip, row = row_of(w);
+    if (w->ndim != 2 || rows < 1) return bad(b, j, "has no rows behind that of pad_token_id");
+    return VIEW(b, output(b, j, 0, 2, (int64_t[]){rows, row}), w, skip * row, {rows * row, 1});
+}
+
 static int stack(struct planner *b, const struct job *j)
 {
     struct str name;
@@ -401,6 +411,7 @@ static int arrange(struct planner *b, const struct job *j)
     case HOW_V_ROWS_NEG_EXP: return v_rows(b, j, 0, VALUE_NEG_EXP);
     case HOW_V_TAIL: return v_rows(b, j, 2 * (int64_t)b->key_heads * b->key_dim, VALUE_SAME);
     case HOW_V_COLUMNS: return v_columns(b, j);
+    case HOW_POSITIONS: return positions(b, j);
     case HOW_KV_B: return kv_b(b, j);
     case HOW_XIELU: return xielu(b, j);
     case HOW_MXFP4: return mxfp4(b, j);
@@ -569,9 +580,10 @@ static int add_weight(struct planner *b, const struct weight *w)
 {
     struct job j = {.w = w, .bare = family_bare(w->name)};
     size_t before = b->p->n;
-    if (family_other_part(j.bare) && b->lora)
+    int outside = !(b->f->flags & FAMILY_READS) && family_other_part(j.bare);
+    if (outside && b->lora)
         return bad(b, &j, "an adapter of a part that is not converted (vision, audio, further tokens)");
-    if (family_other_part(j.bare)) return b->p->other++, 0;
+    if (outside) return b->p->other++, 0;
     if (is_factor(b, w->name)) return 0;
     j.rule = family_rule(b->f, j.bare, &j.m);
     if (!j.rule) return unknown(b, w);
@@ -666,12 +678,15 @@ int plan_make_lora(struct plan *p, const struct family *f, const struct config *
     return make(&b, a);
 }
 
-int plan_add(struct plan *p, const char *name, const float *v, int64_t n, struct lar_err *err)
+int plan_add(struct plan *p, const char *name, const float *v, int64_t n, int64_t row, struct lar_err *err)
 {
     struct output *o = grow(p);
     float *copy = arena_array(p->a, (size_t)n, sizeof *copy);
     if (!o || !copy) return lar_fail(err, LAR_ENOMEM, "tensor %s: out of memory", name);
     memcpy(copy, v, (size_t)n * sizeof *v);
-    *o = (struct output){.name = str_of(name), .ndim = 1, .dim = {n, 1, 1, 1}, .n = n, .made = copy};
+    struct str own = {arena_copy(p->a, name, strlen(name)), strlen(name)};
+    if (!own.p) return lar_fail(err, LAR_ENOMEM, "tensor %s: out of memory", name);
+    *o = (struct output){
+        .name = own, .ndim = n == row ? 1 : 2, .dim = {row, n / row, 1, 1}, .n = n, .made = copy};
     return 0;
 }

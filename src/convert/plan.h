@@ -57,8 +57,8 @@ int plan_make(struct plan *p, const struct family *f, const struct config *c, co
  * Only matrices of layers and the output, and none that is put together from many. */
 int plan_make_lora(struct plan *p, const struct family *f, const struct config *c, const struct weights *w,
                    struct arena *a, struct lar_err *err);
-/* A tensor of computed values; they are copied. */
-int plan_add(struct plan *p, const char *name, const float *v, int64_t n, struct lar_err *err);
+/* A tensor of computed values, in rows of `row` of them (n: it has one dimension); they are copied. */
+int plan_add(struct plan *p, const char *name, const float *v, int64_t n, int64_t row, struct lar_err *err);
 /* Values at .. at + n of o (which is not MXFP4). */
 void plan_read(const struct output *o, int64_t at, int64_t n, float *to);
 /* The operation on values, undone; of several sources that give a value the one that needs fewest bits. */

@@ -17,7 +17,7 @@ enum { PATH_BYTES = 4096 };
 /* Everything that is mapped until the keys are written. */
 struct files {
     char dir[PATH_BYTES]; /* with a slash behind it, or empty */
-    struct filemap map[8];
+    struct filemap map[12];
     int n;
 };
 
@@ -250,6 +250,42 @@ static int read_pair(struct files *f, struct vocab_make *m, struct str vocab, st
                                   json_str(json_get(config, "tokenizer_class"), STR("")), err);
 }
 
+/* XLM-R numbers SentencePiece's pieces as fairseq did: <s>, <pad>, </s>, <unk>, then those from the fourth on, <mask> at the end. */
+static int as_fairseq(struct vocab_make *m, struct lar_err *err)
+{
+    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    size_t n = m->n, rest;
+    int rc = n < 4 ? lar_fail(err, LAR_EFORMAT, "sentencepiece.bpe.model: only %zu pieces", n)
+                   : vocab_make_room(m, n + 2, err);
+    if (rc < 0) return rc;
+    rest = n - 3;
+    memmove(m->token + 4, m->token + 3, rest * sizeof *m->token);
+    memmove(m->type + 4, m->type + 3, rest * sizeof *m->type);
+    memmove(m->added + 4, m->added + 3, rest * sizeof *m->added);
+    memmove(m->score + 4, m->score + 3, rest * sizeof *m->score);
+    for (size_t i = 0; i < 4 && rc == 0; i++) {
+        m->added[i] = 0;
+        rc = vocab_make_token(m, (int64_t)i, str_of(first[i]), i == 3 ? TOKEN_UNKNOWN : TOKEN_CONTROL, 0, err);
+    }
+    if (rc == 0) rc = vocab_make_token(m, (int64_t)n + 1, STR("<mask>"), TOKEN_CONTROL, 0, err);
+    m->special.bos = m->special.cls = 0;
+    m->special.pad = 1;
+    m->special.eos = m->special.sep = 2;
+    m->special.unk = 3;
+    m->special.add_bos = m->special.add_eos = 1;
+    return rc;
+}
+
+static int read_pieces(struct files *f, struct vocab_make *m, struct str text, struct lar_err *err)
+{
+    const struct json *config;
+    int rc = vocab_sp_read(m, text, err);
+    if (rc == 0) rc = side_json(f, m, "tokenizer_config.json", &config, err);
+    if (rc < 0) return rc;
+    struct str class = json_str(json_get(config, "tokenizer_class"), STR(""));
+    return str_starts(class, STR("XLMRoberta")) ? as_fairseq(m, err) : 0;
+}
+
 static int has_tail(const char *path, const char *tail)
 {
     return str_ends(str_of(path), str_of(tail));
@@ -268,7 +304,7 @@ static int read_file(struct files *f, struct vocab_make *m, const char *path, in
     while (i < text.n && strchr(" \t\r\n", text.p[i]) && text.p[i]) i++;
     if (i < text.n && text.p[i] == '{') return *whole = 1, vocab_hf_json(m, text, err);
     return vocab_tiktoken_is(text) ? vocab_tiktoken_read(m, text, err)
-                                   : vocab_sp_read(m, text, err);
+                                   : read_pieces(f, m, text, err);
 }
 
 static int open_all(struct files *f, struct vocab_make *m, const char *path, struct lar_err *err)
