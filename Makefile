@@ -25,6 +25,7 @@ NATIVE  := $(filter $(HOST),$(subst arm64,aarch64,$(ARCH)))
 CROSS   := $(if $(filter %-gcc,$(firstword $(CC))),$(patsubst %gcc,%,$(firstword $(CC))))
 AR      := $(CROSS)ar
 OBJCOPY ?= $(CROSS)objcopy
+LDCONFIG ?= ldconfig
 OBJDUMP ?= $(CROSS)objdump
 CXX     := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(patsubst %gcc,%g++,$(CC)))
 # Line editing in the chat. Debian has no libedit for another machine beside ours, so a cross build goes without.
@@ -189,6 +190,7 @@ install: all
 	ln -sf liblar.so.$(ABI) $(ROOT)/lib/liblar.so
 	$(if $(MAN),install -m644 $(MAN) $(ROOT)/share/man/man1)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS) -pthread|' tools/lar.pc.in > $(ROOT)/lib/pkgconfig/lar.pc
+	$(if $(DESTDIR),,@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin:/sbin" $(LDCONFIG) 2>/dev/null || :)
 uninstall:
 	rm -f $(ROOT)/bin/lar $(ROOT)/lib/liblar.* $(ROOT)/lib/pkgconfig/lar.pc $(MAN:doc/%=$(ROOT)/share/man/man1/%)
 	rm -rf $(ROOT)/include/lar

@@ -19,6 +19,18 @@ ok "the program is without symbols, below 4 MB" test "$(wc -c < "$at/bin/lar")" 
 strangers() { ! find "$root" -type f | sed "s|^$at/||" | grep -Ev '^(bin/lar|lib/liblar\.(a|so\.[0-9.]+)|lib/pkgconfig/lar\.pc|include/lar/[a-z]+\.h|share/man/man1/lar[a-z-]*\.1)$'; }
 ok "and nothing else" strangers
 
+# Installed in earnest by root, the library is made known to the loader; into a package's folder it is not.
+plain=$TMP/plain
+put() # WHERE...
+{
+    $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" ${EDIT:+EDIT="$EDIT"} WERROR="${WERROR-}" \
+        LDCONFIG="touch $TMP/known; false" "$@" install
+}
+try "a packager's make install" put DESTDIR="$TMP/package" PREFIX=/usr/local
+ok "leaves the loader alone" test ! -e "$TMP/known"
+try "make install with no such folder" put PREFIX="$TMP/plain"
+ok "makes the library known, when root does it" test "$([ -e "$TMP/known" ] && echo 0)" = "$(id -u | grep -x 0)"
+ok "  ... and says nothing about it" test ! -s "$TMP/err"
 if ! command -v pkg-config >/dev/null; then
     skip "no pkg-config here"
     tap_done
