@@ -97,6 +97,14 @@ echo '{"messages":[],"system":"x"}' >"$TMP/none.json"
 ok "/load of what would be ignored" type "/load $TMP/none.json" "none.json: 'system' is nothing that Lar knows"
 echo '{"messages":' >"$TMP/none.json"
 ok "/load of half a file names it" type "/load $TMP/none.json" 'lar: .*none.json: '
+printf '{"messages":[{"role":"user","content":"a","colour":"x"}]}' >"$TMP/none.json"
+ok "/load of a message with more" type "/load $TMP/none.json" "none.json: message 0: 'colour' is nothing that Lar knows"
+printf '{"messages":[{"role":"user","content":"a","content":"b"}]}' >"$TMP/none.json"
+ok "/load of a message with two contents" type "/load $TMP/none.json" "none.json: message 0: 'content' is there twice"
+printf '[{"role":"user","content":"a"}]' >"$HOME/one.json"
+ok "/load knows ~" type '/load ~/one.json' '^1 message loaded'
+ok "/save too" type '/save ~/two.json' '^1 message saved'
+ok "  ... where it is" test -s "$HOME/two.json"
 ok "/clear again" type '/clear' 'a new conversation'
 
 ok "/set system" type '/set system Answer with JSON.' '^>>> '
@@ -105,6 +113,8 @@ ok "/set system takes it away" type '/set system' '^>>> '
 ok "  ... again" type '/show system' 'no system message'
 ok "/set parameter by the names of other programs" type '/set parameter temperature 0.5' '^>>> '
 ok "/set parameter by ours" type '/set parameter top_p 0.5' '^>>> '
+ok "/set parameter with a space behind it" type '/set parameter temp 0.5  ' '^>>> '
+ok "  ... is taken" not sh -c 'echo "$1" | grep -q "lar:"' - "$(news)"
 ok "/set parameter of a string" type '/set parameter stop urgency' '^>>> '
 ok "are shown" type '/show parameters' '^  temp  *0\.5$'
 ok "  ... all of them" sh -c 'echo "$1" | grep -q "^  top-p  *0\.5$" && echo "$1" | grep -q "^  stop  *\"urgency\"$"' - "$(news)"
@@ -157,6 +167,10 @@ if [ $editing ]; then
 else
     skip "pasting needs line editing"
 fi
+press '"""half a message\n'
+for _ in $(seq 200); do news | grep -q '^\.\.\. ' && break; sleep 0.05; done
+press '\004'
+ok "Ctrl-D within a fence" appears 'no closing """ and was not sent; Ctrl-D again leaves'
 press 'a line that is thought better of'
 press '\003'
 ok "Ctrl-C drops a line" appears 'Ctrl-D or /bye leaves'
@@ -259,9 +273,20 @@ ok "Ctrl-D leaves" leaves 0
 # ---- without a template, and with thoughts -----------------------------------------------------------------------------------------
 look patch $model "$TMP/plain.gguf" tokenizer.chat_template tokenizer.chat_templatX
 start "$TMP/plain.gguf --temp 0 --max-tokens 4"
-ok "without a template a line is continued" type '{"intent":"refund","urg' '^[^>]*"'
+ok "without a template that is told" sh -c 'echo "$1" | grep -q "one text that goes on"' - "$(news)"
+ok "  ... a line is continued" type '{"intent":"refund","urg' '^[^>]*"'
 ok "/set system is refused there" type '/set system x' 'no chat template'
-ok "/load as well" type "/load $TMP/talk.json" 'no chat template'
+ok "/load of a system message as well" type "/load $TMP/talk.json" 'no chat template'
+ok "a second line continues both" type 'and then' '^>>> '
+$LAR run "$TMP/plain.gguf" --temp 0 --max-tokens 4 '{"intent":"refund","urg' >"$TMP/first" 2>/dev/null
+printf '%s%s\nand then' '{"intent":"refund","urg' "$(cat "$TMP/first")" >"$TMP/both"
+$LAR run "$TMP/plain.gguf" --temp 0 --max-tokens 4 - <"$TMP/both" >"$TMP/second" 2>/dev/null
+ok "  ... as one text" eval 'grep -qxF -- "$(cat "$TMP/second")" <<-END
+$(news)
+END'
+ok "/save keeps it" type "/save $TMP/text.json" '4 messages saved'
+ok "/load takes it back" type "/load $TMP/text.json" '4 messages loaded'
+ok "  ... all" type '/show messages' '^user: and then'
 press '\004'
 ok "Ctrl-D leaves" leaves 0
 template=$($LAR show $model --template)

@@ -55,54 +55,74 @@ static enum line_end read_fenced(struct chat *c, struct buf *text, size_t at)
 }
 
 /* A message: a line, or several between """ and """. */
-static enum line_end read_message(struct chat *c, struct buf *text)
+static enum line_end read_message(struct chat *c, struct buf *text, int *fence_open)
 {
     enum line_end end = line_read(c->line, ">>> ", text);
     const char *open = end == LINE_TEXT && text->n ? fenced(text->p) : NULL;
+    *fence_open = open != NULL;
     return open ? read_fenced(c, text, (size_t)(open - text->p)) : end;
 }
 
-/* The request of this turn: all messages, or without a template the line alone. */
-static int generate(struct chat *c, const char *text, struct lar_result *res, int *interrupted,
+/* Without a template the conversation is one text: lines and answers as they stood on the screen, a line of the person's beginning a new one. */
+static int raw_text(const struct chat *c, struct buf *text, struct lar_err *err)
+{
+    for (size_t i = 0; i < c->talk.n; i++) {
+        int typed = strcmp(c->talk.msg[i].role, "user") == 0;
+        if (typed && text->n && text->p[text->n - 1] != '\n') buf_putc(text, '\n');
+        buf_puts(text, c->talk.msg[i].content);
+    }
+    return text->failed ? lar_fail(err, LAR_ENOMEM, "out of memory for the text") : 0;
+}
+
+/* What this turn is about: all messages, or text, which they become without a template. */
+static int said(const struct chat *c, struct buf *text, struct lar_request *req, struct lar_err *err)
+{
+    int e = c->r->raw ? raw_text(c, text, err) : 0;
+    if (c->r->raw)
+        req->text = buf_z(text);
+    else
+        req->messages = c->talk.msg, req->nmessage = c->talk.n;
+    return e;
+}
+
+static int generate(struct chat *c, struct lar_result *res, int *interrupted,
                     struct lar_err *err)
 {
     struct runner *r = c->r;
     struct lar_sampling sampling;
     struct lar_request req;
     struct stream stream;
+    struct buf text = {0};
     int e = runner_session(r, err);
     if (e < 0) return e;
     runner_request(r, &sampling, &req);
+    if ((e = said(c, &text, &req, err)) < 0) return buf_done(&text), e;
     stream_init(&stream, r->o.think == LAR_THINK_ON, r->o.hide_thinking);
     req.on_text = stream_text;
     req.on_prompt = stream_prompt;
     req.ctx = &stream;
-    if (r->raw)
-        req.text = text;
-    else
-        req.messages = c->talk.msg, req.nmessage = c->talk.n;
     interrupt_begin(r->s, 0);
     e = lar_generate(r->s, &req, res, err);
     *interrupted = interrupt_end();
+    buf_done(&text);
     if (e == 0 || stream.now != STREAM_NOTHING || stream.progress) stream_end(&stream);
     return e;
 }
 
 /* Tokens of the prompt that this turn makes, 0 when it cannot be told. */
-static size_t prompt_tokens(const struct chat *c, const char *text)
+static size_t prompt_tokens(const struct chat *c)
 {
     struct lar_sampling sampling;
     struct lar_request req;
     struct lar_writer *w;
+    struct buf text = {0};
     size_t n = 0;
     runner_request(c->r, &sampling, &req);
-    if (c->r->raw)
-        req.text = text;
-    else
-        req.messages = c->talk.msg, req.nmessage = c->talk.n;
-    if (lar_writer_open(&w, c->r->m, &req, NULL) < 0) return 0;
-    lar_writer_prompt(w, &n);
-    lar_writer_close(w);
+    if (said(c, &text, &req, NULL) == 0 && lar_writer_open(&w, c->r->m, &req, NULL) == 0) {
+        lar_writer_prompt(w, &n);
+        lar_writer_close(w);
+    }
+    buf_done(&text);
     return n;
 }
 
@@ -148,14 +168,14 @@ static void turn(struct chat *c, const struct buf *text)
         say_err(&err);
         return;
     }
-    e = generate(c, text->p, &res, &interrupted, &err);
+    e = generate(c, &res, &interrupted, &err);
     if (e == 0) {
         keep(c, &res);
         runner_tell(c->r, &res);
         lar_result_free(&res);
         return;
     }
-    if (e == LAR_ELIMIT && c->r->s) tokens = prompt_tokens(c, text->p);
+    if (e == LAR_ELIMIT && c->r->s) tokens = prompt_tokens(c);
     talk_drop_last(&c->talk);
     if (e == LAR_ELIMIT && c->r->s) {
         tell_full(c, tokens, &err);
@@ -170,9 +190,14 @@ static void greet(const struct chat *c)
     const struct lar_model_info *i = &c->r->info;
     struct buf b = {0};
     buf_puts(&b, *i->name ? i->name : i->architecture);
+    size_t named = b.n; /* a name is one line */
     buf_printf(&b, ", context %d tokens. /? tells the commands, Ctrl-D leaves.\n",
                lar_session_ctx(c->r->s));
+    if (c->r->raw)
+        buf_puts(&b, "What you type and what is answered is one text that goes on; /clear begins another.\n");
     struct buf clean = {0};
+    for (size_t k = 0; k < named && k < b.n; k++)
+        if (b.p[k] == '\n' || b.p[k] == '\t') b.p[k] = ' ';
     out_text_to(&clean, 1, buf_z(&b), b.n);
     fputs(buf_z(&clean), stderr);
     buf_done(&clean);
@@ -196,10 +221,13 @@ static void talk_on(struct chat *c)
 {
     struct buf text = {0};
     while (!c->leaving && out_flush() == 0) {
-        enum line_end end = read_message(c, &text);
-        if (end == LINE_END) break;
+        int open = 0;
+        enum line_end end = read_message(c, &text, &open);
+        if (end == LINE_END && !open) break;
         if (text.failed)
             say("out of memory for the message");
+        else if (end == LINE_END)
+            fputs("(the message had no closing \"\"\" and was not sent; Ctrl-D again leaves)\n", stderr);
         else if (end == LINE_INTERRUPTED)
             fputs("(Ctrl-D or /bye leaves)\n", stderr);
         else if (is_command(&text))

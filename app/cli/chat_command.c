@@ -96,6 +96,8 @@ static int set_parameter(struct chat *c, const char *rest, struct lar_err *err)
     if (!opt && (opt = options_find(sampling_options, name, &sampling))) base = sampling;
     if (!opt) return unknown_parameter(name, err);
     if (strcmp(opt->name, "max-tokens") != 0 && locked(c, opt->name, err) < 0) return err->code;
+    if (opt->kind != OPT_LIST && opt->kind != OPT_TEXT) /* a text may end in spaces, a number does not */
+        for (size_t n = strlen(value); n && (value[n - 1] == ' ' || value[n - 1] == '\t');) value[--n] = 0;
     if (opt->kind == OPT_LIST && !*value) {
         ((struct opt_list *)(void *)((char *)base + opt->at))->n = 0;
         return 0;
@@ -301,26 +303,57 @@ static int show_what(struct chat *c, const char *rest, struct lar_err *err)
 
 /* ---- the rest ------------------------------------------------------------------------------------------------------ */
 
+/* The file that a command names, ~/ being the home folder as in a shell. */
+static const char *path_of(struct chat *c, const char *rest, const char *command, struct lar_err *err)
+{
+    const char *home = getenv("HOME");
+    size_t n = strlen(rest);
+    while (n && (rest[n - 1] == ' ' || rest[n - 1] == '\t')) n--;
+    if (!n) lar_fail(err, LAR_EINVAL, "%s FILE", command);
+    if (!n) return NULL;
+    int at_home = n > 1 && rest[0] == '~' && rest[1] == '/' && home;
+    size_t k = at_home ? strlen(home) : 0;
+    char *path = arena_alloc(&c->kept, k + n + 1);
+    if (!path) lar_fail(err, LAR_ENOMEM, "out of memory");
+    if (!path) return NULL;
+    if (k) memcpy(path, home, k);
+    memcpy(path + k, rest + at_home, n - (size_t)at_home);
+    path[k + n - (size_t)at_home] = 0;
+    return path;
+}
+
+static void tell_count(const struct chat *c, const char *what)
+{
+    fprintf(stderr, "%zu message%s %s\n", c->talk.n, c->talk.n == 1 ? "" : "s", what);
+}
+
 static int save(struct chat *c, const char *rest, struct lar_err *err)
 {
-    if (!*rest) return lar_fail(err, LAR_EINVAL, "/save FILE");
+    const char *path = path_of(c, rest, "/save", err);
+    if (!path) return err->code;
     struct target reads = {.input = {c->r->path}, .ninput = 1};
-    if (target_check(&reads, rest, TARGET_TALK, 0, err) < 0) return err->code;
-    int e = talk_save(&c->talk, c->r->path, rest, err);
-    if (e == 0) fprintf(stderr, "%zu messages saved\n", c->talk.n);
+    if (target_check(&reads, path, TARGET_TALK, 0, err) < 0) return err->code;
+    int e = talk_save(&c->talk, c->r->path, path, err);
+    if (e == 0) tell_count(c, "saved");
     return e;
 }
 
 static int load(struct chat *c, const char *rest, struct lar_err *err)
 {
-    if (!*rest) return lar_fail(err, LAR_EINVAL, "/load FILE");
+    const char *path = path_of(c, rest, "/load", err);
+    if (!path) return err->code;
     if (locked(c, "/load, which may bring a system message", err) < 0) return err->code;
-    if (c->r->raw)
-        return lar_fail(err, LAR_EINVAL,
-                        "there is no chat template, so no conversation to continue");
-    int e = talk_load(&c->talk, rest, err);
-    if (e == 0) fprintf(stderr, "%zu messages loaded\n", c->talk.n);
-    return e;
+    struct talk t = {0};
+    int e = talk_load(&t, path, err);
+    if (e < 0) return e;
+    if (c->r->raw && talk_system(&t)) {
+        talk_done(&t);
+        return lar_fail(err, LAR_EINVAL, "%s: there is no chat template, so its system message has no place", path);
+    }
+    talk_done(&c->talk);
+    c->talk = t;
+    tell_count(c, "loaded");
+    return 0;
 }
 
 static int clear(struct chat *c, const char *rest, struct lar_err *err)

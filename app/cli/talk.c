@@ -206,6 +206,24 @@ int talk_save(const struct talk *t, const char *model, const char *path, struct 
     return e;
 }
 
+/* Every key of an object known, and none twice. */
+static int check_keys(const struct json *v, const char *known, const char *path, const char *where, struct lar_err *err)
+{
+    for (const struct json *k = v->child; k; k = k->next) {
+        const char *at = known;
+        size_t n = 0;
+        for (; *at; at += n + (at[n] == ' '))
+            if (n = strcspn(at, " "), k->key.n == n && memcmp(k->key.p, at, n) == 0) break;
+        if (!*at)
+            return lar_fail(err, LAR_EFORMAT, "%s: %s'%.*s' is nothing that Lar knows beside %s%s", path, where,
+                            STR_ARG(k->key), known, str_is(k->key, "system") ? " (make it the first message)" : "");
+        for (const struct json *other = v->child; other != k; other = other->next)
+            if (str_eq(other->key, k->key))
+                return lar_fail(err, LAR_EFORMAT, "%s: %s'%.*s' is there twice", path, where, STR_ARG(k->key));
+    }
+    return 0;
+}
+
 static int from_json(struct talk *t, const struct json *v, const char *path, struct lar_err *err)
 {
     const struct json *list = v->kind == JSON_ARRAY ? v : json_get(v, "messages");
@@ -213,12 +231,12 @@ static int from_json(struct talk *t, const struct json *v, const char *path, str
     if (!list || list->kind != JSON_ARRAY)
         return lar_fail(err, LAR_EFORMAT, "%s: no conversation: 'messages' is not a list", path);
     if (list == v && !list->child) return lar_fail(err, LAR_EFORMAT, "%s: no conversation: an empty list", path);
-    for (const struct json *k = list == v ? NULL : v->child; k; k = k->next)
-        if (!str_is(k->key, "model") && !str_is(k->key, "messages"))
-            return lar_fail(err, LAR_EFORMAT, "%s: '%.*s' is nothing that Lar knows beside model and messages%s", path,
-                            STR_ARG(k->key), str_is(k->key, "system") ? " (make it the first message)" : "");
+    if (list != v && check_keys(v, "model messages", path, "", err) < 0) return err->code;
     for (const struct json *m = list->child; m; m = m->next, i++) {
         const struct json *content = json_get(m, "content");
+        char where[40];
+        snprintf(where, sizeof where, "message %zu: ", i);
+        if (m->kind == JSON_OBJECT && check_keys(m, "role content thinking", path, where, err) < 0) return err->code;
         const char *role = known_role(json_str(json_get(m, "role"), STR("")));
         if (!role)
             return lar_fail(err, LAR_EFORMAT, "%s: message %zu: its role is none that Lar knows",
