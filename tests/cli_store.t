@@ -128,6 +128,116 @@ else
     skip "no ../shared/golden"
 fi
 
+# ---- everything that a Modelfile can say, there and back ---------------------------------------------------------------------------------
+id_of() { sha256sum < "$LAR_MODELS/manifests/registry.ollama.ai/library/$1/latest"; }
+back() { $LAR show "$1" --modelfile > "$TMP/back" && $LAR create "$1-back" -f "$TMP/back" 2> /dev/null && [ "$(id_of "$1")" = "$(id_of "$1-back")" ] || { cat "$TMP/back"; return 1; }; }
+cat > "$TMP/all" <<'END'
+# a comment
+license """First
+licence"""
+  # another
+MESSAGE user "Hello, ""you"""
+message assistant """He said "no".
+Twice."""
+MESSAGE system Be short.
+Parameter temperature 0.35
+PARAMETER STOP "<|im_end|>"
+PARAMETER stop "Human:"
+PARAMETER num_keep 4
+PARAMETER seed 7
+PARAMETER num_predict -1
+PARAMETER top_k 41
+PARAMETER top_p 0.91
+PARAMETER min_p 0.01
+PARAMETER typical_p 0.9
+PARAMETER repeat_last_n -1
+PARAMETER repeat_penalty 1.1
+PARAMETER presence_penalty 0.5
+PARAMETER frequency_penalty 0.25
+PARAMETER num_ctx 256
+PARAMETER num_batch 64
+PARAMETER num_gpu 0
+PARAMETER main_gpu 0
+PARAMETER use_mmap true
+PARAMETER num_thread 2
+PARAMETER mirostat 0
+PARAMETER mirostat_tau 5.0
+PARAMETER mirostat_eta 0.1
+PARAMETER draft_num_predict 4
+PARAMETER penalize_newline false
+PARAMETER low_vram false
+PARAMETER f16_kv true
+PARAMETER logits_all false
+PARAMETER vocab_only false
+PARAMETER use_mlock false
+PARAMETER tfs_z 1
+PARAMETER num_gqa 1
+PARAMETER numa false
+REQUIRES 0.5.0
+RENDERER qwen3
+PARSER qwen3
+SYSTEM """
+You read "messages".
+
+Answer in JSON.
+"""
+LICENSE Second.
+TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}
+{{ .Content }}<|im_end|>
+{{ end }}<|im_start|>assistant
+"""
+FROM clerk
+DRAFT clerk.gguf
+END
+cp "$model" "$TMP/clerk.gguf"
+try "takes every command and parameter that Ollama knows" $LAR create all -f "$TMP/all"
+ok "which lar show tells so that the same model comes of it, to the manifest's byte" back all
+ok "  ... with the system message as it was written" sh -c '"$1" show all --modelfile | grep -q "^You read \"messages\"\.$"' - "$LAR"
+ok "  ... with the licences, also the one of its base, and the draft" sh -c '"$1" show all --modelfile > "$2" && [ "$(grep -c "^LICENSE" "$2")" = 3 ] && grep -q "^DRAFT /" "$2"' - "$LAR" "$TMP/said"
+for name in go jinja small; do ok "and so does $name's" back $name; done
+try "a folder of safetensors, quantised" $LAR create tiny --from tests/data/tiny-llama --quantize Q8_0
+ok "  ... and back" back tiny
+$LAR quantize "$model" "$TMP/split/w.gguf" Q4_0 --part-size 2MB > /dev/null 2>&1 || { mkdir -p "$TMP/split" && $LAR quantize "$model" "$TMP/split/w.gguf" Q4_0 --part-size 2MB > /dev/null 2>&1; }
+first=$(ls "$TMP/split"/w-00001-of-*.gguf)
+try "a split model" $LAR create split --from "$first"
+try "  ... runs" $LAR run split --max-tokens 1 hi
+ok "  ... and back" back split
+try_status 2 "but not from its second part" $LAR create x --from "$(ls "$TMP/split"/w-00002-of-*.gguf)"
+ok "  ... which is said" said "FROM wants the first part"
+lora=$PWD/../shared/golden/train
+if [ -e "$lora/lora/plain-llama" ]; then
+    mkdir "$TMP/llama"
+    for f in "$lora"/models/llama/* "$PWD"/../shared/golden/models/llama-plain/tokenizer*; do ln -s "$f" "$TMP/llama"; done
+    printf 'FROM ./llama\nADAPTER %s\n' "$lora/lora/plain-llama" > "$TMP/peft"
+    try "an adapter as PEFT saves it" $LAR create peft -f "$TMP/peft"
+    $LAR convert "$TMP/llama" -o "$TMP/base.gguf" > /dev/null 2>&1
+    $LAR convert "$lora/lora/plain-llama" --lora "$TMP/base.gguf" -o "$TMP/adapter.gguf" > /dev/null 2>&1
+    try "  ... is applied" $LAR run peft --temp 0 --raw --json --max-tokens 8 "the house of"
+    text=$(look get "$TMP/out" 'join " ", @{$j->{tokens}}')
+    try "  ... as that which lar convert makes of it" $LAR run "$TMP/base.gguf" --adapter "$TMP/adapter.gguf" --temp 0 --raw --json --max-tokens 8 "the house of"
+    ok "  ... the same answer" test "$(look get "$TMP/out" 'join " ", @{$j->{tokens}}')" = "$text"
+    ok "  ... and back" back peft
+    printf 'FROM %s\nADAPTER %s\n' "$TMP/base.gguf" "$TMP/adapter.gguf" > "$TMP/peft"
+    try "an adapter GGUF is the same" $LAR create peft2 -f "$TMP/peft"
+    ok "  ... to the manifest's byte" test "$(id_of peft)" = "$(id_of peft2)"
+    printf 'FROM clerk\nADAPTER %s\n' "$lora/lora/plain-llama" > "$TMP/bad"
+    try_status 2 "an adapter of another model is refused" $LAR create x -f "$TMP/bad"
+    ok "  ... by the matrix that does not fit" said "blk."
+    $LAR rm peft peft-back peft2 > /dev/null
+else
+    skip "no ../shared/golden"
+fi
+printf 'FROM clerk\nADAPTER %s\n' "$model" > "$TMP/bad"
+try_status 2 "a model is no adapter" $LAR create x -f "$TMP/bad"
+ok "  ... which is said" said "is no adapter"
+for bad in 'PARAMETER top_k many' 'PARAMETER top_k 1.5' 'PARAMETER colour red' 'MESSAGE nobody hi' 'SYSTEM """never closed' 'FORM x' 'PARAMETER use_mmap maybe' 'LICENSE'; do
+    printf '# one\nFROM clerk\n%s\n' "$bad" > "$TMP/bad"
+    $LAR create x -f "$TMP/bad" > "$TMP/out" 2> "$TMP/err"
+    ok "refused with its line: $bad" said "line 3:"
+done
+$LAR gc --now > /dev/null
+$LAR rm all all-back go-back jinja-back small-back tiny tiny-back split split-back > /dev/null
+
 # ---- what is wrong -------------------------------------------------------------------------------------------------------------------
 try_status 1 "a name that is not there" $LAR run nobody "x"
 ok "  ... is said" said "no model here is called nobody:latest"
@@ -199,6 +309,37 @@ try_status 1 "rm does not touch them" $LAR rm shop:8b
 try "gc neither" $LAR gc --now
 state > "$TMP/after"
 ok "nothing of theirs was changed" cmp "$TMP/before" "$TMP/after"
+# Every verb that takes names, on theirs: what is in their folders, and since when, stays. (Blobs that cp and create take over may get a second name.)
+theirs() { (cd "$HOME" && find .ollama .cache .lmstudio -printf '%p %y %s %m %T@ %l\n' | LC_ALL=C sort && find . -type f -exec sha256sum {} + | LC_ALL=C sort); }
+theirs > "$TMP/before"
+$LAR create taken --from shop:8b > /dev/null 2>&1
+$LAR create taken2 --from hf.co/org/shop-GGUF > /dev/null 2>&1
+$LAR create taken3 --from pub/shop --quantize Q4_0 > /dev/null 2>&1
+ok "their models can be taken in" sh -c '"$1" list | grep -c "^taken" | grep -qx 3' - "$LAR"
+for name in shop:8b hf.co/org/shop-GGUF:Q8_0 pub/shop:Q8_0; do
+    for verb in "show" "show --json" "show --modelfile" "fit --ctx 64" "tokenize" "verify" "rm" "lock -o $TMP/x.lock" "pack -o $TMP/x.lar"; do
+        # shellcheck disable=SC2086
+        $LAR ${verb%% *} $name ${verb#"${verb%% *}"} < /dev/null > "$TMP/said.$$" 2>&1
+        case $verb in
+        rm) ok "rm $name refuses" sh -c 'grep -q "no model in" "$1"' - "$TMP/said.$$" ;;
+        esac
+    done
+    $LAR push $name 127.0.0.1:1/x/y > /dev/null 2>&1
+    LAR_REGISTRY=http://127.0.0.1:1 HF_ENDPOINT=http://127.0.0.1:1 $LAR pull $name > /dev/null 2>&1
+    $LAR cp $name copied > /dev/null 2>&1
+    rm -f "$TMP/x.lock" "$TMP/x.lar"
+done
+$LAR rm taken taken2 taken3 copied > /dev/null 2>&1
+$LAR gc --now > /dev/null
+theirs > "$TMP/after"
+ok "no verb changes anything of theirs" cmp "$TMP/before" "$TMP/after"
+mkdir -p "$TMP/elsewhere/snap"
+mv "$HOME/.ollama/models" "$TMP/elsewhere/ollama"
+mv "$HOME/.cache/huggingface/hub" "$TMP/elsewhere/hub"
+try "OLLAMA_MODELS and HF_HUB_CACHE say where theirs lie" env OLLAMA_MODELS="$TMP/elsewhere/ollama" HF_HUB_CACHE="$TMP/elsewhere/hub" $LAR list --all --json
+ok "  ... and they are found there" look json "$TMP/out" '(grep { $_->{name} eq "shop:8b" && $_->{place} eq "ollama" } @$j) && grep { $_->{name} eq "hf.co/org/shop-GGUF:Q8_0" } @$j'
+mv "$TMP/elsewhere/ollama" "$HOME/.ollama/models"
+mv "$TMP/elsewhere/hub" "$HOME/.cache/huggingface/hub"
 try "cp takes one over" $LAR cp shop:8b mine
 rm -rf "$HOME/.ollama"
 ok "which stays when they remove theirs" $LAR run mine --max-tokens 1 "$message"

@@ -120,9 +120,9 @@ const struct verb verb_create = {
     .about =
         "Makes a model that the other verbs know by NAME ([host/][namespace/]model[:tag]). The Modelfile is Ollama's, "
         "with all its commands: FROM (a file, a folder, a name), PARAMETER, TEMPLATE (in Go's language, or Jinja), "
-        "SYSTEM, MESSAGE, LICENSE, ADAPTER, REQUIRES, RENDERER, PARSER and DRAFT. Relative paths begin at the "
-        "Modelfile's folder. What FROM names is taken into the store: shared on disk where the file system can clone, "
-        "else copied. The name appears when everything is there, or not at all.\n"
+        "SYSTEM, MESSAGE, LICENSE, ADAPTER (a GGUF, or a folder as PEFT or MLX saves it), REQUIRES, RENDERER, PARSER "
+        "and DRAFT. Relative paths begin at the Modelfile's folder. What FROM names is taken into the store: shared on "
+        "disk where the file system can clone, else copied. The name appears when everything is there, or not at all.\n"
         "\n"
         "The store is $LAR_MODELS, else ~/.lar/models, in Ollama's layout.\n",
     .opts = options,

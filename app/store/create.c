@@ -29,19 +29,18 @@ static int no_memory(struct work *w)
     return lar_fail(w->err, LAR_ENOMEM, "create: out of memory");
 }
 
-static int add_layer(struct work *w, const char *kind, const char *hex, uint64_t size,
-                     struct str from)
+static int add_layer(struct work *w, const char *kind, const char *hex, uint64_t size)
 {
     struct buf type = {0};
     if (w->m.n == MANIFEST_LAYERS_MAX)
         return lar_fail(w->err, LAR_ELIMIT, "create: more than %d layers", MANIFEST_LAYERS_MAX);
     struct layer *l = &w->m.layer[w->m.n];
     buf_printf(&type, "%s%s", strchr(kind, '/') ? "" : MANIFEST_LAYER, kind);
-    char *t = arena_copy(&w->a, buf_z(&type), type.n), *f = arena_copy(&w->a, from.p, from.n);
-    int bad = type.failed || !t || !f;
+    char *t = arena_copy(&w->a, buf_z(&type), type.n);
+    int bad = type.failed || !t;
     buf_done(&type);
     if (bad) return no_memory(w);
-    *l = (struct layer){.type = str_of(t), .size = size, .from = {f, from.n}};
+    *l = (struct layer){.type = str_of(t), .size = size};
     memcpy(l->digest, hex, sizeof l->digest);
     w->m.n++;
     return 0;
@@ -59,7 +58,7 @@ static int add_text(struct work *w, const char *kind, struct str text)
 {
     char hex[SHA256_HEX + 1];
     int e = blob_bytes(w->s, text, hex, w->err);
-    return e < 0 ? e : add_layer(w, kind, hex, text.n, STR(""));
+    return e < 0 ? e : add_layer(w, kind, hex, text.n);
 }
 
 /* ---- FROM ------------------------------------------------------------------------------------------------------------------------ */
@@ -76,6 +75,40 @@ static int quantized(struct work *w, const char *from, struct buf *path)
     return lar_quantize(from, buf_z(path), &q, w->err);
 }
 
+/* A split model: each part a layer, which has its file's name. path is the first; the others lie beside it. */
+static int add_parts(struct work *w, const char *path, const struct describe *d)
+{
+    const char *slash = strrchr(path, '/');
+    struct str name = str_of(slash ? slash + 1 : path),
+               stem = {name.p, name.n > 5 ? name.n - 5 : 0};
+    struct layer probe = {.name = name};
+    int e = 0;
+    if (layer_part(&probe) != 1)
+        return lar_fail(w->err, LAR_EINVAL, "%s: FROM wants the first part of a split model", path);
+    places_cut_part(&stem);
+    for (int i = 1; e == 0 && i <= d->parts; i++) {
+        struct buf part = {0};
+        char hex[SHA256_HEX + 1];
+        uint64_t size = 0;
+        buf_add(&part, path, (size_t)(stem.p + stem.n - path));
+        buf_printf(&part, "-%05d-of-%05d.gguf", i, d->parts);
+        struct blob_source from = {buf_z(&part), 0, w->opt};
+        if (part.failed) e = no_memory(w);
+        if (e == 0) e = blob_take(w->s, &from, hex, &size, w->err);
+        if (e == 0) e = add_layer(w, "model", hex, size);
+        const char *own = strrchr(buf_z(&part), '/');
+        own = own ? own + 1 : buf_z(&part);
+        if (e == 0) {
+            struct layer *l = &w->m.layer[w->m.n - 1];
+            l->name = str_of(arena_copy(&w->a, own, strlen(own)));
+        }
+        buf_done(&part);
+    }
+    w->about = *d;
+    w->weights = 1;
+    return e;
+}
+
 static int add_file(struct work *w, const char *path, const char *kind)
 {
     struct describe d = {0};
@@ -84,9 +117,7 @@ static int add_file(struct work *w, const char *path, const char *kind)
     uint64_t size = 0;
     int weights = strcmp(kind, "model") == 0;
     int e = describe_file(&d, path, w->err);
-    if (e == 0 && weights && d.parts > 1)
-        e = lar_fail(w->err, LAR_EUNSUPPORTED, "%s: a split model; put its parts together first",
-                     path);
+    if (e == 0 && weights && d.parts > 1 && !w->opt->quantize) return add_parts(w, path, &d);
     if (e == 0 && weights && d.projector) kind = "projector", weights = 0;
     if (e == 0 && weights && d.adapter)
         e = lar_fail(w->err, LAR_EINVAL, "%s: is an adapter, no model: it goes behind ADAPTER",
@@ -97,7 +128,7 @@ static int add_file(struct work *w, const char *path, const char *kind)
         e = describe_file(&d, buf_z(&small), w->err);
     struct blob_source from = {small.n ? buf_z(&small) : path, 0, w->opt};
     if (e == 0) e = blob_take(w->s, &from, hex, &size, w->err);
-    if (e == 0) e = add_layer(w, kind, hex, size, STR(""));
+    if (e == 0) e = add_layer(w, kind, hex, size);
     if (e == 0 && weights) w->about = d, w->weights = 1;
     if (small.n) unlink(buf_z(&small));
     buf_done(&small);
@@ -154,13 +185,16 @@ static int take_layer(struct work *w, const struct store_model *m, const struct 
             e = lar_fail(w->err, LAR_EFORMAT, "%s: is not what its name says", buf_z(&path));
     }
     buf_done(&path);
-    if (e == 0) e = add_layer(w, "", l->digest, l->size, l->from);
+    if (e == 0) e = add_layer(w, "", l->digest, l->size);
     if (e == 0) {
         char *type = arena_copy(&w->a, l->type.p, l->type.n);
         if (!type) return no_memory(w);
         w->m.layer[w->m.n - 1].type = (struct str){type, l->type.n};
-        if (layer_is(l, "model"))
-            w->m.layer[w->m.n - 1].from = str_of(arena_copy(&w->a, m->name, strlen(m->name)));
+        if (l->name.n) {
+            char *name = arena_copy(&w->a, l->name.p, l->name.n);
+            if (!name) return no_memory(w);
+            w->m.layer[w->m.n - 1].name = (struct str){name, l->name.n};
+        }
     }
     return e;
 }
@@ -350,11 +384,39 @@ static int replace(struct work *w, const char *kind, struct str text)
     return text.n ? add_text(w, kind, text) : 0;
 }
 
+/* An adapter as PEFT or MLX saved it, for the weights that FROM gave: as a GGUF in the store's tmp. */
+static int add_peft(struct work *w, const char *path)
+{
+    struct buf temp = {0}, base = {0};
+    for (size_t i = 0; i < w->m.n && !base.n; i++) {
+        if (!layer_is(&w->m.layer[i], "model")) continue;
+        if (layer_part(&w->m.layer[i]))
+            parts_path(w->s->root, &w->m.layer[i], &base);
+        else
+            blob_path(w->s->root, w->m.layer[i].digest, &base);
+    }
+    int e = parts_link(w->s, &w->m, w->err), fd = e == 0 ? disk_temp(w->s, &temp, w->err) : -1;
+    if (e == 0 && fd < 0) e = fd;
+    if (fd >= 0) close(fd);
+    if (e == 0 && w->opt->on_progress && w->opt->on_progress(w->opt->ctx, "converting", 0, 0))
+        e = lar_fail(w->err, LAR_ECANCEL, "stopped");
+    if (e == 0) e = lar_convert_lora(path, buf_z(&base), buf_z(&temp), NULL, w->err);
+    if (e == 0) e = add_file(w, buf_z(&temp), "adapter");
+    if (temp.n) unlink(buf_z(&temp));
+    buf_done(&temp);
+    buf_done(&base);
+    return e;
+}
+
 static int path_layer(struct work *w, const struct modelfile_command *c, const char *kind)
 {
     struct buf path = {0};
+    struct stat st;
     int e = resolve(w, c->value, &path);
-    if (e == 0) e = add_file(w, buf_z(&path), kind);
+    int peft = e == 0 && c->what == MODELFILE_ADAPTER &&
+               (str_ends(c->value, STR(".safetensors")) ||
+                (stat(buf_z(&path), &st) == 0 && S_ISDIR(st.st_mode)));
+    if (e == 0) e = peft ? add_peft(w, buf_z(&path)) : add_file(w, buf_z(&path), kind);
     buf_done(&path);
     return e;
 }
@@ -386,6 +448,56 @@ static int add_config(struct work *w)
     return e;
 }
 
+/* Do the adapters belong to these weights? Opening finds out. A family that Lar does not know is nobody's adapter here: that is said, too. */
+static int try_adapters(struct work *w)
+{
+    struct buf base = {0};
+    struct lar_adapter adapter[64];
+    struct buf path[64] = {{0}};
+    struct lar_model_options o = {.adapters = adapter, .threads = 1};
+    struct lar_model *m = NULL;
+    int n = 0, e = 0;
+    for (size_t i = 0; i < w->m.n && n < 64; i++) {
+        const struct layer *l = &w->m.layer[i];
+        if (layer_is(l, "adapter")) {
+            blob_path(w->s->root, l->digest, &path[n]);
+            adapter[n] = (struct lar_adapter){buf_z(&path[n]), 1};
+            n++;
+        } else if (layer_is(l, "model") && !base.n) {
+            if (layer_part(l))
+                parts_path(w->s->root, l, &base);
+            else
+                blob_path(w->s->root, l->digest, &base);
+        }
+    }
+    o.nadapter = (size_t)n;
+    if (n) e = lar_model_open(&m, buf_z(&base), &o, w->err);
+    lar_model_close(m);
+    for (int i = 0; i < n; i++) buf_done(&path[i]);
+    buf_done(&base);
+    return e;
+}
+
+static int rank(const struct layer *l)
+{
+    static const char *const kinds[] = {"model",  "projector", "adapter", "draft",    "template",
+                                        "prompt", "system",    "params",  "messages", "license"};
+    int r = 0;
+    while (r < (int)(sizeof kinds / sizeof *kinds) && !layer_is(l, kinds[r])) r++;
+    return r;
+}
+
+/* By kind, in the order in which lar show --modelfile tells them: the same things make the same manifest, in whatever order they were said. */
+static void sort_layers(struct manifest *m)
+{
+    for (size_t i = 1; i < m->n; i++) {
+        struct layer l = m->layer[i];
+        size_t at = i;
+        for (; at && rank(&m->layer[at - 1]) > rank(&l); at--) m->layer[at] = m->layer[at - 1];
+        m->layer[at] = l;
+    }
+}
+
 static int make(struct work *w, const struct name *n, const struct modelfile *f)
 {
     struct buf text = {0};
@@ -398,6 +510,9 @@ static int make(struct work *w, const struct name *n, const struct modelfile *f)
     for (size_t i = 0; e == 0 && i < f->n; i++) e = command(w, &f->command[i]);
     if (e == 0) e = add_params(w, f);
     if (e == 0) e = add_messages(w, f);
+    sort_layers(&w->m);
+    if (e == 0) e = parts_link(w->s, &w->m, w->err);
+    if (e == 0) e = try_adapters(w);
     if (e == 0) e = add_config(w);
     if (e == 0) {
         manifest_write(&w->m, &text);

@@ -207,6 +207,8 @@ static int one_layer(struct store_model *m, const char *root, const struct layer
         e = file_layer(m, root, l, &m->path, err);
     } else if (layer_is(l, "projector")) {
         e = file_layer(m, root, l, &m->projector, err);
+    } else if (layer_is(l, "draft")) {
+        e = file_layer(m, root, l, &m->draft, err);
     } else if (layer_is(l, "adapter")) {
         e = file_layer(m, root, l, &m->adapter[m->nadapter++], err);
     } else if (layer_is(l, "template") || layer_is(l, "prompt")) {
@@ -422,6 +424,7 @@ void store_modelfile(const struct store_model *m, struct buf *b)
     if (m->projector) modelfile_write(b, MODELFILE_FROM, STR(""), str_of(m->projector));
     for (size_t i = 0; i < m->nadapter; i++)
         modelfile_write(b, MODELFILE_ADAPTER, STR(""), str_of(m->adapter[i]));
+    if (m->draft) modelfile_write(b, MODELFILE_DRAFT, STR(""), str_of(m->draft));
     if (m->template_text) modelfile_write(b, MODELFILE_TEMPLATE, STR(""), str_of(m->template_text));
     if (m->system) modelfile_write(b, MODELFILE_SYSTEM, STR(""), str_of(m->system));
     write_params(m->params, b);

@@ -52,7 +52,7 @@ struct store_model {
     size_t nlicense;
     const char **adapter; /* [nadapter] paths */
     size_t nadapter;
-    const char *projector; /* path */
+    const char *projector, *draft; /* paths */
 };
 
 /* The model of that name in Lar's store, else in one of the others. "@sha256:HEX" is the model whose manifest (or weights) has that digest;
