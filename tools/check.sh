@@ -38,4 +38,4 @@ export LAR
 export LSAN_OPTIONS="suppressions=$PWD/tools/lsan.supp:print_suppressions=0"
 rm -rf "$B/tap"
 mkdir -p "$B/tap"
-exec prove -e "$0 --one" "$@"
+exec prove --timer -e "$0 --one" "$@"
