@@ -452,7 +452,7 @@ static void settle_block(struct work *w)
     static const float less[] = {1, 1.04f};
     const struct gtype *t = w->t;
     float top = 0, d = 0;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     int level[GROUPS], half[GROUPS];
     uint16_t bits;
     for (size_t g = 0; g < 256 / t->group; g++) {
