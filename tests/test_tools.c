@@ -10,19 +10,39 @@
 #include "text/grammar.h"
 
 static const char tools_text[] =
-    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":\"object\",\"properties\":"
-    "{\"city\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":12},\"unit\":{\"enum\":[\"celsius\",\"fahrenheit\"]},"
+    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":"
+    "{\"city\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":12},\"unit\":{\"enum\":[\"celsius\","
+    "\"fahrenheit\"]},"
     "\"days\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":14}},\"required\":[\"city\"]}}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"add\",\"parameters\":{\"type\":\"object\",\"properties\":"
     "{\"a\":{\"$ref\":\"#/$defs/n\"},\"b\":{\"type\":\"number\"}},\"required\":[\"a\",\"b\"],"
     "\"additionalProperties\":false,\"$defs\":{\"n\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":99}}}}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"now\",\"description\":\"No arguments.\"}}]";
-/* Braces know neither references nor types that are no scalars. */
-static const char plain_text[] =
-    "[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"parameters\":{\"type\":\"object\",\"properties\":"
-    "{\"city\":{\"type\":\"string\",\"pattern\":\"^[A-Z][a-z]+$\"},\"unit\":{\"enum\":[\"celsius\",\"fahrenheit\"]},"
-    "\"days\":{\"type\":\"integer\"}},\"required\":[\"city\"]}}},"
-    "{\"type\":\"function\",\"function\":{\"name\":\"now\"}}]";
+/* Arguments that are objects, lists, unions and references back to themselves; more than six, so in their own order; in free order else. */
+static const char deep_text[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"plan\",\"parameters\":{\"type\":\"object\",\"properties\":"
+    "{\"trip\":{\"type\":\"object\",\"properties\":{\"to\":{\"type\":\"string\",\"pattern\":\"^[A-Z][a-z]+$\"},"
+    "\"days\":"
+    "{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":7},\"minItems\":1,\"maxItems\":3},"
+    "\"class\":{\"enum\":[\"first\",\"second\"]}},\"required\":[\"to\"]},\"level\":{\"enum\":[1,2.5,null]},"
+    "\"note\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"string\",\"maxLength\":5}]},"
+    "\"either\":{\"anyOf\":[{\"type\":\"boolean\"},{\"type\":\"array\","
+    "\"items\":"
+    "{\"type\":\"string\",\"maxLength\":3}}]}},\"required\":[\"trip\",\"level\"],\"additionalProperties\":false}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"grow\",\"parameters\":{\"type\":\"object\",\"properties\":"
+    "{\"tree\":{\"$ref\":\"#/$defs/node\"}},\"additionalProperties\":false,"
+    "\"$defs\":{\"node\":{\"type\":\"object\",\"properties\":"
+    "{\"v\":{\"type\":\"number\"},\"kids\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/node\"},"
+    "\"maxItems\":2}},"
+    "\"required\":[\"v\"],\"additionalProperties\":false}}}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"many\",\"parameters\":{\"type\":\"object\","
+    "\"properties\":{\"a\":{\"type\":"
+    "\"boolean\"},\"b\":{\"type\":\"integer\"},\"c\":{\"type\":\"string\",\"maxLength\":5},"
+    "\"d\":{\"type\":\"boolean\"},"
+    "\"e\":{\"type\":\"boolean\"},"
+    "\"f\":{\"type\":\"boolean\"},\"g\":{\"type\":\"boolean\"}},\"required\":[\"g\"],"
+    "\"additionalProperties\":false}}}]";
 
 static struct arena all;
 
@@ -110,11 +130,11 @@ static struct str without_ff(struct buf *b)
     return buf_view(b);
 }
 
-static int walks(const struct call_form *f, int must, int single)
+static int walks(const struct call_form *f, int must, int single, int deep)
 {
     struct lar_err err = {0};
     struct rng r;
-    struct check k = {.tools = json_parse(&all, str_of(f->body == CALL_BRACES ? plain_text : tools_text), NULL)};
+    struct check k = {.tools = json_parse(&all, str_of(deep ? deep_text : tools_text), NULL)};
     struct calls_choice q = {must ? CALLS_REQUIRED : CALLS_AUTO, {"", 0}, single, is_control, (void *)(uintptr_t)f};
     struct grammar_options o = {.space = 1};
     struct grammar *g = NULL;
@@ -150,8 +170,58 @@ static void what_follows_a_grammar_calls_tools_with_valid_arguments(void)
     for (size_t i = 0; call_form_at(i); i++)
         for (int k = 0; k < 3; k++) {
             int auto_harmony = k == 2 && call_form_at(i)->body == CALL_HARMONY;
-            if (!auto_harmony) CHECK(walks(call_form_at(i), k != 2, k == 1));
+            if (!auto_harmony) CHECK(walks(call_form_at(i), k != 2, k == 1, 0));
+            if (k == 0 && call_form_at(i)->body == CALL_BRACES) CHECK(walks(call_form_at(i), 1, 0, 1));
         }
+}
+
+/* Whether a text is one that the form's grammar takes, when calls are required. */
+static int takes(const char *form, const char *list, const char *text)
+{
+    const struct call_form *f = NULL;
+    struct lar_err err = {0};
+    struct calls_choice q = {.choice = CALLS_REQUIRED};
+    struct grammar *g = NULL;
+    struct buf b = {0};
+    for (size_t i = 0; call_form_at(i); i++)
+        if (!strcmp(call_form_at(i)->name, form)) f = call_form_at(i);
+    int rc = calls_grammar(f, json_parse(&all, str_of(list), NULL), &q, &b, &err);
+    if (rc == 0) rc = grammar_open(&g, GRAMMAR_PARTS, buf_view(&b), NULL, NULL, &err);
+    if (rc < 0) printf("# %s: %s\n", form, err.msg);
+    size_t at = 0;
+    int ok = rc == 0 && grammar_accepts(g, grammar_walk(g, grammar_start(g), str_of(text), &at));
+    if (rc == 0 && !ok) printf("# %s stops at byte %zu\n", form, at);
+    grammar_close(g);
+    buf_done(&b);
+    return ok;
+}
+
+static void arguments_come_in_any_order_and_once(void)
+{
+    static const char city[] = "<parameter=city>\nOslo\n</parameter>\n",
+        days[] = "<parameter=days>\n3\n</parameter>\n";
+    char text[400];
+    snprintf(text, sizeof text, "<tool_call>\n<function=get_weather>\n%s%s</function>\n</tool_call>", city, days);
+    CHECK(takes("qwen3-coder", tools_text, text));
+    snprintf(text, sizeof text, "<tool_call>\n<function=get_weather>\n%s%s</function>\n</tool_call>", days, city);
+    CHECK(takes("qwen3-coder", tools_text, text));
+    snprintf(text, sizeof text, "<tool_call>\n<function=get_weather>\n%s%s</function>\n</tool_call>", city, city);
+    CHECK(!takes("qwen3-coder", tools_text, text));
+    snprintf(text, sizeof text, "<tool_call>\n<function=get_weather>\n%s</function>\n</tool_call>",
+        days); /* city must be there */
+    CHECK(!takes("qwen3-coder", tools_text, text));
+    CHECK(takes("gemma4", deep_text, "<|tool_call>call:plan{level:2.5,trip:{days:[1,7],"
+           "to:<|\"|>Oslo<|\"|>}}<tool_call|>"));
+    CHECK(takes("gemma4", deep_text, "<|tool_call>call:plan{note:null,trip:{to:<|\"|>Oslo<|\"|>},level:1,"
+           "either:[<|\"|>ab<|\"|>]}<tool_call|>"));
+    CHECK(takes("gemma4", deep_text, "<|tool_call>call:grow{tree:{kids:[{v:1},{kids:[],v:2}],v:0.5}}<tool_call|>"));
+    CHECK(takes("gemma4", deep_text, "<|tool_call>call:grow{}<tool_call|>"));
+    CHECK(takes("gemma4", deep_text, "<|tool_call>call:many{b:3,g:true}<tool_call|>"));
+    CHECK(!takes("gemma4", deep_text, "<|tool_call>call:plan{level:2.5,trip:{days:[8],"
+           "to:<|\"|>Oslo<|\"|>}}<tool_call|>"));
+    CHECK(!takes("gemma4", deep_text, "<|tool_call>call:plan{level:2,trip:{to:<|\"|>Oslo<|\"|>}}<tool_call|>"));
+    CHECK(!takes("gemma4", deep_text, "<|tool_call>call:grow{tree:{v:1,v:2}}<tool_call|>"));
+    CHECK(!takes("gemma4", deep_text, "<|tool_call>call:many{b:3}<tool_call|>"));
 }
 
 /* ---- a model ------------------------------------------------------------------------------------------------------ */
@@ -226,6 +296,7 @@ int main(void)
     arena_init(&all, 0);
     RUN(a_model_that_knows_no_tools_calls_them_when_it_must);
     RUN(what_follows_a_grammar_calls_tools_with_valid_arguments);
+    RUN(arguments_come_in_any_order_and_once);
     arena_done(&all);
     return tap_done();
 }

@@ -3,22 +3,13 @@
  * text/calls_grammar.c: from a list of tools the grammar of an answer that calls them in a model's form, arguments held to each tool's schema: what
  * GRAMMAR_PARTS of text/grammar.h reads.
  *
- * Every keyword of a tool's schema is enforced, or refused by name. Two forms write arguments otherwise than as JSON: there each member is held to
- * its own schema, in the schema's order, and what the whole object demands beside (alternatives, counts) is refused.
+ * Every keyword of a tool's schema is enforced, or refused by name. Two forms write arguments otherwise than as JSON: calls_members.c.
  */
 #include "text/calls.h"
 
 #include "text/calls_impl.h"
 
-struct make {
-    const struct call_form *f;
-    const struct calls_choice *q;
-    struct buf b; /* the rules */
-    struct lar_err *err;
-    int rc;
-};
-
-static void quote(struct buf *b, struct str s)
+void calls_quote(struct buf *b, struct str s)
 {
     buf_puts(b, " \"");
     for (size_t i = 0; i < s.n; i++) {
@@ -45,7 +36,7 @@ struct str calls_token(struct str s, size_t at, int (*control)(void *ctx, struct
 }
 
 /* A text of the form: what are control tokens in this vocabulary goes by name. */
-static void literal(struct make *m, const char *z)
+void calls_put(struct make *m, const char *z)
 {
     struct str s = str_of(z);
     size_t from = 0, i = 0;
@@ -57,111 +48,23 @@ static void literal(struct make *m, const char *z)
             i++;
             continue;
         }
-        if (i > from) quote(&m->b, (struct str){s.p + from, i - from});
+        if (i > from) calls_quote(&m->b, (struct str){s.p + from, i - from});
         if (number) buf_puts(&m->b, " [0-9]{1,9}");
         if (t.n && kind == 1) buf_printf(&m->b, " \v%.*s\v", (int)t.n, t.p); /* kind 2 ends the answer by itself */
         i += t.n + (size_t)number;
         from = i;
     }
-    if (s.n > from) quote(&m->b, str_from(s, from));
+    if (s.n > from) calls_quote(&m->b, str_from(s, from));
 }
 
 /* ---- arguments that are not JSON ---- */
 
-static int refuse(struct make *m, struct str tool, struct str what)
+int calls_refuse(struct make *m, struct str tool, struct str what)
 {
     if (!m->rc)
         m->rc = lar_fail(m->err, LAR_EUNSUPPORTED,
                          "tool %.*s: %.*s cannot be enforced in this model's form of calls (%s)", STR_ARG(tool),
                          STR_ARG(what), m->f->name);
-    return m->rc;
-}
-
-static int is_required(const struct json *params, struct str key)
-{
-    const struct json *list = json_get(params, "required");
-    for (const struct json *c = list ? list->child : NULL; c; c = c->next)
-        if (c->kind == JSON_STRING && str_eq(c->s, key)) return 1;
-    return 0;
-}
-
-static struct str first_word(const char *z)
-{
-    while (is_blank(*z)) z++;
-    size_t n = 0;
-    while (z[n] && !is_blank(z[n])) n++;
-    return (struct str){z, n};
-}
-
-static void member(struct make *m, size_t tool, const struct json *schema, int text)
-{
-    const struct call_form *f = m->f;
-    struct str stop = first_word(f->body == CALL_TAGS ? f->done : f->pair);
-    if (text && f->body == CALL_BRACES) literal(m, f->pair);
-    buf_printf(&m->b, " %c%zu.", text ? '$' : '@', tool);
-    struct buf k = {0};
-    quote(&k, schema->key);
-    buf_str(&m->b, str_from(buf_view(&k), 1));
-    if (text) {
-        buf_clear(&k);
-        quote(&k, stop);
-        buf_putc(&m->b, '!');
-        buf_str(&m->b, str_from(buf_view(&k), 1));
-    }
-    m->b.failed |= k.failed;
-    buf_done(&k);
-    if (text && f->body == CALL_BRACES) literal(m, f->pair);
-}
-
-static int is_scalar(const struct json *schema)
-{
-    struct str t = json_str(json_get(schema, "type"), STR(""));
-    return str_is(t, "integer") || str_is(t, "number") || str_is(t, "boolean") || str_is(t, "null");
-}
-
-static int members(struct make *m, size_t number, const struct json *tool, const struct json *params)
-{
-    static const char *const whole[] = {"anyOf",
-                                        "oneOf",
-                                        "allOf",
-                                        "not",
-                                        "if",
-                                        "$ref",
-                                        "minProperties",
-                                        "maxProperties",
-                                        "propertyNames",
-                                        "dependentRequired",
-                                        "dependentSchemas",
-                                        "dependencies",
-                                        NULL};
-    const struct call_form *f = m->f;
-    struct str name = json_str(json_get(tool, "name"), STR(""));
-    const struct json *list = json_get(params, "properties");
-    int comma = 0;
-    for (size_t i = 0; whole[i]; i++)
-        if (json_get(params, whole[i])) return refuse(m, name, str_of(whole[i]));
-    for (const struct json *c = list ? list->child : NULL; c && !m->rc; c = c->next) {
-        int text = calls_is_text(tool, c->key), must = is_required(params, c->key);
-        if (f->body == CALL_BRACES && !text && !is_scalar(c)) return refuse(m, name, c->key);
-        if (f->body == CALL_BRACES && !must && !comma && c->next)
-            return refuse(m, name, STR("an optional first member"));
-        buf_puts(&m->b, " (");
-        if (f->body == CALL_TAGS) {
-            literal(m, f->pair);
-            quote(&m->b, c->key);
-            literal(m, f->mid);
-            if (f->mid[strlen(f->mid) - 1] == '"') quote(&m->b, text ? STR("true\">") : STR("false\">"));
-            member(m, number, c, text);
-            literal(m, f->done);
-        } else {
-            if (comma) quote(&m->b, STR(","));
-            quote(&m->b, c->key);
-            quote(&m->b, STR(":"));
-            member(m, number, c, text);
-        }
-        buf_puts(&m->b, must ? " )" : " )?");
-        comma = 1;
-    }
     return m->rc;
 }
 
@@ -183,7 +86,7 @@ static void key(struct make *m, const char *name)
 {
     struct buf b = {0};
     buf_printf(&b, "\"%s\": ", name);
-    quote(&m->b, buf_view(&b));
+    calls_quote(&m->b, buf_view(&b));
     buf_done(&b);
 }
 
@@ -191,20 +94,20 @@ static void object(struct make *m, size_t number, struct str name)
 {
     struct buf b = {0};
     buf_json_str(&b, name);
-    quote(&m->b, STR("{"));
+    calls_quote(&m->b, STR("{"));
     if (m->f->body == CALL_KEYED) {
-        quote(&m->b, buf_view(&b));
-        quote(&m->b, STR(": "));
+        calls_quote(&m->b, buf_view(&b));
+        calls_quote(&m->b, STR(": "));
     } else {
-        if (m->f->extra) literal(m, m->f->extra);
+        if (m->f->extra) calls_put(m, m->f->extra);
         key(m, m->f->key);
-        quote(&m->b, buf_view(&b));
-        quote(&m->b, STR(", "));
+        calls_quote(&m->b, buf_view(&b));
+        calls_quote(&m->b, STR(", "));
         key(m, m->f->args);
     }
     buf_printf(&m->b, " @%zu", number);
     if (m->f->id) buf_puts(&m->b, " ( \", \\\"id\\\": \\\"\" [a-zA-Z0-9]{9} \"\\\"\" )?");
-    quote(&m->b, STR("}"));
+    calls_quote(&m->b, STR("}"));
     buf_done(&b);
 }
 
@@ -212,24 +115,26 @@ static void call(struct make *m, size_t number, const struct json *tool)
 {
     const struct call_form *f = m->f;
     struct str name = json_str(json_get(tool, "name"), STR(""));
+    int apart = f->body == CALL_TAGS || f->body == CALL_BRACES;
+    size_t members = apart ? calls_members(m, number, tool, params_of(tool)) : 0;
     buf_printf(&m->b, "c%zu ::=", number);
-    literal(m, f->begin);
+    calls_put(m, f->begin);
     if (f->body == CALL_OBJECT || f->body == CALL_KEYED)
         object(m, number, name);
     else {
-        quote(&m->b, name);
-        if (f->body == CALL_HARMONY) literal(m, " <|constrain|>json");
+        calls_quote(&m->b, name);
+        if (f->body == CALL_HARMONY) calls_put(m, " <|constrain|>json");
         if (f->body == CALL_BRACES)
-            quote(&m->b, STR("{"));
+            calls_quote(&m->b, STR("{"));
         else
-            literal(m, f->behind);
+            calls_put(m, f->behind);
         if (f->body == CALL_NAMED || f->body == CALL_HARMONY)
             buf_printf(&m->b, " @%zu", number);
         else
-            members(m, number, tool, params_of(tool));
-        if (f->body == CALL_BRACES) quote(&m->b, STR("}"));
+            buf_printf(&m->b, " s%zu-0", members);
+        if (f->body == CALL_BRACES) calls_quote(&m->b, STR("}"));
     }
-    if (f->body != CALL_HARMONY) literal(m, f->end);
+    if (f->body != CALL_HARMONY) calls_put(m, f->end);
     buf_putc(&m->b, '\n');
 }
 
@@ -246,7 +151,7 @@ static void free_text(struct make *m)
         if (f->bare) buf_puts(&m->b, "\"all\\n\" ");
         buf_puts(&m->b, "~");
         struct buf b = {0};
-        quote(&b, str_of(f->mark));
+        calls_quote(&b, str_of(f->mark));
         buf_str(&m->b, str_from(buf_view(&b), 1));
         m->b.failed |= b.failed;
         buf_done(&b);
@@ -265,21 +170,21 @@ static void root(struct make *m)
         if (alone) buf_puts(&m->b, "calls | ");
         free_text(m);
         if (!alone || f->body == CALL_NAMED) {
-            if (alone) buf_puts(&m->b, " ("), literal(m, f->mark);
+            if (alone) buf_puts(&m->b, " ("), calls_put(m, f->mark);
             buf_puts(&m->b, alone ? " calls )?" : " calls?");
         }
     }
     buf_puts(&m->b, "\ncalls ::=");
-    if (!f->bare) literal(m, f->mark);
-    if (f->section) literal(m, f->open);
+    if (!f->bare) calls_put(m, f->mark);
+    if (f->section) calls_put(m, f->open);
     buf_puts(&m->b, " call");
     if (!single) {
         buf_puts(&m->b, " (");
-        literal(m, f->sep);
-        if (!f->section && (!f->bare || f->body == CALL_NAMED)) literal(m, f->mark);
+        calls_put(m, f->sep);
+        if (!f->section && (!f->bare || f->body == CALL_NAMED)) calls_put(m, f->mark);
         buf_puts(&m->b, " call )*");
     }
-    if (f->section) literal(m, f->close);
+    if (f->section) calls_put(m, f->close);
     buf_putc(&m->b, '\n');
 }
 
@@ -329,6 +234,7 @@ int calls_grammar(const struct call_form *f, const struct json *tools, const str
 {
     struct make m = {.f = f, .q = q, .err = err};
     size_t n = 0, taken = 0;
+    for (const struct json *t = tools->child; t; t = t->next) m.npart++;
     root(&m);
     struct buf names = {0};
     for (const struct json *t = tools->child; t && !m.rc; t = t->next, n++) {
@@ -343,10 +249,13 @@ int calls_grammar(const struct call_form *f, const struct json *tools, const str
     buf_puts(out, ",\"schema\":{\"type\":\"object\",\"properties\":{");
     n = 0;
     for (const struct json *t = tools->child; t; t = t->next, n++) schema(out, n, params_of(function_of(t)));
+    buf_str(out, buf_view(&m.parts));
     buf_puts(out, "}}}");
-    if (!m.rc && (out->failed || m.b.failed || names.failed))
+    if (!m.rc && (m.parts.failed || out->failed || m.b.failed || names.failed))
         m.rc = lar_fail(err, LAR_ENOMEM, "tools: out of memory");
     buf_done(&m.b);
     buf_done(&names);
+    buf_done(&m.parts);
+    mem_free(m.known);
     return m.rc;
 }

@@ -56,4 +56,31 @@ int calls_object(struct calls *c);
 int calls_tags(struct calls *c);
 int calls_braces(struct calls *c);
 
+
+/* ---- grammars: calls_grammar.c and calls_members.c ---- */
+
+/* A schema that has a rule, and the rule's number. */
+struct known {
+    const struct json *schema;
+    size_t tool, id;
+};
+struct make {
+    const struct call_form *f;
+    const struct calls_choice *q;
+    struct buf b;     /* the rules */
+    struct buf parts; /* members of the parts' schema behind those of the tools */
+    size_t npart, nvalue, nset;
+    struct known *known;
+    size_t nknown, any; /* any: the rule of what may be anything, + 1 */
+    const struct json *tool;
+    struct lar_err *err;
+    int rc;
+};
+/* A text of the form: what are control tokens in this vocabulary goes by name. */
+void calls_put(struct make *m, const char *z);
+void calls_quote(struct buf *b, struct str s);
+int calls_refuse(struct make *m, struct str tool, struct str what);
+/* Rules for the arguments of a tool; gives their number: s NUMBER-0 is all of them. */
+size_t calls_members(struct make *m, size_t tool, const struct json *fn, const struct json *params);
+
 #endif
