@@ -33,17 +33,38 @@ int grammar_grow(struct grammar *g, void *v, size_t n, size_t *cap, size_t size)
     return 0;
 }
 
-int grammar_table(struct grammar *g, struct table *t, size_t n)
+enum { HEADS_MIN = 64 };
+
+static void split(struct table *t)
 {
-    if (n < t->nhead) return 0;
-    size_t more = t->nhead ? t->nhead * 2 : 64;
-    uint32_t *head = mem_zalloc(more * sizeof *head);
-    if (!head) return grammar_fail(g, LAR_ENOMEM, "out of memory"), 0;
-    g->bytes += (more - t->nhead) * sizeof *head;
-    mem_free(t->head);
-    t->head = head;
-    t->nhead = more;
-    return 1;
+    size_t from = t->nhead - t->low, to = t->nhead++;
+    uint32_t i = t->head[from];
+    t->head[from] = t->head[to] = 0;
+    while (i) {
+        struct chain *c = &t->chain[i - 1];
+        uint32_t next = c->next, *at = &t->head[(c->hash & (2 * t->low - 1)) == to ? to : from];
+        c->next = *at;
+        *at = i;
+        i = next;
+    }
+    if (t->nhead == 2 * t->low) t->low *= 2;
+}
+
+int grammar_table_add(struct grammar *g, struct table *t, size_t number, uint32_t hash)
+{
+    if (grammar_grow(g, &t->chain, number, &t->cap, sizeof *t->chain) ||
+        grammar_grow(g, &t->head, t->nhead, &t->cap_head, sizeof *t->head))
+        return g->failed;
+    if (!t->nhead) {
+        memset(t->head, 0, HEADS_MIN * sizeof *t->head);
+        t->nhead = t->low = HEADS_MIN;
+    } else if (number >= t->nhead)
+        split(t);
+    size_t b = hash & (2 * t->low - 1);
+    uint32_t *at = &t->head[b < t->nhead ? b : b & (t->low - 1)];
+    t->chain[number] = (struct chain){hash, *at};
+    *at = (uint32_t)number + 1;
+    return 0;
 }
 
 static uint32_t mix(uint32_t h, uint32_t v)
@@ -65,25 +86,16 @@ uint32_t grammar_item(struct grammar *g, struct item it)
     it.records |= g->state[it.parent].records;
     uint32_t h = hash_item(&it);
     if (g->failed) return 0;
-    if (g->titem.nhead)
-        for (uint32_t i = g->titem.head[h & (g->titem.nhead - 1)]; i; i = g->item[i - 1].next) {
-            const struct item *o = &g->item[i - 1];
-            if (o->kind == it.kind && o->phase == it.phase && o->space == it.space &&
-                o->a == it.a && o->b == it.b && o->c == it.c && o->parent == it.parent)
-                return i - 1;
-        }
-    if (grammar_grow(g, &g->item, g->nitem, &g->cap_item, sizeof *g->item)) return 0;
-    if (grammar_table(g, &g->titem, g->nitem))
-        for (size_t i = 0; i < g->nitem; i++) {
-            uint32_t *at = &g->titem.head[hash_item(&g->item[i]) & (g->titem.nhead - 1)];
-            g->item[i].next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->titem.head[h & (g->titem.nhead - 1)];
-    it.next = *at;
+    for (uint32_t i = table_first(&g->titem, h); i; i = table_next(&g->titem, i)) {
+        const struct item *o = &g->item[i - 1];
+        if (o->kind == it.kind && o->phase == it.phase && o->space == it.space && o->a == it.a && o->b == it.b &&
+            o->c == it.c && o->parent == it.parent)
+            return i - 1;
+    }
+    if (grammar_grow(g, &g->item, g->nitem, &g->cap_item, sizeof *g->item) ||
+        grammar_table_add(g, &g->titem, g->nitem, h))
+        return 0;
     g->item[g->nitem] = it;
-    *at = (uint32_t)g->nitem + 1;
     return (uint32_t)g->nitem++;
 }
 
@@ -142,33 +154,22 @@ uint32_t grammar_set(struct grammar *g, const uint32_t *id, size_t n, uint32_t t
         if (v[i] != v[k - 1]) v[k++] = v[i];
     n = k;
     uint32_t h = hash_set(v, n, text);
-    if (g->tstate.nhead)
-        for (uint32_t i = g->tstate.head[h & (g->tstate.nhead - 1)]; i; i = g->state[i - 1].next) {
-            const struct state *o = &g->state[i - 1];
-            if (o->n == n && o->text == text && !memcmp(g->ids + o->items, v, n * sizeof *v))
-                return i - 1;
-        }
+    for (uint32_t i = table_first(&g->tstate, h); i; i = table_next(&g->tstate, i)) {
+        const struct state *o = &g->state[i - 1];
+        if (o->n == n && o->text == text && !memcmp(g->ids + o->items, v, n * sizeof *v)) return i - 1;
+    }
     if (g->nstate >= STATES_MAX)
         return grammar_fail(g, LAR_ELIMIT, "the grammar needs too many states"), 0;
-    if (grammar_grow(g, &g->state, g->nstate, &g->cap_state, sizeof *g->state)) return 0;
-    if (grammar_table(g, &g->tstate, g->nstate))
-        for (size_t i = 1; i < g->nstate; i++) {
-            struct state *o = &g->state[i];
-            uint32_t *at =
-                &g->tstate.head[hash_set(g->ids + o->items, o->n, o->text) & (g->tstate.nhead - 1)];
-            o->next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->tstate.head[h & (g->tstate.nhead - 1)];
-    struct state s = {.items = (uint32_t)g->nids, .n = (uint32_t)n, .text = text, .next = *at};
+    if (grammar_grow(g, &g->state, g->nstate, &g->cap_state, sizeof *g->state) ||
+        grammar_table_add(g, &g->tstate, g->nstate, h))
+        return 0;
+    struct state s = {.items = (uint32_t)g->nids, .n = (uint32_t)n, .text = text};
     for (size_t i = 0; i < n; i++) {
         s.accepts |= (uint8_t)ends(g, v[i]);
         s.records |= g->item[v[i]].records;
     }
     g->nids += n;
     g->state[g->nstate] = s;
-    *at = (uint32_t)g->nstate + 1;
     return (uint32_t)g->nstate++;
 }
 
@@ -187,22 +188,12 @@ uint32_t grammar_alone(struct grammar *g, const struct item *it, uint32_t text)
 uint32_t grammar_link(struct grammar *g, uint32_t value, uint32_t before)
 {
     uint32_t h = mix(mix(0, value), before);
-    if (g->tlink.nhead)
-        for (uint32_t i = g->tlink.head[h & (g->tlink.nhead - 1)]; i; i = g->link[i - 1].next)
-            if (g->link[i - 1].value == value && g->link[i - 1].before == before) return i;
-    if (grammar_grow(g, &g->link, g->nlink, &g->cap_link, sizeof *g->link)) return 0;
-    if (grammar_table(g, &g->tlink, g->nlink))
-        for (size_t i = 0; i < g->nlink; i++) {
-            uint32_t *at =
-                &g->tlink
-                     .head[mix(mix(0, g->link[i].value), g->link[i].before) & (g->tlink.nhead - 1)];
-            g->link[i].next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->tlink.head[h & (g->tlink.nhead - 1)];
-    g->link[g->nlink] = (struct link){value, before, *at};
-    *at = (uint32_t)g->nlink + 1;
+    for (uint32_t i = table_first(&g->tlink, h); i; i = table_next(&g->tlink, i))
+        if (g->link[i - 1].value == value && g->link[i - 1].before == before) return i;
+    if (grammar_grow(g, &g->link, g->nlink, &g->cap_link, sizeof *g->link) ||
+        grammar_table_add(g, &g->tlink, g->nlink, h))
+        return 0;
+    g->link[g->nlink] = (struct link){value, before};
     return (uint32_t)++g->nlink;
 }
 
@@ -323,29 +314,50 @@ static uint32_t make(struct grammar *g, uint32_t state, unsigned b)
     return grammar_set(g, g->out, g->nout, records ? after : 0);
 }
 
-static size_t edge_slot(const struct grammar *g, uint64_t key)
+static size_t edge_slot(const struct edge *v, size_t cap, uint64_t key)
 {
-    size_t h = (size_t)(key * 0x9e3779b97f4a7c15u >> 24) & (g->cap_edge - 1);
-    while (g->edge[h].key && g->edge[h].key != key) h = (h + 1) & (g->cap_edge - 1);
+    size_t h = (size_t)(key * 0x9e3779b97f4a7c15u >> 24) & (cap - 1);
+    while (v[h].key && v[h].key != key) h = (h + 1) & (cap - 1);
     return h;
 }
 
+static void edge_put(struct grammar *g, struct edge e)
+{
+    size_t at = edge_slot(g->edge, g->cap_edge, e.key);
+    g->nedge += !g->edge[at].key;
+    g->edge[at] = e;
+}
+
+/* Room for one more. A full table stays beside its successor, and with each new edge some of its own move there. */
 static int edge_room(struct grammar *g)
 {
-    if ((g->nedge + 1) * 2 <= g->cap_edge) return 0;
-    size_t cap = g->cap_edge ? g->cap_edge * 2 : 1024, old_cap = g->cap_edge;
-    struct edge *old = g->edge;
-    if (g->bytes + cap * sizeof *old > g->opt.limit)
+    size_t half = g->cap_edge / 2, end = g->moved + 8 < half ? g->moved + 8 : half;
+    for (; g->old_edge && g->moved < end; g->moved++)
+        if (g->old_edge[g->moved].key) edge_put(g, g->old_edge[g->moved]);
+    if (g->old_edge && g->moved == half) {
+        g->bytes -= half * sizeof *g->old_edge;
+        mem_free(g->old_edge);
+        g->old_edge = NULL;
+    }
+    if (g->cap_edge && (g->old_edge || (g->nedge + 1) * 2 <= g->cap_edge)) return 0;
+    size_t cap = g->cap_edge ? g->cap_edge * 2 : 1024;
+    if (g->bytes + cap * sizeof *g->edge > g->opt.limit)
         return grammar_fail(g, LAR_ELIMIT, "the grammar needs more memory than its limit");
     struct edge *v = mem_zalloc(cap * sizeof *v);
     if (!v) return grammar_fail(g, LAR_ENOMEM, "out of memory");
-    g->bytes += (cap - old_cap) * sizeof *v;
+    g->bytes += cap * sizeof *v;
+    g->old_edge = g->edge;
     g->edge = v;
     g->cap_edge = cap;
-    for (size_t i = 0; i < old_cap; i++)
-        if (old[i].key) v[edge_slot(g, old[i].key)] = old[i];
-    mem_free(old);
+    g->nedge = g->moved = 0;
     return 0;
+}
+
+static const struct edge *edge_find(const struct grammar *g, uint64_t key)
+{
+    const struct edge *e = g->cap_edge ? &g->edge[edge_slot(g->edge, g->cap_edge, key)] : NULL;
+    if (e && !e->key && g->old_edge) e = &g->old_edge[edge_slot(g->old_edge, g->cap_edge / 2, key)];
+    return e && e->key ? e : NULL;
 }
 
 static int machine_failed(struct grammar *g)
@@ -361,13 +373,11 @@ static int machine_failed(struct grammar *g)
 uint32_t grammar_step(struct grammar *g, uint32_t state, unsigned b)
 {
     uint64_t key = ((uint64_t)state << 8 | b) + 1;
-    if (state == 0 || edge_room(g)) return 0;
-    size_t at = edge_slot(g, key);
-    if (g->edge[at].key) return g->edge[at].to;
+    const struct edge *e = state ? edge_find(g, key) : NULL;
+    if (e || !state) return e ? e->to : 0;
     uint32_t to = make(g, state, b);
-    if (machine_failed(g)) return 0;
-    g->edge[at] = (struct edge){key, to};
-    g->nedge++;
+    if (machine_failed(g) || edge_room(g)) return 0;
+    edge_put(g, (struct edge){key, to});
     return to;
 }
 
@@ -563,6 +573,7 @@ void grammar_close(struct grammar *g)
     mem_free(g->state);
     mem_free(g->ids);
     mem_free(g->edge);
+    mem_free(g->old_edge);
     mem_free(g->os);
     mem_free(g->ks);
     mem_free(g->as);
@@ -570,7 +581,10 @@ void grammar_close(struct grammar *g)
     mem_free(g->out);
     mem_free(g->visit);
     struct table *t[] = {&g->titem, &g->tstate, &g->tos, &g->tks, &g->tas, &g->tlink};
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) mem_free(t[i]->head);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        mem_free(t[i]->head);
+        mem_free(t[i]->chain);
+    }
     mem_free(g);
 }
 

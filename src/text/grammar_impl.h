@@ -24,12 +24,10 @@ struct item {
         records; /* space: white space read in this run; records: some text below is being kept */
     uint32_t a, b, c;
     uint32_t parent; /* set of items that go on */
-    uint32_t next;
 };
 struct state {
     uint32_t items, n; /* place in ids[]; sorted */
     uint32_t text;     /* what was read since a record began */
-    uint32_t next;
     uint8_t accepts, records;
 };
 struct edge {
@@ -43,14 +41,13 @@ struct ostate {
     uint32_t count, met,
         left; /* keys so far (as far as it matters), bits of o->exist, required names still missing */
     uint32_t extra; /* list of keys without a name, when they must differ: link + 1 */
-    uint32_t next;
     uint64_t *seen; /* bits of names */
 };
 struct kstate {
     uint32_t lo, hi,
         at;        /* names that begin so: first and one past the last, bytes read; none: all 0 */
     uint32_t text; /* the key so far, when extra keys must differ */
-    uint32_t n, next;
+    uint32_t n;
     uint32_t *rx; /* of each class of the object */
 };
 struct astate {
@@ -58,16 +55,34 @@ struct astate {
     uint64_t count;   /* items so far, as far as it matters */
     uint64_t seen[6]; /* counted for each contain, as far as it matters */
     uint32_t unlike;  /* list of literals: what the items must differ from, link + 1 */
-    uint32_t next;
 };
 struct link {
     uint32_t value, before; /* before: link + 1 */
-    uint32_t next;
 };
-struct table { /* heads of hash chains over a growing array */
+/* The numbers of equal things, by their hashes: chains that are split one by one as it grows (Litwin, Linear hashing, 1980), so that no step
+ * waits until all of a large table is made again. */
+struct table {
+    struct chain {
+        uint32_t hash, next; /* + 1 */
+    } * chain; /* of each number */
     uint32_t *head;
-    size_t nhead;
+    size_t cap, cap_head, nhead, low; /* low: the power of two up to nhead */
 };
+static inline uint32_t table_same(const struct table *t, uint32_t i, uint32_t hash)
+{
+    while (i && t->chain[i - 1].hash != hash) i = t->chain[i - 1].next;
+    return i;
+}
+/* The first number + 1 of this hash, and the one behind it; 0: there is none. */
+static inline uint32_t table_first(const struct table *t, uint32_t hash)
+{
+    size_t b = hash & (2 * t->low - 1);
+    return t->nhead ? table_same(t, t->head[b < t->nhead ? b : b & (t->low - 1)], hash) : 0;
+}
+static inline uint32_t table_next(const struct table *t, uint32_t i)
+{
+    return table_same(t, t->chain[i - 1].next, t->chain[i - 1].hash);
+}
 
 struct grammar {
     struct grammar_options opt;
@@ -81,8 +96,8 @@ struct grammar {
     size_t nstate, cap_state;
     uint32_t *ids;
     size_t nids, cap_ids;
-    struct edge *edge;
-    size_t nedge, cap_edge;
+    struct edge *edge, *old_edge; /* old: of half the size, moved over bit by bit; moved: up to here */
+    size_t nedge, cap_edge, moved;
     struct ostate *os;
     size_t nos, cap_os;
     struct kstate *ks;
@@ -105,8 +120,7 @@ struct grammar {
 
 int grammar_fail(struct grammar *g, int code, const char *what);
 int grammar_grow(struct grammar *g, void *v, size_t n, size_t *cap, size_t size);
-/* Makes room in a table for n entries; 1 when the caller must chain all again. */
-int grammar_table(struct grammar *g, struct table *t, size_t n);
+int grammar_table_add(struct grammar *g, struct table *t, size_t number, uint32_t hash); /* numbers come in order */
 uint32_t grammar_item(struct grammar *g, struct item it);
 uint32_t grammar_set(struct grammar *g, const uint32_t *id, size_t n,
                      uint32_t text);                     /* sorts and interns */

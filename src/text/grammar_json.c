@@ -175,22 +175,14 @@ static uint32_t intern_os(struct grammar *g, const struct ostate *w)
 {
     uint32_t h = hash_os(w);
     size_t n = words(w->o);
-    if (g->tos.nhead)
-        for (uint32_t i = g->tos.head[h & (g->tos.nhead - 1)]; i; i = g->os[i - 1].next) {
-            const struct ostate *o = &g->os[i - 1];
-            if (o->o == w->o && o->count == w->count && o->met == w->met && o->extra == w->extra &&
-                (!n || !memcmp(o->seen, w->seen, n * 8)))
-                return i - 1;
-        }
-    if (grammar_grow(g, &g->os, g->nos, &g->cap_os, sizeof *g->os)) return 0;
-    if (grammar_table(g, &g->tos, g->nos))
-        for (size_t i = 0; i < g->nos; i++) {
-            uint32_t *at = &g->tos.head[hash_os(&g->os[i]) & (g->tos.nhead - 1)];
-            g->os[i].next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->tos.head[h & (g->tos.nhead - 1)];
+    for (uint32_t i = table_first(&g->tos, h); i; i = table_next(&g->tos, i)) {
+        const struct ostate *o = &g->os[i - 1];
+        if (o->o == w->o && o->count == w->count && o->met == w->met && o->extra == w->extra &&
+            (!n || !memcmp(o->seen, w->seen, n * 8)))
+            return i - 1;
+    }
+    if (grammar_grow(g, &g->os, g->nos, &g->cap_os, sizeof *g->os) ||
+        grammar_table_add(g, &g->tos, g->nos, h)) return 0;
     struct ostate o = *w;
     o.seen = arena_array(&g->a, n ? n : 1, 8);
     if (!o.seen) {
@@ -198,9 +190,7 @@ static uint32_t intern_os(struct grammar *g, const struct ostate *w)
         return 0;
     }
     if (n) memcpy(o.seen, w->seen, n * 8);
-    o.next = *at;
     g->os[g->nos] = o;
-    *at = (uint32_t)g->nos + 1;
     return (uint32_t)g->nos++;
 }
 
@@ -246,22 +236,14 @@ static uint32_t intern_ks(struct grammar *g, struct kstate *w)
 {
     if (w->lo == w->hi) w->lo = w->hi = w->at = 0;
     uint32_t h = hash_ks(w);
-    if (g->tks.nhead)
-        for (uint32_t i = g->tks.head[h & (g->tks.nhead - 1)]; i; i = g->ks[i - 1].next) {
-            const struct kstate *o = &g->ks[i - 1];
-            if (o->lo == w->lo && o->hi == w->hi && o->at == w->at && o->text == w->text &&
-                o->n == w->n && (!w->n || !memcmp(o->rx, w->rx, w->n * sizeof *w->rx)))
-                return i - 1;
-        }
-    if (grammar_grow(g, &g->ks, g->nks, &g->cap_ks, sizeof *g->ks)) return 0;
-    if (grammar_table(g, &g->tks, g->nks))
-        for (size_t i = 0; i < g->nks; i++) {
-            uint32_t *at = &g->tks.head[hash_ks(&g->ks[i]) & (g->tks.nhead - 1)];
-            g->ks[i].next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->tks.head[h & (g->tks.nhead - 1)];
+    for (uint32_t i = table_first(&g->tks, h); i; i = table_next(&g->tks, i)) {
+        const struct kstate *o = &g->ks[i - 1];
+        if (o->lo == w->lo && o->hi == w->hi && o->at == w->at && o->text == w->text && o->n == w->n &&
+            (!w->n || !memcmp(o->rx, w->rx, w->n * sizeof *w->rx)))
+            return i - 1;
+    }
+    if (grammar_grow(g, &g->ks, g->nks, &g->cap_ks, sizeof *g->ks) ||
+        grammar_table_add(g, &g->tks, g->nks, h)) return 0;
     struct kstate k = *w;
     k.rx = arena_array(&g->a, k.n ? k.n : 1, sizeof *k.rx);
     if (!k.rx) {
@@ -269,9 +251,7 @@ static uint32_t intern_ks(struct grammar *g, struct kstate *w)
         return 0;
     }
     if (k.n) memcpy(k.rx, w->rx, k.n * sizeof *k.rx);
-    k.next = *at;
     g->ks[g->nks] = k;
-    *at = (uint32_t)g->nks + 1;
     return (uint32_t)g->nks++;
 }
 
@@ -475,25 +455,15 @@ static uint32_t hash_as(const struct astate *a)
 static uint32_t intern_as(struct grammar *g, const struct astate *w)
 {
     uint32_t h = hash_as(w);
-    if (g->tas.nhead)
-        for (uint32_t i = g->tas.head[h & (g->tas.nhead - 1)]; i; i = g->as[i - 1].next) {
-            const struct astate *o = &g->as[i - 1];
-            if (o->a == w->a && o->count == w->count && o->unlike == w->unlike &&
-                !memcmp(o->seen, w->seen, sizeof o->seen))
-                return i - 1;
-        }
-    if (grammar_grow(g, &g->as, g->nas, &g->cap_as, sizeof *g->as)) return 0;
-    if (grammar_table(g, &g->tas, g->nas))
-        for (size_t i = 0; i < g->nas; i++) {
-            uint32_t *at = &g->tas.head[hash_as(&g->as[i]) & (g->tas.nhead - 1)];
-            g->as[i].next = *at;
-            *at = (uint32_t)i + 1;
-        }
-    if (g->failed) return 0;
-    uint32_t *at = &g->tas.head[h & (g->tas.nhead - 1)];
+    for (uint32_t i = table_first(&g->tas, h); i; i = table_next(&g->tas, i)) {
+        const struct astate *o = &g->as[i - 1];
+        if (o->a == w->a && o->count == w->count && o->unlike == w->unlike &&
+            !memcmp(o->seen, w->seen, sizeof o->seen))
+            return i - 1;
+    }
+    if (grammar_grow(g, &g->as, g->nas, &g->cap_as, sizeof *g->as) ||
+        grammar_table_add(g, &g->tas, g->nas, h)) return 0;
     g->as[g->nas] = *w;
-    g->as[g->nas].next = *at;
-    *at = (uint32_t)g->nas + 1;
     return (uint32_t)g->nas++;
 }
 
