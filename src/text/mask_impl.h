@@ -21,9 +21,10 @@ struct part {
 /* What most bytes do to an expression: those of these kinds (toktrie_kind) lead to next, in which something is left; and where whole signs
  * (toktrie_shape.h) lead, if they are alike. */
 struct reach {
-    uint32_t next, small, capital, digit, wide;
-    uint64_t kinds;
+    uint32_t next, small, capital, digit, wide[TOKTRIE_WIDES];
+    uint64_t kinds; /* of ASCII */
 };
+enum { MASK_CUT_MAX = 256 };
 enum part_kind { PART_STRING, PART_TEXT };
 struct job { /* the making of a part */
     struct masks *m;
@@ -34,6 +35,7 @@ struct job { /* the making of a part */
     uint32_t start;  /* that node */
     uint64_t never;  /* kinds of bytes below a node that is not decided at once */
     uint64_t *exits; /* bits: these of f->exit */
+    uint64_t *set;   /* what is found as a set, once it is too much for m->tmp */
 };
 
 struct slot {
@@ -77,8 +79,8 @@ int masks_tmp(struct masks *m, uint32_t x);
 int masks_tmp_n(struct masks *m, const uint32_t *v, size_t n);
 int masks_xtmp(struct masks *m, uint32_t tail, uint32_t token);
 void *masks_room(struct masks *m, size_t n, size_t size); /* kept until everything is forgotten */
-/* Of the tokens below node n, where a is left: those that it allows, to m->tmp, and exits to j->exits and m->xtmp; or those of
- * t->inner that it does not, and exits taken from j->exits. */
+/* Of the tokens below node n, where a is left: those that it allows, to m->tmp or, when they are many, j->set, and exits to j->exits and
+ * m->xtmp; or those of t->inner that it does not, to m->tmp, or the others in j->set, and exits taken from j->exits. */
 void mask_list(struct job *j, uint32_t n, uint32_t a);
 void mask_cut(struct job *j, uint32_t n, uint32_t a);
 /* NULL when the machine failed. Valid until the next mask. */

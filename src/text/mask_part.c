@@ -8,8 +8,6 @@
 #include "text/mask_impl.h"
 #include "text/rx_impl.h"
 
-enum { CUT_MAX = 256 };
-
 /* Whether more than half of the vocabulary begins with a byte that a takes. */
 static int mostly(struct job *j, uint32_t a)
 {
@@ -91,7 +89,7 @@ static uint32_t *copy(struct masks *m, const uint32_t *v, size_t n)
 static void take_cut(struct job *j, struct part *p)
 {
     struct masks *m = j->m;
-    if (m->ntmp <= CUT_MAX) {
+    if (m->ntmp <= MASK_CUT_MAX) {
         sort_u32(m->tmp, m->ntmp, by_number, NULL);
         p->cut = copy(m, m->tmp, m->ntmp);
         p->ncut = (uint32_t)m->ntmp;
@@ -176,14 +174,11 @@ static void take_list(struct job *j, struct part *p)
         if (j->f) take_exits(j, p);
         if (m->nxtmp) more_exits(j, p);
     }
-    if (m->ntmp < j->t->nword / 4) {
+    p->base = j->set;
+    if (!j->set) {
         p->inner = copy(m, m->tmp, m->ntmp);
         p->ninner = p->inner ? (uint32_t)m->ntmp : 0;
-        return;
     }
-    uint64_t *set = masks_room(m, j->t->nword, 8);
-    for (size_t i = 0; set && i < m->ntmp; i++) tokset_add(set, m->tmp[i]);
-    p->base = set;
 }
 
 static void from_free(const struct toktrie *t, const struct tfree *f, struct part *p)
@@ -213,8 +208,8 @@ static void make(struct job *j, struct part *p, uint32_t a, int chars, uint32_t 
     if (whole && mostly(j, a)) {
         for (uint32_t i = 0; i < j->f->nexit; i++) tokset_add(j->exits, i);
         mask_cut(j, 0, a);
-        p->base = j->t->inner;
-        take_cut(j, p);
+        p->base = j->set ? j->set : j->t->inner;
+        if (!j->set) take_cut(j, p);
         take_exits(j, p);
     } else {
         mask_list(j, j->start, a);

@@ -33,34 +33,29 @@ static int live(struct grammar *g, uint32_t a)
 
 /* ---- what most bytes do ---- */
 
-/* Whether each of the bytes lo to hi and then so many more of a character lead from a to `to`. */
-static int all_lead(struct rx *p, uint32_t a, unsigned lo, unsigned hi, int more, uint32_t to)
+/* Where every character of a kind beyond ASCII leads (RFC 3629, section 4), or UNLIKE. */
+static uint32_t wide_lead(struct rx *p, uint32_t a, unsigned kind)
 {
-    uint32_t known = RX_EMPTY;
-    for (unsigned b = lo; b <= hi; b++) {
-        uint32_t next = rx_row(p, a)[b];
-        if (more == 0 ? next != to : next == RX_EMPTY) return 0;
-        if (more == 0 || next == known) continue;
-        if (!all_lead(p, next, 0x80, 0xbf, more - 1, to)) return 0;
-        known = next;
+    static const struct run {
+        unsigned char lead, end, lo, hi, more; /* of the first byte, of the second if it is bounded, how many behind that */
+    } plain[] = {{0xc3, 0xdf, 0, 0, 1},       {0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe4, 0xec, 0, 0, 2},
+                 {0xed, 0xed, 0x80, 0x9f, 1}, {0xee, 0xee, 0, 0, 2},       {0xf0, 0xf0, 0x90, 0xbf, 2},
+                 {0xf1, 0xf3, 0, 0, 3},       {0xf4, 0xf4, 0x80, 0x8f, 2}},
+      odd[] = {{0xc2, 0xc2, 0, 0, 1}, {0xe1, 0xe1, 0, 0, 2}, {0xe2, 0xe2, 0, 0, 2}, {0xe3, 0xe3, 0, 0, 2},
+               {0xef, 0xef, 0, 0, 2}};
+    const struct run *v = kind ? &odd[kind - 1] : plain;
+    size_t n = kind ? 1 : sizeof plain / sizeof *plain, dead = 0, leads = 0;
+    uint32_t to = RX_EMPTY;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned b = v[i].lead; b <= v[i].end; b++, leads++) dead += rx_row(p, a)[b] == RX_EMPTY;
+    if (dead) return dead == leads ? RX_EMPTY : UNLIKE;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t next = rx_row(p, a)[v[i].lead];
+        if (v[i].lo ? !rx_all_lead(p, next, v[i].lo, v[i].hi, v[i].more, &to)
+                    : !rx_all_lead(p, a, v[i].lead, v[i].end, v[i].more, &to))
+            return UNLIKE;
     }
-    return 1;
-}
-
-/* Where every character beyond ASCII leads (RFC 3629, section 4), or UNLIKE. */
-static uint32_t wide_lead(struct rx *p, uint32_t a)
-{
-    uint32_t any = RX_EMPTY;
-    for (unsigned b = 0xc2; b <= 0xf4; b++) any |= rx_row(p, a)[b];
-    if (any == RX_EMPTY) return RX_EMPTY;
-    uint32_t to = rx_step(p, rx_step(p, a, 0xc2), 0x80);
-    if (to == RX_EMPTY || rx_row(p, a)[0xe0] == RX_EMPTY || !all_lead(p, a, 0xc2, 0xdf, 1, to)) return UNLIKE;
-    return all_lead(p, rx_step(p, a, 0xe0), 0xa0, 0xbf, 1, to) && all_lead(p, a, 0xe1, 0xec, 2, to) &&
-                   all_lead(p, rx_step(p, a, 0xed), 0x80, 0x9f, 1, to) && all_lead(p, a, 0xee, 0xef, 2, to) &&
-                   all_lead(p, rx_step(p, a, 0xf0), 0x90, 0xbf, 2, to) && all_lead(p, a, 0xf1, 0xf3, 3, to) &&
-                   all_lead(p, rx_step(p, a, 0xf4), 0x80, 0x8f, 2, to)
-               ? to
-               : UNLIKE;
+    return to;
 }
 
 static uint32_t same(const uint32_t *row, unsigned lo, unsigned hi)
@@ -87,29 +82,27 @@ static struct reach *reach(struct job *j, uint32_t a)
     r->small = same(row, 'a', 'z');
     r->capital = same(row, 'A', 'Z');
     r->digit = same(row, '0', '9');
-    r->wide = NOT_KNOWN;
+    for (unsigned k = 0; k < TOKTRIE_WIDES; k++) r->wide[k] = NOT_KNOWN;
     if (r->next != RX_EMPTY && live(j->g, r->next)) r->kinds = ~differ & (((uint64_t)1 << TOKTRIE_WIDE) - 1);
     return map_put(j->m, &j->m->reach, a, r) ? NULL : r;
 }
 
-static uint32_t wide_to(struct job *j, struct reach *r, uint32_t a)
+static uint32_t wide_to(struct job *j, struct reach *r, uint32_t a, unsigned kind)
 {
-    if (r->wide == NOT_KNOWN) {
-        r->wide = wide_lead(j->g->rx, a);
-        if (r->kinds && r->wide == r->next) r->kinds |= (uint64_t)1 << TOKTRIE_WIDE;
-    }
-    return r->wide;
+    if (r->wide[kind] == NOT_KNOWN) r->wide[kind] = wide_lead(j->g->rx, a, kind);
+    return r->wide[kind];
 }
 
 /* Whether all texts of these kinds of bytes, so long at most, can follow where a is left. */
 static int all_follow(struct job *j, uint64_t kinds, unsigned height, uint32_t a)
 {
+    const uint64_t ascii = ((uint64_t)1 << TOKTRIE_WIDE) - 1;
     if (kinds & j->never) return 0;
     for (unsigned h = height; h; h--) {
         struct reach *r = reach(j, a);
-        if (!r || kinds & ~r->kinds & (((uint64_t)1 << TOKTRIE_WIDE) - 1)) return 0;
-        if (kinds >> TOKTRIE_WIDE & 1 && wide_to(j, r, a) != r->next) return 0;
-        if (!r->kinds) return 0;
+        if (!r || !r->kinds || kinds & ~r->kinds & ascii) return 0;
+        for (unsigned k = 0; kinds > ascii && k < TOKTRIE_WIDES; k++)
+            if (kinds >> (TOKTRIE_WIDE + k) & 1 && wide_to(j, r, a, k) != r->next) return 0;
         if (r->next == a) return 1;
         a = r->next;
     }
@@ -121,23 +114,32 @@ static int all_below(struct job *j, uint32_t n, uint32_t a)
     return all_follow(j, j->t->t.node[n].kinds, j->t->t.node[n].height, a);
 }
 
-static uint32_t own(const struct trie *t, uint32_t n, uint32_t k) { return t->order[t->node[n].lo + k]; }
+/* Adds tokens to what a list has found. */
+static void keep(struct job *j, const uint32_t *v, uint32_t n)
+{
+    if (!j->set && j->m->ntmp + n >= j->t->nword / 4) {
+        if (!(j->set = masks_room(j->m, j->t->nword, sizeof *j->set))) return;
+        for (size_t i = 0; i < j->m->ntmp; i++) tokset_add(j->set, j->m->tmp[i]);
+    }
+    if (j->set)
+        for (uint32_t i = 0; i < n; i++) tokset_add(j->set, v[i]);
+    else
+        masks_tmp_n(j->m, v, n);
+}
 
 static void keep_own(struct job *j, uint32_t n)
 {
-    for (uint32_t k = 0; k < j->t->t.node[n].own; k++) masks_tmp(j->m, own(&j->t->t, n, k));
+    keep(j, j->t->t.order + j->t->t.node[n].lo, j->t->t.node[n].own);
 }
 
 /* Where the sign of a child leads from a, whose reach is r: as a number, or UNLIKE. */
 static uint32_t sign_to(struct job *j, struct reach *r, uint32_t a, unsigned sign)
 {
+    if (sign >= SHAPE_WIDE) return wide_to(j, r, a, (sign - SHAPE_WIDE) % TOKTRIE_WIDES);
     switch (sign) {
     case 'a': return r->small;
     case 'A': return r->capital;
     case '0': return r->digit;
-    case SHAPE_WIDE:
-    case SHAPE_PART:
-    case SHAPE_LEAD: return wide_to(j, r, a);
     default: return rx_row(j->g->rx, a)[sign];
     }
 }
@@ -165,7 +167,7 @@ static void list_child(struct job *j, uint32_t c, uint32_t a)
     const struct tnode *d = &j->t->t.node[c];
     if (!live(j->g, a)) return;
     if (d->hi - d->lo > FEW && d->nchild && all_below(j, c, a)) {
-        masks_tmp_n(j->m, j->t->t.order + d->lo, d->hi - d->lo);
+        keep(j, j->t->t.order + d->lo, d->hi - d->lo);
         return;
     }
     keep_own(j, c);
@@ -221,7 +223,7 @@ static void list_escape(struct job *j, uint32_t c, uint32_t a)
     if (!u) return;
     for (uint32_t i = t->node[u].lo; i < t->node[u].hi; i++) {
         struct str s = str_from(j->t->bytes[t->order[i]], t->node[c].depth - 1u);
-        if (json_string_can(j->g, a, s)) masks_tmp(j->m, t->order[i]);
+        if (json_string_can(j->g, a, s)) keep(j, &t->order[i], 1);
     }
 }
 
@@ -261,17 +263,17 @@ static void list_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
         return;
     }
     uint32_t to = d->sign < 0x20 && !text ? RX_EMPTY : sign_to(j, r, a, d->sign);
-    if (d->sign >= SHAPE_WIDE && (d->sign == SHAPE_LEAD) != (to == UNLIKE)) return; /* the other way is taken */
+    if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return; /* the other way is taken */
     if (to == UNLIKE || (!text && (d->sign == '"' || d->sign == '\\'))) {
         for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_byte(j, list[i], a);
         return;
     }
     if (!live(j->g, to)) return;
     if (d->nchild && all_follow(j, d->kinds, d->height, to)) {
-        masks_tmp_n(j->m, s->order + d->lo, d->hi - d->lo);
+        keep(j, s->order + d->lo, d->hi - d->lo);
         return;
     }
-    masks_tmp_n(j->m, s->order + d->lo, d->own);
+    keep(j, s->order + d->lo, d->own);
     if (d->nchild) list_shape(j, c, to);
 }
 
@@ -291,9 +293,18 @@ static void list_shape(struct job *j, uint32_t x, uint32_t a)
 
 /* ---- all but some ---- */
 
-static void cut(struct job *j, uint32_t token)
+/* Takes tokens out of what a string can hold. */
+static void cut(struct job *j, const uint32_t *v, uint32_t n)
 {
-    if (tokset_has(j->t->inner, token)) masks_tmp(j->m, token);
+    for (uint32_t i = 0; i < n && !j->set; i++) {
+        if (!tokset_has(j->t->inner, v[i])) continue;
+        masks_tmp(j->m, v[i]);
+        if (j->m->ntmp <= MASK_CUT_MAX) continue;
+        if (!(j->set = masks_room(j->m, j->t->nword, sizeof *j->set))) return;
+        memcpy(j->set, j->t->inner, j->t->nword * sizeof *j->set);
+        for (size_t k = 0; k < j->m->ntmp; k++) j->set[j->m->tmp[k] >> 6] &= ~((uint64_t)1 << (j->m->tmp[k] & 63));
+    }
+    for (uint32_t i = 0; i < n && j->set; i++) j->set[v[i] >> 6] &= ~((uint64_t)1 << (v[i] & 63));
 }
 
 static void cut_exits(struct job *j, uint32_t c)
@@ -307,7 +318,7 @@ static void cut_exits(struct job *j, uint32_t c)
 static void cut_below(struct job *j, uint32_t c)
 {
     const struct tnode *d = &j->t->t.node[c];
-    for (uint32_t i = d->lo; i < d->hi; i++) cut(j, j->t->t.order[i]);
+    cut(j, j->t->t.order + d->lo, d->hi - d->lo);
     cut_exits(j, c);
 }
 
@@ -331,7 +342,7 @@ static void cut_escape(struct job *j, uint32_t c, uint32_t a)
     for (unsigned b = 0; b < 0x20 && !control; b++)
         if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(j->g->rx, a, b));
     for (size_t i = 0; to[i] && !any; i++) any = live(j->g, rx_step(j->g->rx, a, (unsigned char)to[i]));
-    for (uint32_t k = 0; k < d->own && !any && !control; k++) cut(j, own(t, c, k));
+    if (!any && !control) cut(j, t->order + d->lo, d->own);
     for (uint32_t k = d->child; k < d->child + d->nchild; k++) {
         unsigned b = t->node[k].byte;
         const char *at = b ? strchr(from, (int)b) : NULL;
@@ -340,8 +351,10 @@ static void cut_escape(struct job *j, uint32_t c, uint32_t a)
         else if (b != 'u' || !control)
             cut_below(j, k);
         else
-            for (uint32_t i = t->node[k].lo; i < t->node[k].hi; i++)
-                if (!json_string_can(j->g, a, str_from(j->t->bytes[t->order[i]], d->depth - 1u))) cut(j, t->order[i]);
+            for (uint32_t i = t->node[k].lo; i < t->node[k].hi; i++) {
+                struct str s = str_from(j->t->bytes[t->order[i]], d->depth - 1u);
+                if (!json_string_can(j->g, a, s)) cut(j, &t->order[i], 1);
+            }
     }
 }
 
@@ -364,14 +377,14 @@ static void cut_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
     const uint32_t *list = s->list + d->from;
     if (d->sign < 0x20 || d->sign == SHAPE_BROKEN) return;
     uint32_t to = sign_to(j, r, a, d->sign);
-    if (d->sign >= SHAPE_WIDE && (d->sign == SHAPE_LEAD) != (to == UNLIKE)) return;
+    if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return;
     if (to == UNLIKE || d->sign == '"' || d->sign == '\\') {
         for (uint32_t i = 0; i < d->n && !j->g->failed; i++) cut_byte(j, list[i], a);
     } else if (live(j->g, to)) {
         if (d->nchild && !all_follow(j, d->kinds, d->height, to)) cut_shape(j, c, to);
     } else {
-        for (uint32_t i = d->lo; i < d->hi; i++) cut(j, s->order[i]);
-        for (uint32_t i = 0; i < d->n && d->sign != SHAPE_PART; i++) cut_exits(j, list[i]);
+        cut(j, s->order + d->lo, d->hi - d->lo);
+        for (uint32_t i = 0; i < d->n && d->sign < SHAPE_PART; i++) cut_exits(j, list[i]);
     }
 }
 

@@ -75,6 +75,9 @@ uint32_t rx_step(struct rx *p, uint32_t r, unsigned b);
 /* The rests after each byte, valid until the next call that may make an expression. */
 const uint32_t *rx_row(struct rx *p, uint32_t r);
 int rx_nullable(const struct rx *p, uint32_t r);
+/* Whether each of the bytes lo to hi and then `more` others of a character lead from r to the same; *to is that, or RX_EMPTY as long as it is
+ * not known. */
+int rx_all_lead(struct rx *p, uint32_t r, unsigned lo, unsigned hi, int more, uint32_t *to);
 /* Is there any text in it? */
 int rx_alive(struct rx *p, uint32_t r);
 /* Whether every text (but perhaps for line terminators) is the beginning of one in r; RX_CLOSED when that is not plain to see. */

@@ -91,18 +91,19 @@ static uint32_t derive_new(struct rx *p, struct rx_node n, unsigned b)
 static uint32_t derive(struct rx *p, uint32_t r, unsigned b)
 {
     if (r <= RX_EPS || p->failed) return RX_EMPTY;
-    struct rx_node n = p->node[r];
-    if (n.kind == RXK_SET) return derive_new(p, n, b);
-    if (p->depth > RX_DEPTH_MAX) p->failed = LAR_ELIMIT;
-    if (memo_room(p)) return RX_EMPTY;
+    const struct rx_node *n = &p->node[r];
+    if (n->kind == RXK_SET) return rx_set_has(&p->set[n->a], b) ? RX_EPS : RX_EMPTY;
     uint64_t key = ((uint64_t)r << 8 | b) + 1;
-    uint32_t at = memo_slot(p, key);
-    if (p->memo[at].key) return p->memo[at].value;
+    if (p->cap_memo) {
+        const struct rx_memo *m = &p->memo[memo_slot(p, key)];
+        if (m->key) return m->value;
+    }
+    if (p->depth > RX_DEPTH_MAX) p->failed = LAR_ELIMIT;
     p->depth++;
-    uint32_t d = derive_new(p, n, b);
+    uint32_t d = derive_new(p, *n, b);
     p->depth--;
     if (p->failed || memo_room(p)) return RX_EMPTY;
-    at = memo_slot(p, key);
+    uint32_t at = memo_slot(p, key);
     p->nmemo += !p->memo[at].key;
     p->memo[at] = (struct rx_memo){key, d};
     return d;
@@ -177,6 +178,25 @@ const uint32_t *rx_row(struct rx *p, uint32_t r)
 }
 
 int rx_nullable(const struct rx *p, uint32_t r) { return p->node[r].nullable; }
+
+int rx_all_lead(struct rx *p, uint32_t r, unsigned lo, unsigned hi, int more, uint32_t *to)
+{
+    struct rx_set e = *rx_first(p, r);
+    uint32_t known = RX_EMPTY;
+    rx_set_add(&e, lo);
+    for (unsigned b = lo; b <= hi && !p->failed; b++) {
+        if (!rx_set_has(&e, b)) continue;
+        uint32_t next = derive(p, r, b);
+        if (next == RX_EMPTY) return 0;
+        if (more == 0) {
+            if (*to == RX_EMPTY) *to = next;
+            if (next != *to) return 0;
+        } else if (next != known && !rx_all_lead(p, next, 0x80, 0xbf, more - 1, to))
+            return 0;
+        known = next;
+    }
+    return !p->failed;
+}
 
 /* ---- which bytes differ ---- */
 

@@ -173,24 +173,39 @@ unsigned toktrie_kind(unsigned b)
     if (b <= 'Z') return b <= 'F' ? 28 : 29;
     if (b < 'a') return b - '[' + 30;
     if (b <= 'z') return b <= 'f' ? 36 : 37;
-    return b < 0x80 ? b - '{' + 38 : TOKTRIE_WIDE;
+    return b - '{' + 38;
+}
+
+unsigned toktrie_wide(unsigned b)
+{
+    switch (b) {
+    case 0xc2: return 1;
+    case 0xe1: return 2;
+    case 0xe2: return 3;
+    case 0xe3: return 4;
+    case 0xef: return 5;
+    default: return 0;
+    }
 }
 
 /* What lies below each node. A child has a greater number than its parent. */
 static int find_kinds(struct trie *t)
 {
-    uint8_t *place = mem_zalloc(t->nnode); /* in a character: a state of step(); F_DEAD where it is none any more */
+    uint8_t *place = mem_zalloc((size_t)t->nnode * 2); /* in a character: a state of step(); F_DEAD where it is none any more */
     if (!place) return -1;
+    uint8_t *wide = place + t->nnode; /* the kind of that character */
     place[0] = F_OUT;
     for (uint32_t p = 0; p < t->nnode; p++)
         for (uint32_t c = t->node[p].child, n = 0; n < t->node[p].nchild; n++, c++) {
             unsigned b = t->node[c].byte;
+            wide[c] = b >= 0xc0 ? (uint8_t)toktrie_wide(b) : wide[p];
             place[c] = (uint8_t)(b < 0x80 && place[p] == F_OUT ? F_OUT : b < 0x80 ? F_DEAD : step(place[p], b));
         }
     for (uint32_t p = t->nnode; p-- > 0;)
         for (uint32_t c = t->node[p].child, n = 0; n < t->node[p].nchild; n++, c++) {
             struct tnode *d = &t->node[p];
-            unsigned kind = place[c] == F_DEAD ? TOKTRIE_BROKEN : toktrie_kind(t->node[c].byte);
+            unsigned b = t->node[c].byte, kind = b < 0x80 ? toktrie_kind(b) : TOKTRIE_WIDE + 0u + wide[c];
+            if (place[c] == F_DEAD) kind = TOKTRIE_BROKEN;
             d->kinds |= t->node[c].kinds | (uint64_t)1 << kind;
             if (t->node[c].height >= d->height) d->height = t->node[c].height + 1;
         }

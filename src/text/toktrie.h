@@ -30,10 +30,12 @@ struct tnode {
     uint8_t byte;
     uint64_t kinds; /* of the bytes below: bits by toktrie_kind */
 };
-/* Bytes that expressions seldom tell apart share a bit: "a" to "f", the other small letters, and so on; characters beyond ASCII are one kind
- * where they are whole or cut at the token's end, and TOKTRIE_BROKEN where they are not. */
-enum { TOKTRIE_CONTROL = 0, TOKTRIE_WIDE = 44, TOKTRIE_BROKEN };
-unsigned toktrie_kind(unsigned b); /* of a byte; TOKTRIE_WIDE for all from 0x80 on */
+/* Bytes that expressions seldom tell apart share a bit: "a" to "f", the other small letters, and so on. Characters beyond ASCII, whole or cut
+ * at the token's end, are of one kind, but for those whose first byte white space, line terminators and dashes have: each of these bytes is a
+ * kind of its own. TOKTRIE_BROKEN: what is no character. */
+enum { TOKTRIE_CONTROL = 0, TOKTRIE_WIDE = 44, TOKTRIE_WIDES = 6, TOKTRIE_BROKEN = TOKTRIE_WIDE + TOKTRIE_WIDES };
+unsigned toktrie_kind(unsigned b); /* of a byte below 0x80 */
+unsigned toktrie_wide(unsigned b); /* of the first byte of a character beyond: 0 to TOKTRIE_WIDES - 1, 0 is the large one */
 
 /* A tree over texts that have numbers. */
 struct trie {

@@ -48,20 +48,20 @@ static void put(struct making *k, unsigned sign, uint32_t node)
     k->at[sign]++;
 }
 
-/* The bytes of one character from node n on, which has begun with so many that `more` are missing; lo, hi: what the next must be. */
-static void wide(struct making *k, uint32_t n, unsigned more, unsigned lo, unsigned hi)
+/* The bytes of one character of this kind from node n on, of which `more` are missing; lo, hi: what the next must be. */
+static void wide(struct making *k, unsigned kind, uint32_t n, unsigned more, unsigned lo, unsigned hi)
 {
     const struct tnode *d = &k->t->node[n];
     if (more == 0) {
-        put(k, SHAPE_WIDE, n);
+        put(k, SHAPE_WIDE + kind, n);
         return;
     }
-    if (d->own) put(k, SHAPE_PART, n);
+    if (d->own) put(k, SHAPE_PART + kind, n);
     for (uint32_t c = d->child; c < d->child + d->nchild; c++) {
         if (k->t->node[c].byte < lo || k->t->node[c].byte > hi)
             put(k, SHAPE_BROKEN, c);
         else
-            wide(k, c, more - 1, 0x80, 0xbf);
+            wide(k, kind, c, more - 1, 0x80, 0xbf);
     }
 }
 
@@ -72,9 +72,11 @@ static void one(struct making *k, uint32_t c)
         put(k, sign_of(b), c);
     else if (b < 0xc2 || b > 0xf4)
         put(k, SHAPE_BROKEN, c);
-    else
-        put(k, SHAPE_LEAD, c), wide(k, c, b < 0xe0 ? 1 : b < 0xf0 ? 2 : 3, b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80,
-             b == 0xed ? 0x9f : b == 0xf4 ? 0x8f : 0xbf);
+    else {
+        unsigned more = b < 0xe0 ? 1 : b < 0xf0 ? 2 : 3, kind = toktrie_wide(b);
+        put(k, SHAPE_LEAD + kind, c);
+        wide(k, kind, c, more, b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80, b == 0xed ? 0x9f : b == 0xf4 ? 0x8f : 0xbf);
+    }
 }
 
 static void all(struct making *k, const struct shape *x, int filling)
@@ -91,7 +93,7 @@ static int children(struct making *k, uint32_t at)
 {
     struct shapes *s = k->s;
     struct shape x = s->node[at];
-    if (x.sign > SHAPE_WIDE) return 0;
+    if (x.sign >= SHAPE_PART) return 0;
     memset(k->at, 0, sizeof k->at);
     all(k, &x, 0);
     s->node[at].child = s->nnode;
@@ -121,7 +123,7 @@ static int finish(struct making *k)
             const struct tnode *d = &k->t->node[s->list[c]];
             x->kinds |= d->kinds;
             if (d->height > x->height) x->height = d->height;
-            if (i >= s->nroot && x->sign <= SHAPE_PART) x->own += d->own;
+            if (i >= s->nroot && x->sign < SHAPE_LEAD) x->own += d->own;
         }
         x->hi = x->own;
         for (uint32_t c = x->child; c < x->child + x->nchild; c++) x->hi += s->node[c].hi;

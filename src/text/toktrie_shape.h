@@ -5,10 +5,16 @@
 
 #include "text/toktrie.h"
 
-/* Signs: "a" any small letter, "A" any capital, "0" any digit, other ASCII itself, and these. WIDE: at the end of a
- * character. PART: the token ends within it. BROKEN: at a byte that no character has there. LEAD: at the first byte of WIDE and PART, and of
- * what breaks there: for those who want them byte by byte. */
-enum { SHAPE_WIDE = 0x80, SHAPE_PART, SHAPE_BROKEN, SHAPE_LEAD, SHAPE_SIGNS };
+/* Signs: "a" any small letter, "A" any capital, "0" any digit, other ASCII itself, and for each kind of characters beyond (toktrie_wide): WIDE,
+ * at the end of one; PART, the token ends within it; LEAD, at its first byte, for those who want it byte by byte. BROKEN: at a byte that
+ * no character has there. */
+enum {
+    SHAPE_WIDE = 0x80,
+    SHAPE_PART = SHAPE_WIDE + TOKTRIE_WIDES,
+    SHAPE_LEAD = SHAPE_PART + TOKTRIE_WIDES,
+    SHAPE_BROKEN = SHAPE_LEAD + TOKTRIE_WIDES,
+    SHAPE_SIGNS
+};
 
 int shapes_make(struct shapes *s, const struct trie *t); /* 0 or -1: out of memory; shapes_done either way */
 void shapes_done(struct shapes *s);
