@@ -251,6 +251,36 @@ if [ $editing ]; then
     ok "  ... which is used" grep -q 'E-20' "$TMP/lines"
     press '\004'
     ok "Ctrl-D leaves" leaves 0
+    mkdir "$TMP/place"
+    LAR_HISTORY=$TMP/place/lines
+    start "$model --temp 0 --max-tokens 1"
+    ok "a history" type 'Where is order E-20?' '^>>> '
+    ok "  ... for which there is a place" grep -q 'E-20' "$TMP/place/lines"
+    rm -r "$TMP/place"
+    ok "a place that is lost" type 'Where is order E-21?' 'lar: cannot create .*/place/lines'
+    ok "  ... is told" sh -c 'echo "$1" | grep -q "Lines are kept no longer"' - "$(news)"
+    ok "  ... once" type 'Where is order E-22?' '^>>> '
+    ok "  ... and no more" not sh -c 'echo "$1" | grep -q "lar:"' - "$(news)"
+    mkfifo "$TMP/pipe"
+    ok "/load of a pipe" type "/load $TMP/pipe" 'pipe: is no regular file'
+    ok "/load of what never ends" type '/load /dev/zero' '/dev/zero: is no regular file'
+    chat=$(pgrep -P $pid -f "run $model" | head -n 1)
+    [ "$chat" ] || chat=$(pgrep -f "^$LAR run $model --temp 0 --max-tokens 1" | head -n 1)
+    ok "what is pasted is bracketed" eval 'tail -c 200 "$screen" | grep -q "$esc\[?2004h[^$esc]*\$"'
+    kill -s TERM "$chat"
+    ok "SIGTERM ends the chat" leaves 143
+    ok "  ... and what is pasted is bracketed no longer" eval 'tail -c 200 "$screen" | tr -d "\r\n" | grep -q "2004h[^h]*$esc\[?2004l"'
+    for f in /dev/zero /dev/full "$TMP/pipe"; do
+        LAR_HISTORY=$f timeout 60 script -qec "$LAR run $model" /dev/null </dev/null >"$TMP/said" 2>&1
+        ok "LAR_HISTORY=$(basename $f) is refused" grep -q "$f: is no regular file" "$TMP/said"
+    done
+    TERM=nonsense
+    unset LAR_HISTORY
+    start "$model --temp 0 --max-tokens 1"
+    ok "an unknown terminal brackets nothing" not grep -q '2004h' "$screen"
+    press '\004'
+    ok "Ctrl-D leaves" leaves 0
+    TERM=xterm
     unset LAR_HISTORY
 else
     skip "no history without line editing"

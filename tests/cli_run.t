@@ -207,5 +207,7 @@ try "an answer that is valid by all of it" $LAR run $model --temp 0 --partial --
 ok "is told to be so" said "the answer is valid by the whole schema"
 try_status 2 "--partial is of schemas" $LAR run $model --partial --regex a "$message"
 try_status 2 "refuses two constraints at once" $LAR run $model --regex a --choices b,c "$message"
+try_status 2 "a schema that never ends" timeout 60 $LAR run $model --schema /dev/zero "$message"
+ok "  ... is refused" said "/dev/zero: is no regular file and no pipe"
 try_status 1 "a schema that is not there" $LAR run $model --schema "$TMP/nowhere" "$message"
 tap_done

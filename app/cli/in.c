@@ -31,16 +31,49 @@ static int read_some(int fd, const char *name, struct buf *b, struct lar_err *er
     }
 }
 
+static int read_whole(int fd, const char *name, size_t most, struct buf *b, struct lar_err *err)
+{
+    int k;
+    b->limit = most;
+    while ((k = read_some(fd, name, b, err)) > 0) continue;
+    return k;
+}
+
+/* Opens what is a regular file, or a pipe when these may be. The look comes first: to open a pipe is to wait for its other end. */
+static int open_kind(const char *path, int pipes, struct lar_err *err)
+{
+    struct stat st;
+    int fd = -1;
+    if (stat(path, &st)) return lar_fail_errno(err, "cannot open %s", path);
+    if (S_ISDIR(st.st_mode)) return lar_fail(err, LAR_EIO, "cannot read %s: Is a directory", path);
+    int may_be = S_ISREG(st.st_mode) || (pipes && S_ISFIFO(st.st_mode));
+    if (may_be || pipes) fd = open(path, O_RDONLY | O_CLOEXEC | (S_ISFIFO(st.st_mode) ? 0 : O_NONBLOCK));
+    if (may_be && fd < 0) return lar_fail_errno(err, "cannot open %s", path);
+    if (may_be) return fd;
+    if (fd >= 0 && isatty(fd) && fcntl(fd, F_SETFL, 0) == 0) return fd;
+    if (fd >= 0) close(fd);
+    return lar_fail(err, LAR_EINVAL, "%s: is no regular file%s", path, pipes ? " and no pipe" : "");
+}
+
+int in_regular(const char *path, struct lar_err *err) { return open_kind(path, 0, err); }
+
+int in_file(const char *path, struct buf *b, struct lar_err *err)
+{
+    int fd = in_regular(path, err);
+    if (fd < 0) return fd;
+    int e = read_whole(fd, path, IN_FILE_MAX, b, err);
+    close(fd);
+    return e;
+}
+
 int in_all(const char *path, struct buf *b, struct lar_err *err)
 {
-    int is_stdin = strcmp(path, "-") == 0, k;
-    const char *name = is_stdin ? "standard input" : path;
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return lar_fail_errno(err, "cannot open %s", name);
-    b->limit = IN_BYTES_MAX;
-    while ((k = read_some(fd, name, b, err)) > 0) continue;
-    if (!is_stdin) close(fd);
-    return k;
+    if (strcmp(path, "-") == 0) return read_whole(STDIN_FILENO, "standard input", IN_BYTES_MAX, b, err);
+    int fd = open_kind(path, 1, err);
+    if (fd < 0) return fd;
+    int e = read_whole(fd, path, IN_BYTES_MAX, b, err);
+    close(fd);
+    return e;
 }
 
 int in_blame(const char *path, int e, struct lar_err *err)

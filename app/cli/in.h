@@ -8,9 +8,14 @@
 #include "base/buf.h"
 
 #define IN_BYTES_MAX ((size_t)1 << 30)
+#define IN_FILE_MAX ((size_t)64 << 20)
 
-/* All of a file, or of standard input when path is "-". Appends to b; its limit is set. */
+/* All of a file or pipe, or of standard input when path is "-". Devices are refused: some never end. Appends to b; its limit is set. */
 int in_all(const char *path, struct buf *b, struct lar_err *err);
+/* The same of a regular file of at most IN_FILE_MAX bytes: for a place that must not wait for a pipe's other end. */
+int in_file(const char *path, struct buf *b, struct lar_err *err);
+/* A regular file opened for reading, or a negative code; never waits. */
+int in_regular(const char *path, struct lar_err *err);
 /* What err says (e < 0) is about what stands in this file: puts its name before it. Gives e. */
 int in_blame(const char *path, int e, struct lar_err *err);
 

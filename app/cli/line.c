@@ -8,13 +8,13 @@
 #include "cli/line.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if LAR_EDIT
@@ -25,7 +25,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "cli/in.h"
 #include "cli/out.h"
+#include "cli/whole.h"
 
 enum { HISTORY_LINES = 1000 };
 
@@ -44,17 +46,46 @@ struct line {
 
 static volatile sig_atomic_t signalled;
 
+static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
+
 static void on_signal(int sig)
 {
     (void)sig;
     signalled = 1;
 }
 
-/* What SIGINT did before a line was read. */
+enum { NDEADLY = 3 };
+static const int deadly[NDEADLY] = {SIGTERM, SIGHUP, SIGQUIT};
+
+/* What SIGINT did before a line was read, and those that end the program. */
 struct habit {
-    struct sigaction action;
+    struct sigaction action, deadly[NDEADLY];
     sigset_t mask;
 };
+
+/* The terminal shall not go on bracketing what is pasted when nobody takes the brackets off any more. */
+static void on_deadly(int sig)
+{
+    (void)!write(STDERR_FILENO, paste_off, sizeof paste_off - 1);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void take_deadly(struct habit *before)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_deadly;
+    for (int i = 0; i < NDEADLY; i++) {
+        sigaction(deadly[i], &a, &before->deadly[i]);
+        if (before->deadly[i].sa_handler == SIG_IGN) sigaction(deadly[i], &before->deadly[i], NULL); /* nohup */
+    }
+}
+
+static void leave_deadly(const struct habit *before)
+{
+    for (int i = 0; i < NDEADLY; i++) sigaction(deadly[i], &before->deadly[i], NULL);
+}
 
 /* Until leave_signal SIGINT ends the reading of a line. It is held back but for the time of waiting: one that came
  * between a look at the flag and a read would be lost. */
@@ -175,10 +206,14 @@ static unsigned char on_interrupt(EditLine *el, int key)
 /* Ctrl-Z: libedit's own handler gives the terminal back, and takes it again after SIGCONT. */
 static unsigned char on_suspend(EditLine *el, int key)
 {
+    struct line *l = NULL;
     (void)key;
+    el_get(el, EL_CLIENTDATA, &l);
+    if (l->pastes) fputs(paste_off, stderr);
     el_set(el, EL_PREP_TERM, 0);
     raise(SIGTSTP);
     el_set(el, EL_PREP_TERM, 1);
+    if (l->pastes) fputs(paste_on, stderr);
     return CC_REFRESH;
 }
 
@@ -217,8 +252,8 @@ struct line *line_open(void)
     el_set(l->el, EL_BIND, "^I", "ed-insert", NULL); /* a tab is text: there is nothing to complete */
     el_set(l->el, EL_BIND, "\\e[200~", "lar-paste", NULL);
     el_wset(l->el, EL_GETCFN, read_char);
-    const char *term = getenv("TERM");
-    l->pastes = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+    char *up = NULL, name[] = "up"; /* a terminal that is known, and moves its cursor */
+    l->pastes = isatty(STDERR_FILENO) && el_get(l->el, EL_GETTC, name, &up) == 0 && up && *up;
     el_set(l->el, EL_BIND, "^Z", "lar-suspend", NULL);
     return l;
 }
@@ -232,12 +267,39 @@ void line_close(struct line *l)
     mem_free(l);
 }
 
+/* libedit writes its file in place, and a full disk would cost the lines of other days. Its form: a line of its own, then the oldest line
+ * first, what is no visible byte as \ooo (vis(3)). */
+static int write_history(struct line *l, const char *path, struct lar_err *err)
+{
+    HistEvent ev;
+    struct buf b = {0};
+    buf_puts(&b, "_HiStOrY_V2_\n");
+    for (int more = history(l->history, &ev, H_LAST); more >= 0; more = history(l->history, &ev, H_PREV)) {
+        for (const char *p = ev.str; *p; p++) {
+            unsigned char c = (unsigned char)*p;
+            if (c <= ' ' || c == '\\' || c == 0x7f)
+                buf_printf(&b, "\\%03o", (unsigned)c);
+            else
+                buf_putc(&b, *p);
+        }
+        buf_putc(&b, '\n');
+    }
+    int e = b.failed ? lar_fail(err, LAR_ENOMEM, "out of memory for %s", path) : whole_write(path, &b, err);
+    buf_done(&b);
+    return e;
+}
+
 static void remember(struct line *l, const char *text)
 {
     HistEvent ev;
+    struct lar_err err;
     if (text[0] == '\n' || !text[0]) return;
     history(l->history, &ev, H_ENTER, text);
-    if (l->history_path) history(l->history, &ev, H_SAVE, l->history_path);
+    if (!l->history_path || write_history(l, l->history_path, &err) == 0) return;
+    say_err(&err);
+    fputs("Lines are kept no longer (/set history on tries again).\n", stderr);
+    mem_free(l->history_path);
+    l->history_path = NULL;
 }
 
 enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
@@ -249,9 +311,9 @@ enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
     l->bad = 0;
     buf_clear(b);
     take_signal(&before);
-    if (l->pastes) fputs("\033[?2004h", stderr);
+    if (l->pastes) take_deadly(&before), fputs(paste_on, stderr);
     const char *text = el_gets(l->el, &n);
-    if (l->pastes) fputs("\033[?2004l", stderr);
+    if (l->pastes) fputs(paste_off, stderr), leave_deadly(&before);
     leave_signal(&before);
     if (l->bad) say("%zu bytes of this line are no UTF-8; U+FFFD stands in their place", l->bad);
     if (!text || n <= 0) {
@@ -265,18 +327,34 @@ enum line_end line_read(struct line *l, const char *prompt, struct buf *b)
     return LINE_TEXT;
 }
 
-int line_history(struct line *l, const char *path, struct lar_err *err)
+enum { HISTORY_BYTES_MAX = 16 << 20 };
+
+/* What the file holds, if it is there. An empty one holds nothing and is no error. */
+static int load_history(struct line *l, const char *path, struct lar_err *err)
 {
     HistEvent ev;
+    struct stat st;
+    if (stat(path, &st)) return 0; /* writing will say what is wrong */
+    int fd = in_regular(path, err);
+    if (fd < 0) return fd;
+    close(fd);
+    if (st.st_size > HISTORY_BYTES_MAX)
+        return lar_fail(err, LAR_ELIMIT, "%s: no history: more than %d MiB", path, HISTORY_BYTES_MAX >> 20);
+    if (st.st_size && history(l->history, &ev, H_LOAD, path) < 0)
+        return lar_fail(err, LAR_EFORMAT, "%s: is no history of lines", path);
+    return 0;
+}
+
+int line_history(struct line *l, const char *path, struct lar_err *err)
+{
     char *own = NULL;
     if (path) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* can it be kept there at all? */
-        if (fd < 0) return lar_fail_errno(err, "cannot keep a history in %s", path);
-        close(fd);
+        int e = load_history(l, path, err);
+        if (e == 0) e = write_history(l, path, err); /* can it be kept there at all? */
+        if (e < 0) return e;
         size_t n = strlen(path) + 1;
         if (!(own = mem_alloc(n))) return lar_fail(err, LAR_ENOMEM, "out of memory");
         memcpy(own, path, n);
-        history(l->history, &ev, H_LOAD, path);
     }
     mem_free(l->history_path);
     l->history_path = own;
