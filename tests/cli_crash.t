@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# tests/cli_crash.t: kill -9 at random moments, two processes at work in one store: pull, create, gc, rm, unpack; and push. What was complete stays
+# tests/cli_crash.t: kill -9 at random moments, two processes at work in one store: pull, create, gc, rm, unpack, pack, cp; and push. What was complete stays
 # complete, nothing half made has a name, and the next try succeeds. (build/tests/test_store does the same below the command line.)
 . tests/sh.inc
 model=$PWD/models/lar-demo-q8_0.gguf
@@ -12,7 +12,7 @@ mkdir -p "$HOME" "$TMP/reg/blobs" "$TMP/reg/manifests"
 perl -MIO::Socket::INET -MTime::HiRes -MDigest::SHA -e 1 2>/dev/null || { skip "no perl with what the registry needs"; tap_done; }
 $LAR pull 127.0.0.1:1/x/y 2>&1 | grep -q libcurl4 && { skip "no libcurl for this machine here"; tap_done; }
 rounds=${LAR_SLOW:+3}
-: "${rounds:=9}"
+: "${rounds:=12}"
 
 printf 'FROM %s\nPARAMETER temperature 0\n' "$model" > "$TMP/Modelfile"
 printf 'FROM %s\nSYSTEM another\n' "$model" > "$TMP/Modelfile2"
@@ -31,22 +31,25 @@ cp "$TMP/reg/manifests/any/shop/latest" "$TMP/reg/manifests/slow/shop/latest"
 moment() { perl -MTime::HiRes=sleep -e 'sleep rand 0.5'; }
 start() # NUMBER: one of the things that write, in the place of this shell, so that its process is the one to kill
 {
-    case $(($1 % 6)) in
+    case $(($1 % 8)) in
     0) exec $LAR pull $host/slow/shop ;;
     1) exec $LAR create made -f "$TMP/Modelfile2" ;;
     2) exec $LAR gc --now ;;
     3) exec $LAR unpack "$TMP/keep.lar" unpacked ;;
     4) exec $LAR rm made ;;
     5) exec $LAR pull $host/any/shop ;;
+    6) exec $LAR pack keep -o "$TMP/packed" ;;
+    7) exec $LAR cp keep copied ;;
     esac
 }
-all_whole() { $LAR verify > "$TMP/said" 2>&1 || { cat "$TMP/said"; return 1; }; $LAR list | grep -q '^keep:latest'; }
+packed_whole() { [ ! -e "$TMP/packed" ] || LAR_MODELS=$TMP/from $LAR unpack "$TMP/packed" > "$TMP/said" 2>&1 || { cat "$TMP/said"; return 1; }; }
+all_whole() { packed_whole && $LAR verify > "$TMP/said" 2>&1 || { cat "$TMP/said"; return 1; }; $LAR list | grep -q '^keep:latest'; }
 
 bad=0 n=0
 while [ $n -lt "$rounds" ]; do
     (start $n) > /dev/null 2>&1 < /dev/null &
     a=$!
-    (start $((n * 5 / 3 + 2))) > /dev/null 2>&1 < /dev/null &
+    (start $((n * 5 + 3))) > /dev/null 2>&1 < /dev/null &
     b=$!
     moment
     kill -9 $a 2>/dev/null
@@ -62,6 +65,8 @@ again() { (start "$1"); }
 try "afterwards create succeeds" again 1
 try "  ... and unpack" again 3
 try "  ... and pull" again 5
+try "  ... and pack" again 6
+try "  ... and cp" again 7
 try "  ... of what was begun often" again 0
 try "gc" $LAR gc --now
 ok "  ... leaves nothing half made" sh -c '! ls "$1/blobs" | grep -q partial && [ -z "$(ls "$1/tmp")" ]' - "$LAR_MODELS"
