@@ -252,6 +252,12 @@ printf 'FROM clerk\nPARAMETRE top_k 1\n' > "$TMP/bad"
 try_status 2 "a command that is none" $LAR create bad -f "$TMP/bad"
 ok "  ... is named with file and line" said "bad: line 2: 'PARAMETRE'"
 try_status 2 "a name that is none" $LAR create ../x --from clerk
+mkdir "$TMP/two"
+cp "$model" "$TMP/two/a.gguf"
+cp "$model" "$TMP/two/b.gguf"
+try_status 2 "a folder with two models" $LAR create bad --from "$TMP/two"
+ok "  ... is said to be one" said "FROM names 2 models"
+$LAR gc --now > /dev/null
 head -c 1000 /dev/zero > "$TMP/zero.gguf"
 try_status 2 "weights that are none" $LAR create bad --from "$TMP/zero.gguf"
 

@@ -507,6 +507,12 @@ static int make(struct work *w, const struct name *n, const struct modelfile *f)
     if (e == 0 && !w->weights)
         e = lar_fail(w->err, LAR_EINVAL,
                      "the Modelfile names no weights: FROM FILE.gguf, or FROM NAME of a model");
+    int models = 0;
+    for (size_t i = 0; i < w->m.n; i++)
+        models += layer_is(&w->m.layer[i], "model") && layer_part(&w->m.layer[i]) < 2;
+    if (e == 0 && models > 1)
+        e = lar_fail(w->err, LAR_EINVAL,
+                     "FROM names %d models, where one (and its projector) is wanted", models);
     for (size_t i = 0; e == 0 && i < f->n; i++) e = command(w, &f->command[i]);
     if (e == 0) e = add_params(w, f);
     if (e == 0) e = add_messages(w, f);
