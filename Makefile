@@ -28,8 +28,9 @@ OBJCOPY ?= $(CROSS)objcopy
 LDCONFIG ?= ldconfig
 OBJDUMP ?= $(CROSS)objdump
 CXX     := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(patsubst %gcc,%g++,$(CC)))
-# Line editing in the chat. Debian has no libedit for another machine beside ours, so a cross build goes without.
-EDIT    ?= $(if $(NATIVE),1,0)
+# Line editing in the chat. Debian has no libedit for another machine beside ours, so a cross build goes without. While there is no compiler
+# to ask (a fresh machine, before deps) its name tells.
+EDIT    ?= $(if $(NATIVE)$(if $(MACHINE)$(CROSS),,1),1,0)
 # make install takes the program's symbols out; STRIP=0 leaves them, for those who make packages with debug files of their own.
 STRIP   ?= 1
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)

@@ -63,4 +63,6 @@ world prove
 fake apt-get 'echo "E: no network" >&2; exit 100'
 try_status 100 "fails when apt-get fails" deps gcc '' EDIT=0
 try_status 2 "refuses a word that it does not know" deps gcc '' chocolate
+asks_for_line_editing() { make -n deps CC=gcc-that-is-not-here 2>/dev/null | grep -q 'EDIT=1'; }
+ok "before there is a compiler, line editing is already asked for" asks_for_line_editing
 tap_done
