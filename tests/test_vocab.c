@@ -304,11 +304,12 @@ static void merges_stand_in_for_scores_that_say_nothing(void)
     vt_close(&t);
 }
 
-static void gemma4_merges_over_spaces_and_falls_back_to_bytes(void)
+static void merges_over_spaces(const char *model, const char *pre)
 {
     struct vb b = {0};
     struct vt t;
-    b.model = "gemma4";
+    b.model = model;
+    b.pre = pre;
     vb_add(&b, "<unk>", TOKEN_UNKNOWN, 0);
     vb_add(&b, "<bos>", TOKEN_CONTROL, 0);
     vb_bytes(&b);
@@ -325,6 +326,13 @@ static void gemma4_merges_over_spaces_and_falls_back_to_bytes(void)
     CHECK_STR(vt_ids(&t, "a", VOCAB_ADD_SPECIAL), "1 259");
     CHECK_STR(vt_round(&t, " a b é中", 10, 0), " a b é中");
     vt_close(&t);
+}
+
+static void gemma4_merges_over_spaces_and_falls_back_to_bytes(void)
+{
+    merges_over_spaces("gemma4", NULL);
+    merges_over_spaces("gpt2", "gemma4"); /* the same under the other name */
+    merges_over_spaces("gpt2", "granite-embed-multi-311m");
 }
 
 /* ---- Unigram ---------------------------------------------------------------------------------------------------------- */

@@ -29,6 +29,11 @@ static int load_kind(struct vocab *v, const struct gguf *g, struct lar_err *err)
     for (size_t i = 0; i < COUNT(kinds); i++) {
         if (!str_is(model, kinds[i].model)) continue;
         v->kind = kinds[i].kind;
+        /* Merges over characters under the other name: ggml tells them by the splitter's. */
+        struct str pre = STR("");
+        if ((rc = gguf_str(g, "tokenizer.ggml.pre", &pre, err)) < 0) return rc;
+        if (v->kind == VOCAB_BPE && (str_is(pre, "gemma4") || str_is(pre, "granite-embed-multi-311m")))
+            v->kind = VOCAB_CHARS;
         return 0;
     }
     return lar_fail(err, LAR_EUNSUPPORTED,
