@@ -76,7 +76,7 @@ struct str family_bare(struct str name)
 {
     static const char *const prefix[] = {"model.",    "language_model.", "transformer.", "gpt_neox.",
                                          "backbone.", "text_model.",     "ernie.",       "bert.",
-                                         "roberta."};
+                                         "roberta.",  "distilbert."};
     for (size_t i = 0; i < sizeof prefix / sizeof *prefix; i++) {
         if (!str_starts(name, str_of(prefix[i]))) continue;
         name = str_from(name, strlen(prefix[i]));

@@ -450,7 +450,7 @@ const struct family family_table[] = {
     {.hf = "Qwen2ForCausalLM", .type = "qwen2", .arch = "qwen2"},
     {.hf = "Qwen2MoeForCausalLM", .type = "qwen2_moe", .spell = "num_experts",
      .arch = "qwen2moe", .keys = moe_keys},
-    {.hf = "Qwen3ForCausalLM", .type = "qwen3", .arch = "qwen3"},
+    {.hf = "Qwen3ForCausalLM|Qwen3Model", .type = "qwen3", .arch = "qwen3"},
     {.hf = "Qwen3MoeForCausalLM", .type = "qwen3_moe", .spell = "num_experts",
      .arch = "qwen3moe", .keys = moe_keys},
     {.hf = "Qwen3NextForCausalLM", .type = "qwen3_next", .spell = "num_experts",
@@ -575,6 +575,8 @@ const struct family family_table[] = {
            "XLMRobertaModel|XLMRobertaForMaskedLM|XLMRobertaForSequenceClassification|XLMRobertaForTokenClassification|"
            "CamembertModel|CamembertForSequenceClassification|CamembertForTokenClassification",
      .arch = "bert", .flags = FAMILY_READS, .names = roberta_names, .more = meta_bert},
+    {.hf = "DistilBertModel|DistilBertForMaskedLM|DistilBertForSequenceClassification|DistilBertForTokenClassification",
+     .arch = "bert", .flags = FAMILY_READS, .names = distilbert_names, .more = meta_bert},
     {.hf = "NomicBertModel", .arch = "nomic-bert", .flags = FAMILY_READS, .names = nomic_names, .more = meta_nomic},
     {.hf = "ModernBertModel|ModernBertForMaskedLM", .arch = "modern-bert", .flags = FAMILY_READS,
      .names = modern_names, .more = meta_modern_bert},

@@ -13,7 +13,7 @@ extern const struct family family_granite_dense, family_granite_states, family_g
 extern const struct family family_gemma_embedding;
 /* reader.c */
 extern const struct name_rule bert_names[], bert_score_names[], roberta_names[], nomic_names[], modern_names[],
-    modern_score_names[];
+    modern_score_names[], distilbert_names[];
 extern const char *const family_other_parts[];   /* prefixes; ends with NULL */
 
 #endif

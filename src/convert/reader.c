@@ -48,6 +48,23 @@ const struct name_rule roberta_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_POSITIONS},
     {"pooler.dense", "", HOW_SKIP}, END,
 };
+const struct name_rule distilbert_names[] = {
+    {"embeddings.word_embeddings", "token_embd", HOW_SAME},
+    {"embeddings.position_embeddings", "position_embd", HOW_SAME},
+    {"embeddings.LayerNorm", "token_embd_norm", HOW_SAME},
+    {"layer.#.attention.q_lin", "attn_q", HOW_SAME},
+    {"layer.#.attention.k_lin", "attn_k", HOW_SAME},
+    {"layer.#.attention.v_lin", "attn_v", HOW_SAME},
+    {"layer.#.attention.out_lin", "attn_output", HOW_SAME},
+    {"layer.#.sa_layer_norm", "attn_output_norm", HOW_SAME},
+    {"layer.#.ffn.lin1", "ffn_up", HOW_SAME},
+    {"layer.#.ffn.lin2", "ffn_down", HOW_SAME},
+    {"layer.#.output_layer_norm", "layer_output_norm", HOW_SAME},
+    {"pre_classifier", "cls", HOW_SAME},
+    {"classifier", "cls.output", HOW_SAME},
+    {"vocab_transform", "", HOW_SKIP}, {"vocab_layer_norm", "", HOW_SKIP}, {"vocab_projector", "", HOW_SKIP},
+    NO_WORDS, END,
+};
 const struct name_rule nomic_names[] = {
     {"embeddings.word_embeddings", "token_embd", HOW_SAME},
     {"embeddings.token_type_embeddings", "token_types", HOW_SAME},
@@ -195,7 +212,10 @@ static int head(struct meta *m)
     gguf_keys_bool(m->k, meta_key(m, "attention.causal", key), 0);
     int score = ends_in(m, "ForSequenceClassification"), each = ends_in(m, "ForTokenClassification");
     if (!score && !each) return 0;
-    meta_u32(m, "pooling_type", score ? RANK : EACH);
+    uint32_t row = RANK;
+    if (!strcmp(m->f->arch, "modern-bert")) /* BERT's is always the first */
+        row = str_is(json_str(config_find(m->c, "classifier_pooling"), STR("cls")), "mean") ? MEAN : FIRST;
+    meta_u32(m, "pooling_type", score ? row : EACH);
     return labels(m);
 }
 
@@ -254,6 +274,10 @@ int meta_bert(struct meta *m)
         if (most <= pad || most - pad < 2) return other(m, "max_position_embeddings", "more than pad_token_id + 1");
         meta_u32(m, "context_length", most - pad - 1);
     }
+    if (m->f->names != distilbert_names) return head(m);
+    struct str act = json_str(config_find(m->c, "activation"), STR("gelu"));
+    if (!str_is(act, "gelu")) return other(m, "activation", "gelu");
+    meta_f32(m, "attention.layer_norm_epsilon", 1e-12); /* in its code only */
     return head(m);
 }
 
@@ -280,9 +304,8 @@ int meta_modern_bert(struct meta *m)
     if ((rc = config_num(m->c, "norm_eps|layer_norm_eps", &eps, m->err)) < 0) return rc;
     if ((rc = config_num(m->c, "global_rope_theta", &full, m->err)) < 0) return rc;
     if ((rc = config_num(m->c, "local_rope_theta", &near, m->err)) < 0) return rc;
-    if (ends_in(m, "ForSequenceClassification") &&
-        !str_is(json_str(config_find(m->c, "classifier_pooling"), STR("cls")), "cls"))
-        return other(m, "classifier_pooling", "cls");
+    struct str pool = json_str(config_find(m->c, "classifier_pooling"), STR("cls"));
+    if (!str_is(pool, "cls") && !str_is(pool, "mean")) return other(m, "classifier_pooling", "cls, mean");
     const struct json *types = config_find(m->c, "layer_types");
     for (const struct json *t = types ? types->child : NULL; t; t = t->next, i++)
         usual &= str_is(json_str(t, STR("")), "full_attention") == (period && i % (int)period == 0);
