@@ -56,6 +56,8 @@ static int fits(const struct export *e, struct str arch, const struct family *f,
 
 /* ---- the source's tensors ------------------------------------------------------------------------------------------ */
 
+enum { TENSORS_MAX = 1 << 20 };
+
 struct maker {
     struct export *e;
     struct lar_err *err;
@@ -81,6 +83,7 @@ static int add(struct maker *m, const char *bare, int ndim, const int64_t *dim, 
                                     : "model.",
                      bare);
     struct weights *w = &e->w;
+    if (w->n >= TENSORS_MAX) return lar_fail(m->err, LAR_ELIMIT, "more than %d tensors", TENSORS_MAX);
     if (w->n == m->cap) {
         size_t cap = m->cap ? 2 * m->cap : 512;
         struct weight *more = arena_array(&e->a, cap, sizeof *more);
@@ -94,7 +97,9 @@ static int add(struct maker *m, const char *bare, int ndim, const int64_t *dim, 
     t->name = (struct str){arena_copy(&e->a, name, (size_t)n), (size_t)n};
     if (!t->name.p) return lar_fail(m->err, LAR_ENOMEM, "table of tensors: out of memory");
     for (int i = 0; i < WEIGHT_DIMS; i++) t->dim[i] = i < ndim ? dim[i] : 1;
-    for (int i = 0; i < ndim; i++) t->n *= dim[i]; /* no more than the file's tensors have */
+    for (int i = 0; i < ndim; i++) /* what is put together of two tensors that do not fit may be anything */
+        if (dim[i] < 1 || __builtin_mul_overflow(t->n, dim[i], &t->n))
+            return lar_fail(m->err, LAR_EFORMAT, "tensor %s: its shape cannot be", name);
     w->n++;
     return 0;
 }
@@ -164,7 +169,8 @@ static int undo(struct maker *m, const struct name_rule *r, const struct family_
     case HOW_QKVZ: s[0] = d[0] + two->dim[n - 1]; break;
     case HOW_KV_B:
         if (n != 3) return unknown(m, t->name);
-        s[0] = d[0] * (d[2] + two->dim[1]), s[1] = d[1], n = 2;
+        if (__builtin_mul_overflow(d[0], d[2] + two->dim[1], &s[0])) return unknown(m, t->name);
+        s[1] = d[1], n = 2;
         break;
     case HOW_MXFP4:
     case HOW_XIELU: return unknown(m, t->name);
@@ -441,15 +447,24 @@ static int find_class(struct export *e, struct lar_err *err)
         STR_ARG(arch));
 }
 
-int export_open(struct export *e, const char *path, struct lar_err *err)
+int export_open_gguf(struct export *e, struct gguf *g, const char *path, struct lar_err *err)
 {
     struct lar_err why = {0};
-    *e = (struct export){.from = NULL};
+    *e = (struct export){.g = *g};
     arena_init(&e->a, 0);
-    int rc = gguf_open(&e->g, path, err);
-    if (rc == 0 && (rc = find_class(e, &why)) < 0) lar_fail(err, rc, "%s: %s", path, why.msg);
+    *g = (struct gguf){0};
+    int rc = find_class(e, &why);
+    if (rc < 0) lar_fail(err, rc, "%s: %s", path, why.msg);
     if (rc < 0) export_close(e);
     return rc < 0 ? rc : 0;
+}
+
+int export_open(struct export *e, const char *path, struct lar_err *err)
+{
+    struct gguf g;
+    *e = (struct export){.from = NULL};
+    int rc = gguf_open(&g, path, err);
+    return rc < 0 ? rc : export_open_gguf(e, &g, path, err);
 }
 
 void export_close(struct export *e)

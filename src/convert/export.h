@@ -38,6 +38,8 @@ struct export_job {
 
 /* Refuses, by name, what no config.json or no tensor of a known family can say. On failure e is zeroed. */
 int export_open(struct export *e, const char *path, struct lar_err *err);
+/* The same of an open file, which e takes over in any case. */
+int export_open_gguf(struct export *e, struct gguf *g, const char *path, struct lar_err *err);
 void export_close(struct export *e);
 /* The folder `to` must not exist or be empty; it appears when it is whole. */
 int export_write(struct export *e, const char *to, struct export_job *job, struct lar_err *err);

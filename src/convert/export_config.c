@@ -679,6 +679,8 @@ int export_config(struct export *e, struct lar_err *err)
     if (!embed)
         return lar_fail(err, LAR_EFORMAT,
                         "tensor token_embd.weight is missing: this is no language model");
+    if (whole(e, "block_count", 0) < 1 || whole(e, "block_count", 0) > 4096)
+        return lar_fail(err, LAR_EFORMAT, "key %s.block_count is missing, or no number of layers", e->f->arch);
     buf_clear(&e->text);
     buf_putc(&e->text, '{');
     if (name(e, "architectures")) {

@@ -227,6 +227,8 @@ static void adds_as_flags(struct vocab_make *m)
     if (bert) {
         if (sp->cls < 0 && m->nbefore) sp->cls = m->before[0];
         if (sp->sep < 0 && m->nafter) sp->sep = m->after[0];
+        if (sp->bos < 0) sp->bos = sp->cls; /* by these names others put them around a text */
+        if (sp->eos < 0) sp->eos = sp->sep;
     }
     if (!bert && sp->bos < 0 && m->nbefore) sp->bos = m->before[0];
     if (!bert && sp->eos < 0 && m->nafter) sp->eos = m->after[0];
