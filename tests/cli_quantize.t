@@ -110,6 +110,15 @@ else
         ok "SIG$1 ends the work as by the signal" test $status = $2
         ok "  ... and leaves no file" test -z "$(ls "$TMP" | grep ended)"
     done
+    perl -ne 'print "$1\n" if /"message": "(.*?)", "expected"/' models/test.jsonl >"$TMP/text"
+    TMPDIR="$TMP" $LAR quantize $M "$TMP/ended.gguf" --target-kld 0.01 -f "$TMP/text" >/dev/null 2>&1 &
+    pid=$!
+    for _ in $(seq 2000); do ls "$TMP"/lar-aim-*/trial* >/dev/null 2>&1 && break; sleep 0.01; done
+    kill -s TERM $pid
+    status=0
+    wait $pid 2>/dev/null || status=$?
+    ok "ended while it tries sizes" test $status = 143
+    ok "  ... it leaves no trial" test -z "$(ls "$TMP" | grep -e ended -e lar-aim)"
     ulimited() { (ulimit -f 1 && exec "$@"); }
     try_status 1 "a file that may not become so large" ulimited $LAR quantize $M "$TMP/ended.gguf" Q4_0
     ok "is told" grep -q 'File too large' "$TMP/err"
@@ -138,6 +147,17 @@ ok "tells the same divergence" near "$(figure kld "$TMP/out")" "$(figure kld "$T
 ok "and the same agreement" near "$(figure same_top "$TMP/out")" "$(figure same_top "$TMP/both")" 0
 try "the same size by chosen types" $LAR perplexity "$TMP/aimed.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json
 ok "diverges less" awk -v a="$(figure kld "$TMP/out")" -v b="$(figure kld "$TMP/both")" 'BEGIN { exit !(a + 0 > 0 && a + 0 < 0.8 * b) }'
+if [ -z "${LAR_SLOW-}" ]; then # some models are made and measured
+try "types for a divergence" env TMPDIR="$TMP" $LAR quantize "$TMP/f16.gguf" "$TMP/near.gguf" --target-kld 0.1 -f "$TMP/text" --ctx 64 --chunks 5
+ok "tell what was measured" grep -qE '^a divergence of 0\.[01][0-9]* \(at most 0.1 was asked\) at [0-9.]* bits a weight' "$TMP/out"
+$LAR perplexity "$TMP/near.gguf" -f "$TMP/text" --ctx 64 --chunks 5 --base "$TMP/f16.gguf" --json >"$TMP/is"
+ok "and the file has it" awk -v a="$(figure kld "$TMP/is")" 'BEGIN { exit !(a > 0.04 && a <= 0.1001) }'
+fi
+ok "no trial stays" test -z "$(ls "$TMP" | grep lar-aim)"
+try_status 2 "a divergence without a text" $LAR quantize "$TMP/f16.gguf" --target-kld 0.1 --dry-run
+ok "is told what is missing" grep -q 'needs a text' "$TMP/err"
+try_status 2 "a text without a divergence" $LAR quantize "$TMP/f16.gguf" "$TMP/no.gguf" Q4_0 -f "$TMP/text"
+try_status 2 "a divergence and a size" $LAR quantize "$TMP/f16.gguf" "$TMP/no.gguf" --target-kld 0.1 -f "$TMP/text" --target-bpw 4
 try_status 2 "another text than the base's" $LAR perplexity $M -f README.md --ctx 64 --base "$TMP/base"
 ok "is refused" grep -q 'another text' "$TMP/err"
 try_status 2 "too short a text" $LAR perplexity $M -f tools/lsan.supp

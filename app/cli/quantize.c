@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/time.h"
+#include "cli/aim.h"
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
@@ -21,10 +22,10 @@
 #include "cli/verbs.h"
 
 struct quantize_options {
-    const char *imatrix, *part_size, *target_size;
-    float target_bpw;
+    const char *imatrix, *part_size, *target_size, *file;
+    float target_bpw, target_kld;
     struct opt_list tensor_type;
-    int threads, dry_run, pure, quiet;
+    int ctx, chunks, threads, dry_run, pure, quiet;
 };
 
 struct work {
@@ -105,11 +106,32 @@ static void tell(const struct work *w, const char *verb)
     buf_putc(b, '\n');
 }
 
+/* The size for --target-kld. */
+static int keep_near(const struct quantize_options *o, const char *from, struct lar_quantize_options *q,
+                     struct lar_err *err)
+{
+    struct aim a = {.from = from,
+                    .quantize = q,
+                    .file = o->file,
+                    .kld = (double)o->target_kld,
+                    .ctx = o->ctx,
+                    .chunks = o->chunks,
+                    .show = isatty(STDERR_FILENO) && !o->quiet};
+    double bits, kld;
+    interrupt_begin(NULL, 1);
+    int e = aim_bits(&a, &bits, &kld, err);
+    interrupt_end();
+    if (e < 0) return e;
+    q->target_bits = bits;
+    buf_printf(out(), "a divergence of %.5f (at most %g was asked) at %.2f bits a weight\n", kld, a.kld, bits);
+    return 0;
+}
+
 static int quantize(const struct quantize_options *o, const char *from, char **arg, int narg)
 {
     struct work w = {.o = o, .dry = o->dry_run, .terminal = isatty(STDERR_FILENO) && !o->quiet};
     struct lar_err err;
-    int aimed = o->target_size || o->target_bpw > 0;
+    int targets = (o->target_size != NULL) + (o->target_bpw > 0) + (o->target_kld > 0), aimed = targets > 0;
     const char *type = aimed && narg < 3 - o->dry_run ? "Q4_K_M" : arg[narg - 1];
     if (narg < 2 && !(aimed && o->dry_run)) {
         say("quantize: the TYPE is missing: lar quantize IN %s", o->dry_run ? "TYPE --dry-run" : "OUT TYPE");
@@ -128,8 +150,13 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
                                      .dry_run = 1,
                                      .on_tensor = count,
                                      .ctx = &w};
-    if (o->target_size && o->target_bpw > 0) {
-        say("quantize: --target-size and --target-bpw: one of them");
+    if (targets > 1) {
+        say("quantize: --target-size, --target-bpw, --target-kld: one of them");
+        return EXIT_MISUSE;
+    }
+    if ((o->target_kld > 0) != (o->file != NULL)) {
+        say(o->file ? "quantize: -f TEXT is what --target-kld measures on, which is missing"
+                    : "quantize: --target-kld needs a text to measure on: -f FILE");
         return EXIT_MISUSE;
     }
     if (o->target_size && size_parse("--target-size", o->target_size, &q.target_bytes, &err) < 0)
@@ -145,7 +172,9 @@ static int quantize(const struct quantize_options *o, const char *from, char **a
     struct target reads = {.ninput = 0};
     target_input(&reads, from);
     target_input(&reads, o->imatrix);
+    target_input(&reads, o->file);
     if (!o->dry_run && target_check(&reads, arg[1], TARGET_MODEL, o->part_size != NULL, &err) < 0) return say_err(&err);
+    if (o->target_kld > 0 && keep_near(o, from, &q, &err) < 0) return say_err(&err);
     if (lar_quantize(from, NULL, &q, &err) < 0) return say_err(&err);
     if (w.twice)
         say("%zu tensors are quantised already and lose a second time; the unquantised file gives a better one",
@@ -193,7 +222,7 @@ static void more(struct buf *b)
 static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "imatrix", .at = AT(imatrix), .arg = "FILE",
      .help = "An importance matrix (lar imatrix makes one): columns that matter more lose less. "
-             "Q2_K_S needs it."},
+             "IQ1, IQ2, IQ3_XXS and Q2_K_S need it."},
     {.kind = OPT_LIST, .name = "tensor-type", .at = AT(tensor_type), .arg = "PATTERN=TYPE",
      .help = "Tensors in whose name the regular expression is found get this type, whatever the mix says: attn_v=q8_0. "
              "May be given again; the first that fits decides."},
@@ -202,6 +231,15 @@ static const struct opt options[] = {
              "TYPE may be left away."},
     {.kind = OPT_NUM, .name = "target-bpw", .at = AT(target_bpw), .arg = "BITS", .min = 1, .max = 16,
      .help = "The same for so many bits a weight on average: 4.5."},
+    {.kind = OPT_NUM, .name = "target-kld", .at = AT(target_kld), .arg = "X", .min = 1e-6, .max = 10,
+     .help = "The smallest that diverges from IN by at most X on the text of -f (mean Kullback-Leibler divergence in "
+             "nats, as lar perplexity measures it): several are made and measured, in TMPDIR."},
+    {.kind = OPT_TEXT, .name = "file", .letter = 'f', .at = AT(file), .arg = "TEXT",
+     .help = "The text for --target-kld, plain UTF-8; - is standard input."},
+    {.kind = OPT_INT, .name = "ctx", .letter = 'c', .at = AT(ctx), .arg = "N", .min = 3, .max = 1 << 20,
+     .help = "Tokens of a chunk of it, 512 without it."},
+    {.kind = OPT_INT, .name = "chunks", .at = AT(chunks), .arg = "N", .min = 1, .max = 1 << 30,
+     .help = "Only its first N chunks."},
     {.kind = OPT_FLAG, .name = "pure", .at = AT(pure), .value = 1,
      .help = "The same type everywhere, without the mix."},
     {.kind = OPT_FLAG, .name = "dry-run", .at = AT(dry_run), .value = 1,
