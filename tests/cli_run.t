@@ -32,6 +32,29 @@ ok "  ... which gives the same" cmp "$TMP/out" "$TMP/joined"
 try "a prompt and a pipe that says nothing" sh -c ': | "$1" run "$2" --temp 0 "$3"' - "$LAR" $model "$message"
 ok "  ... is the prompt" cmp "$TMP/out" "$TMP/answer"
 
+printf 'a\377b' > "$TMP/odd"
+try "a prompt with a byte of no character" sh -c '"$1" run "$2" --temp 0 --max-tokens 1 - < "$3"' - "$LAR" $model "$TMP/odd"
+ok "  ... is told" said "lar: of the prompt 1 byte is no UTF-8"
+try "a system message with two" $LAR run $model --temp 0 --max-tokens 1 --system "$(printf 'a\377b\376')" hi
+ok "  ... as well" said "lar: of --system 2 bytes are no UTF-8"
+try_status 2 "a text to stop at that no answer can have" $LAR run $model --stop "$(printf '\377')" hi
+ok "  ... is refused" said "is no UTF-8"
+try_status 2 "--lock-file alone" $LAR run $model --lock-file x hi
+ok "  ... is refused" said "--lock-file: only with --locked"
+try "a context beyond the trained one" $LAR run $model --ctx 1000 --max-tokens 1 hi
+ok "  ... is warned of" said "warning: a context of 1000 tokens, and the model was trained with 512"
+ok "  ... in one line" one_line
+try "the trained one" $LAR run $model --ctx 512 --max-tokens 1 hi
+ok "  ... is not" silent
+try_status 2 "a number in the manner of C" $LAR run $model --temp 0x10 hi
+ok "  ... is refused" said "--temp needs a number, not '0x10'"
+try_status 2 "show --json of one part" $LAR show $model --json --template
+ok "  ... is refused" said "show: --json has all parts"
+try "bytes of no character come back" $LAR tokenize $model --decode 97,255,98
+ok "  ... as they were" cmp "$TMP/out" "$TMP/odd"
+try "--json has U+FFFD" $LAR tokenize $model --decode --json 97,255,98
+ok "  ... for them" look json "$TMP/out" '$j->{text} eq "a\x{fffd}b"'
+
 # ---- JSON ----------------------------------------------------------------------------------------------------------
 try "--json gives one object" $LAR run $model --temp 0 --json "$message"
 cp "$TMP/out" "$TMP/json"

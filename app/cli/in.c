@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
+#include "cli/out.h"
 
 enum { CHUNK = 1 << 16 };
 
@@ -74,6 +76,19 @@ int in_all(const char *path, struct buf *b, struct lar_err *err)
     int e = read_whole(fd, path, IN_BYTES_MAX, b, err);
     close(fd);
     return e;
+}
+
+void in_odd(const char *what, struct str text)
+{
+    size_t bad = 0;
+    for (size_t i = 0, k; i < text.n; i += k ? k : 1) {
+        uint32_t c;
+        k = utf8_decode(text.p + i, text.n - i, &c);
+        bad += k == 0;
+    }
+    if (bad)
+        say("of %s %zu byte%s no UTF-8; a tokenizer that knows no bytes takes U+FFFD instead", what, bad,
+            bad == 1 ? " is" : "s are");
 }
 
 int in_blame(const char *path, int e, struct lar_err *err)

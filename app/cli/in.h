@@ -16,6 +16,8 @@ int in_all(const char *path, struct buf *b, struct lar_err *err);
 int in_file(const char *path, struct buf *b, struct lar_err *err);
 /* A regular file opened for reading, or a negative code; never waits. */
 int in_regular(const char *path, struct lar_err *err);
+/* Says how many bytes of a text are no UTF-8, for what may become of them. */
+void in_odd(const char *what, struct str text);
 /* What err says (e < 0) is about what stands in this file: puts its name before it. Gives e. */
 int in_blame(const char *path, int e, struct lar_err *err);
 

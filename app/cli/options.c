@@ -154,7 +154,7 @@ static int store_num(float *to, const char *shown, const char *text, struct lar_
 {
     char *end;
     double v = strtod(text, &end);
-    if (end == text || *end || text[0] == ' ' || !isfinite(v) || fabs(v) > 1e30)
+    if (end == text || *end || text[0] == ' ' || strpbrk(text, "xX") || !isfinite(v) || fabs(v) > 1e30)
         return lar_fail(err, LAR_EINVAL, "%s needs a number, not '%s'", shown, text);
     *to = (float)v;
     return 0;

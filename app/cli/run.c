@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "cli/adapters.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
@@ -115,7 +116,12 @@ int runner_session(struct runner *r, struct lar_err *err)
     int e = size_parse("--memory", r->o.memory, &most, err);
     if (e == 0 && (e = lar_plan(r->m, &so, most, &plan, err)) == 0 && !r->o.force)
         e = lar_plan_check(&plan, r->path, err);
-    return e < 0 ? e : lar_session_open(&r->s, r->m, &so, err);
+    if (e < 0 || (e = lar_session_open(&r->s, r->m, &so, err)) < 0) return e;
+    if (r->info.ctx_train > 0 && lar_session_ctx(r->s) > r->info.ctx_train)
+        say("warning: a context of %d tokens, and the model was trained with %d: beyond these answers may lose "
+            "their sense",
+            lar_session_ctx(r->s), r->info.ctx_train);
+    return 0;
 }
 
 void runner_request(const struct runner *r, struct lar_sampling *sampling, struct lar_request *req)
@@ -252,6 +258,7 @@ static int answer(struct runner *r, const char *prompt, int *interrupted, struct
         req.on_text = calling_text, req.ctx = &tools;
         req.on_prompt = NULL; /* its place is the stream's */
     }
+    in_odd("the prompt", str_of(prompt));
     interrupt_begin(r->s, 1);
     e = lar_generate(r->s, &req, &res, err);
     *interrupted = interrupt_end();
@@ -286,6 +293,8 @@ static int run(const void *values, char **arg, int narg)
     if (e >= 0 && !*arg[0]) e = lar_fail(&err, LAR_EINVAL, "run: MODEL is empty: give a file, a folder or a name");
     if (e == 0 && r.o.json)
         e = lar_fail(&err, LAR_EINVAL, "run: --json needs a PROMPT: a chat is for people");
+    if (e >= 0 && r.o.lock_file && !r.o.locked) e = lar_fail(&err, LAR_EINVAL, "run: --lock-file: only with --locked");
+    if (e >= 0 && r.o.system) in_odd("--system", str_of(r.o.system));
     if (e >= 0 && (r.o.tools.choice || r.o.tools.single) && !r.o.tools.file)
         e = lar_fail(&err, LAR_EINVAL, "run: --tool-choice and --one-call: only with --tools");
     if (e >= 0 && r.o.tools.file && (!has_prompt || r.o.raw))
@@ -316,6 +325,15 @@ static int run(const void *values, char **arg, int narg)
 }
 
 #define AT(field) offsetof(struct run_options, field)
+/* Answers are UTF-8, so another text would never end one. */
+static int stop_is_text(void *base, const struct opt *o, struct lar_err *err)
+{
+    const struct opt_list *l = (const void *)((const char *)base + o->at);
+    const char *last = l->n ? l->v[l->n - 1] : "";
+    if (utf8_valid(last, strlen(last))) return 0;
+    return lar_fail(err, LAR_EINVAL, "is no UTF-8, so no answer could ever have it");
+}
+
 /* clang-format off */
 const struct opt generation_options[] = {
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
@@ -324,7 +342,7 @@ const struct opt generation_options[] = {
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
     {.kind = OPT_INT, .name = "max-tokens", .at = AT(max_tokens), .arg = "N", .max = 1 << 30,
      .help = "Ends the answer after N tokens; 0, the default, is until the context is full."},
-    {.kind = OPT_LIST, .name = "stop", .at = AT(stop), .arg = "TEXT",
+    {.kind = OPT_LIST, .name = "stop", .at = AT(stop), .arg = "TEXT", .check = stop_is_text,
      .help = "Ends the answer before TEXT; may be given more than once."},
     {.kind = OPT_LIST, .name = "dry-sequence-breaker", .at = AT(breaker), .arg = "TEXT",
      .help = "DRY follows no repetition across TEXT; may be given more than once, \"none\" alone stands for nothing. "
@@ -349,7 +367,8 @@ static const struct opt options[] = {
      .help = "Thinking is not shown."},
     {.kind = OPT_FLAG, .name = "json", .at = AT(json), .value = 1,
      .help = "One object at the end: text, tool_calls (with --tools), thinking (when there was any), tokens, stop, "
-             "seed, prompt_tokens, timings."},
+             "seed, prompt_tokens, timings. stop is end (the model's own), string (--stop), length (--max-tokens), "
+             "context (full) or cancel."},
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},

@@ -440,6 +440,10 @@ static int run(const void *values, char **arg, int narg)
     struct named n;
     struct lar_err err;
     (void)narg;
+    if (o->json && o->part) {
+        say("show: --json has all parts: --template, --modelfile and their like exclude it");
+        return EXIT_MISUSE;
+    }
     int e = named_open(&n, arg[0], &err), code;
     if (e < 0)
         code = say_err(&err);

@@ -60,6 +60,7 @@ static int encode(struct tokenize *t, struct str text, int json, struct lar_err 
         (t->o->no_special ? 0u : LAR_TOKENIZE_SPECIAL) | (t->o->no_bos ? 0u : LAR_TOKENIZE_BOS);
     int e = idlist_tokenize(&t->ids, t->m, text, flags, err);
     if (e < 0) return e;
+    in_odd("the text", text);
     if (json)
         write_ids(t);
     else
@@ -72,8 +73,9 @@ static int decode(struct tokenize *t, struct str list, int json, struct lar_err 
     char *text;
     size_t n;
     int e;
+    unsigned flags = (t->o->no_special ? 0u : LAR_DETOKENIZE_SPECIAL) | (json ? 0u : LAR_DETOKENIZE_BYTES);
     if ((e = idlist_parse(&t->ids, list, err)) < 0 || (e = idlist_check(&t->ids, t->m, err)) < 0 ||
-        (e = lar_detokenize(t->m, t->ids.v, t->ids.n, !t->o->no_special, &text, &n, err)) < 0)
+        (e = lar_detokenize(t->m, t->ids.v, t->ids.n, flags, &text, &n, err)) < 0)
         return e;
     struct buf *b = out();
     if (json) {
@@ -173,7 +175,8 @@ static const struct opt options[] = {
      .help = "Reads one JSON string a line (with --decode: one array of ids) and writes one object a line. A line "
              "that is refused gives {\"error\":...} and exit code 2 in the end."},
     {.kind = OPT_FLAG, .name = "decode", .at = AT(decode), .value = 1,
-     .help = "Takes ids (1,2,3 or a JSON array) and gives their text, to the byte."},
+     .help = "Takes ids (1,2,3 or a JSON array) and gives their text, to the byte (with --json, what is no "
+             "UTF-8 is U+FFFD)."},
     {.kind = OPT_END},
 };
 

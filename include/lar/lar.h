@@ -110,8 +110,10 @@ LAR_API const char *lar_token_piece(const struct lar_model *m, int32_t id, size_
 enum { LAR_TOKEN_NORMAL = 1, LAR_TOKEN_UNKNOWN, LAR_TOKEN_CONTROL, LAR_TOKEN_USER, LAR_TOKEN_UNUSED, LAR_TOKEN_BYTE };
 LAR_API int lar_token_type(const struct lar_model *m, int32_t id); /* 0 for an id that is no token */
 LAR_API int lar_token_ends(const struct lar_model *m, int32_t id); /* 1 when the token ends an answer */
-/* Text of ids; control tokens are left out unless special. The caller frees *out (terminated, length in *n) with lar_free. */
-LAR_API int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special,
+/* Text of ids. Control tokens are left out without LAR_DETOKENIZE_SPECIAL. Bytes that make no character become U+FFFD; with
+ * LAR_DETOKENIZE_BYTES they stay as they are. The caller frees *out (terminated, length in *n) with lar_free. */
+enum { LAR_DETOKENIZE_SPECIAL = 1, LAR_DETOKENIZE_BYTES = 2 };
+LAR_API int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, unsigned flags,
                            char **out, size_t *n, struct lar_err *err);
 
 /* ---- chat templates ------------------------------------------------------------------------------------------------ */

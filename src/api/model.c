@@ -200,11 +200,11 @@ int lar_token_type(const struct lar_model *m, int32_t id) { return (int)vocab_ty
 
 int lar_token_ends(const struct lar_model *m, int32_t id) { return vocab_is_end(m->vocab, id); }
 
-int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, int special,
+int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, unsigned flags,
                    char **out, size_t *n, struct lar_err *err)
 {
     struct buf b = {0};
-    struct vocab_decoder d = {0};
+    struct vocab_decoder d = {.started = flags & LAR_DETOKENIZE_BYTES ? VOCAB_DECODE_EXACT : 0};
     if (!m || !out || (!ids && nid))
         return lar_fail(err, LAR_EINVAL, "lar_detokenize: model, ids and out are needed");
     for (size_t i = 0; i < nid; i++) {
@@ -213,7 +213,7 @@ int lar_detokenize(const struct lar_model *m, const int32_t *ids, size_t nid, in
             return lar_fail(err, LAR_EINVAL, "token %zu is %d; ids of this model are 0 to %d", i,
                             ids[i], vocab_size(m->vocab) - 1);
         }
-        vocab_decode(m->vocab, &d, ids[i], special, &b);
+        vocab_decode(m->vocab, &d, ids[i], (flags & LAR_DETOKENIZE_SPECIAL) != 0, &b);
     }
     vocab_decode_end(&d, &b);
     int rc = api_give(&b, out, n, err);

@@ -180,7 +180,8 @@ int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
     if (ctx < 1 || w->prompt.n >= (size_t)ctx)
         return lar_fail(
             err, LAR_ELIMIT,
-            "the prompt has %zu tokens and the context room for %d: shorten it or ask for a larger context",
+            "the prompt has %zu tokens and the context room for %d, the answer's first among them: shorten it or ask "
+            "for a larger context",
             w->prompt.n, ctx);
     w->ctx = (size_t)ctx;
     int rc = make_sampler(w, err);

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -151,10 +152,13 @@ int pool_open(struct pool **out, int nthread, struct lar_err *err)
     for (int i = 1; i < nthread; i++) {
         struct start *s = mem_alloc(sizeof *s);
         if (s) *s = (struct start){p, i};
-        if (!s || create(&p->thread[i], s)) {
+        int why = s ? create(&p->thread[i], s) : ENOMEM;
+        if (why) {
             mem_free(s);
             pool_close(p);
-            return lar_fail(err, LAR_ENOMEM, "cannot start thread %d of %d", i, nthread);
+            return lar_fail(err, LAR_ENOMEM,
+                            "cannot start thread %d of %d: %s (fewer threads, or a higher ulimit -v or -u)", i, nthread,
+                            strerror(why));
         }
         p->nstarted = i;
     }

@@ -83,6 +83,8 @@ struct vocab_decoder {
     unsigned nheld;
     int started;    /* bits: past the first token (the space that SentencePiece adds is dropped at the start only); byte by byte */
 };
+/* A decoder whose started is this gives bytes that are no character as they are. */
+enum { VOCAB_DECODE_EXACT = 4 };
 void vocab_decode(const struct vocab *v, struct vocab_decoder *d, int32_t id, int special, struct buf *out);
 void vocab_decode_end(struct vocab_decoder *d, struct buf *out);
 

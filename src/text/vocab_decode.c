@@ -13,12 +13,14 @@
 #define BAD "\xef\xbf\xbd"
 
 /* Bits of vocab_decoder.started. */
-enum { STARTED = 1, BYTE_BY_BYTE = 2 };
+enum { STARTED = 1, BYTE_BY_BYTE = 2, EXACT = VOCAB_DECODE_EXACT };
 
 /* What is held back will not be completed. */
 static void give_up(struct vocab_decoder *d, struct buf *out)
 {
-    for (unsigned i = 0; i < d->nheld && (i == 0 || (d->started & BYTE_BY_BYTE)); i++) buf_puts(out, BAD);
+    int exact = d->started & EXACT;
+    if (exact) buf_add(out, d->held, d->nheld);
+    for (unsigned i = 0; !exact && i < d->nheld && (i == 0 || (d->started & BYTE_BY_BYTE)); i++) buf_puts(out, BAD);
     d->nheld = 0;
 }
 
@@ -34,8 +36,7 @@ static void put_byte(struct vocab_decoder *d, char c, struct buf *out)
         }
         if (utf8_incomplete_tail(d->held, d->nheld) == d->nheld) return;
         if (d->nheld == 1) { /* can begin nothing */
-            buf_puts(out, BAD);
-            d->nheld = 0;
+            give_up(d, out);
             return;
         }
         d->nheld--; /* what was held is broken off by c, which may begin anew */
