@@ -251,6 +251,11 @@ if [ $editing ]; then
     ok "  ... which is used" grep -q 'E-20' "$TMP/lines"
     press '\004'
     ok "Ctrl-D leaves" leaves 0
+    LAR_HISTORY=/dev/null
+    start "$model --temp 0 --max-tokens 1"
+    ok "/dev/null is none" type 'Where is order E-20?' '^>>> '
+    press '\004'
+    ok "Ctrl-D leaves" leaves 0
     mkdir "$TMP/place"
     LAR_HISTORY=$TMP/place/lines
     start "$model --temp 0 --max-tokens 1"

@@ -242,6 +242,7 @@ int chat(struct runner *r)
 {
     struct chat c = {.r = r, .line = line_open()};
     struct lar_err err;
+    const char *history = getenv("LAR_HISTORY");
     int code = EXIT_DONE;
     arena_init(&c.kept, 0);
     signal(
@@ -251,7 +252,7 @@ int chat(struct runner *r)
         say("out of memory for the line editor");
         code = EXIT_FAILED;
     } else if (settings_talk(r, &c.talk, &err) < 0 ||
-               (getenv("LAR_HISTORY") && *getenv("LAR_HISTORY") && chat_history(&c, 1, &err) < 0)) {
+               (history && *history && strcmp(history, "/dev/null") && chat_history(&c, 1, &err) < 0)) {
         code = say_err(&err);
     } else {
         greet(&c);

@@ -190,7 +190,7 @@ static const char man_rest[] =
     ".SH ENVIRONMENT\n"
     ".TP\n\\fBLAR_CPU\\fR\nThe widest instructions to use: c, avx2, avx512 or neon. It lowers what was found, "
     "never raises it.\n"
-    ".TP\n\\fBLAR_HISTORY\\fR\nA file that the chat keeps its history of lines in. Without it (and without /set "
+    ".TP\n\\fBLAR_HISTORY\\fR\nA file that the chat keeps its history of lines in. Without it, or with /dev/null (and without /set "
     "history on) nothing that is typed is written to disk.\n"
     ".TP\n\\fBLAR_MODELS\\fR\nThe folder of the models that have names, in Ollama's layout; without it ~/.lar/models. "
     "Models in $OLLAMA_MODELS or ~/.ollama/models, Hugging Face's cache and LM Studio's folder can be run in place.\n"
