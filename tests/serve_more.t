@@ -149,11 +149,18 @@ ok "and no longer served" is 404
 serve_end
 
 # ---- a socket in the file system ----------------------------------------------------------------------------------------------
-serve --host "$TMP/lar.sock" --model demo=$model
+cp -r tests/data/tiny-llama "$TMP/odd"
+chmod -R u+w "$TMP/odd"
+echo '{"top_p": 1.5}' > "$TMP/odd/generation_config.json"
+$LAR convert "$TMP/odd" -o "$TMP/odd.gguf" > /dev/null
+serve --host "$TMP/lar.sock" --model demo=$model --model odd="$TMP/odd.gguf"
 url=http://localhost
 get /api/version --unix-socket "$TMP/lar.sock"
 ok "a Unix socket serves" has '$j->{version}'
 ok "its owner only" sh -c '[ "$(stat -c %a "$1")" = 600 ] || [ "$(stat -c %a "$1")" = 700 ]' - "$TMP/lar.sock"
+for i in 1 2; do post /api/generate '{"model":"odd","prompt":"hi","stream":false,"options":{"num_predict":1}}' --unix-socket "$TMP/lar.sock"; done
+ok "a model that recommends nonsense is served" has '$j->{done}'
+ok "  ... and told once, when it is loaded" test "$(grep -c 'odd: warning: general.sampling.top_p is 1.5, expected 0 to 1' "$TMP/server")" = 1
 serve_end
 ok "and is gone afterwards" test ! -e "$TMP/lar.sock"
 tap_done

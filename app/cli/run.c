@@ -91,6 +91,7 @@ static int open_model(struct runner *r, struct lar_err *err)
     adapters_done(&ad);
     if (e < 0) return e;
     lar_model_info(r->m, &r->info);
+    if (*lar_model_warning(r->m)) say("warning: %s", lar_model_warning(r->m));
     r->raw = r->o.raw || !r->info.has_template;
     const char *why = r->o.raw ? "--raw" : "a model without a chat template";
     if (r->raw) settings_drop(r);

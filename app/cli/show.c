@@ -37,6 +37,7 @@ static void find_memory(struct memory *mem, const struct show_options *o, const 
     if (lar_model_open(&m, path, NULL, &mem->why) < 0) return;
     struct lar_model_info info;
     lar_model_info(m, &info);
+    if (*lar_model_warning(m)) say("warning: %s", lar_model_warning(m));
     mem->ctx = o->ctx                                        ? o->ctx
                : info.ctx_train > 0 && info.ctx_train < 4096 ? info.ctx_train
                                                              : 4096;

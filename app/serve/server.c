@@ -444,6 +444,7 @@ static int open_all(struct server *s, struct lar_err *err)
                                .ctx = o->ctx,
                                .memory = o->memory,
                                .force = o->force,
+                               .say = o->say,
                                .keep_ns = keep};
     double kv = o->kv_mib ? o->kv_mib * 1048576.0 : (double)cpu_memory_available() / 2;
     struct sched_options co = {.shelf = &s->shelf,

@@ -326,6 +326,16 @@ static int engine_open(struct engine **out, const struct book *b, const struct s
     return rc < 0 ? rc : 0;
 }
 
+static void tell_warning(const struct shelf *s, const struct book *b)
+{
+    struct buf line = {0};
+    const char *warning = lar_model_warning(b->engine->model);
+    if (!*warning || !s->opt.say) return;
+    buf_printf(&line, "%s: warning: %s", b->name, warning);
+    s->opt.say(buf_z(&line));
+    buf_done(&line);
+}
+
 static uint64_t loaded(const struct shelf *s)
 {
     uint64_t sum = 0;
@@ -353,8 +363,10 @@ int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err
     int rc = 0;
     int64_t began = time_ns();
     pthread_mutex_lock(&s->lock);
-    if (!b->engine) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
+    int fresh = !b->engine;
+    if (fresh) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
     if (rc == LAR_ENOMEM && close_idle(s)) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
+    if (rc == 0 && fresh) tell_warning(s, b);
     if (rc == 0) b->held++;
     pthread_mutex_unlock(&s->lock);
     *load_ns = time_ns() - began;

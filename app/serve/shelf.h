@@ -62,6 +62,7 @@ struct shelf_options {
     int ctx;                        /* of who asks for none; 0: the model's, at most 8192 */
     uint64_t memory;                /* for models; 0: what is free */
     int force;                      /* 1: loads what does not fit */
+    void (*say)(const char *line);  /* told what is wrong in a file that was loaded all the same */
 };
 
 struct shelf {

@@ -91,6 +91,8 @@ struct lar_model_info {
 LAR_API void lar_model_info(const struct lar_model *m, struct lar_model_info *out);
 /* The chat template's Jinja source, "" when the model has none. */
 LAR_API const char *lar_model_template(const struct lar_model *m);
+/* What a user should know of the file: keys of its recommended sampling that are wrong and were left out; "" for nothing. */
+LAR_API const char *lar_model_warning(const struct lar_model *m);
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 

@@ -40,7 +40,7 @@ struct lar_sampling {
 };
 
 /* Lar's defaults (temp 0.8, top_k 40, top_p 0.95, min_p 0.05, seed -1, all else off), overridden by the model's own recommendation
- * (general.sampling.*) where m has one; m may be NULL. */
+ * (general.sampling.*) where m has one; m may be NULL. A key that is wrong is left out, the others hold: lar_model_warning tells. */
 LAR_API void lar_sampling_default(struct lar_sampling *p, const struct lar_model *m);
 /* LAR_EINVAL with the name of the first field that is out of range. */
 LAR_API int lar_sampling_check(const struct lar_sampling *p, struct lar_err *err);

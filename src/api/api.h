@@ -34,6 +34,8 @@ struct lar_model {
     struct lar_err template_err;
     struct answer_marks marks;
     char *name;
+    struct lar_sampling sampling; /* Lar's defaults with what the file recommends */
+    const char *warning;          /* what of that was left out; "" */
     pthread_mutex_t lock; /* of pool and trie */
     struct toktrie *trie; /* of vocab, for grammars; NULL until one wants it */
     struct str *trie_bytes; /* of each token; n = 0: it is no text */
@@ -82,6 +84,8 @@ int api_sampler_init(struct api_sampler *s, const struct lar_model *m, const str
                      const struct lar_sampler_options *o, struct lar_err *err);
 void api_sampler_done(struct api_sampler *s);
 void api_sampler_accept(struct api_sampler *s, int32_t id);
+/* Fills sampling and warning of a model whose GGUF is open. */
+int api_recommended(struct lar_model *m, struct lar_err *err);
 /* The room of a session that asked for none in particular. */
 int api_default_ctx(const struct lar_model *m);
 /* Fresh memory with a copy of n bytes and a NUL, for the caller to lar_free. */

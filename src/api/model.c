@@ -115,6 +115,7 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
              : vocab_hf_is(path) ? open_own(m, path, err)
                                  : model_open_file(&m->model, path, err);
     if (rc == 0 && !o.vocab_only) m->model->dev->steady = o.deterministic != 0;
+    if (rc == 0) rc = api_recommended(m, err);
     if (rc == 0) rc = load_text(m, o.vocab_only, o.chat_template, err);
     if (rc < 0) {
         api_model_unref(m);

@@ -1,40 +1,146 @@
 /* SPDX-License-Identifier: Apache-2.0
- * api/sampling.c: Lar's sampling defaults, what a model file recommends (general.sampling.*, as ggml's converter writes it), and
- * samplers: run/sampler with the vocabulary that tells DRY's breakers. */
+ * api/sampling.c: Lar's sampling defaults, what a model file recommends (general.sampling.*, as ggml's converter writes it; what is wrong there is
+ * somebody's mistake that must not make the model unusable: that key is left out and told), and samplers: run/sampler with the vocabulary that tells DRY's breakers. */
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+
 #include "api/api.h"
 #include "base/mem.h"
+#include "base/num.h"
 
-static void take_f32(const struct gguf *g, const char *key, float *v)
+/* ---- what the file recommends --------------------------------------------------------------------------------------- */
+
+#define KEY "general.sampling."
+
+/* Puts a number from the file into the field at, as llama.cpp takes it: integers and floats for each other, a top_k below 1 is off, and more
+ * than an int holds is as good as all that an int holds. 0: nothing that the field can be (NaN is refused by sampler_check). */
+static int put_number(struct lar_sampling *p, size_t at, int whole, double v)
 {
-    float f;
-    if (gguf_f32(g, key, &f, NULL) == 1) *v = f;
+    float f = v >= -(double)FLT_MAX && v <= (double)FLT_MAX ? (float)v : NAN;
+    int i = v >= INT32_MAX ? INT32_MAX : v <= INT32_MIN ? INT32_MIN : v == v ? (int)v : 0;
+    if (at == offsetof(struct lar_sampling, top_k) && i < 0) i = 0;
+    if (whole && v != floor(v)) return 0; /* NaN too */
+    if (whole) memcpy((char *)p + at, &i, sizeof i);
+    else memcpy((char *)p + at, &f, sizeof f);
+    return 1;
 }
 
-static void take_int(const struct gguf *g, const char *key, int *v)
+/* 0 when the key is absent or was taken; else why says what is wrong with it, and p is as it was. */
+static int take(const struct gguf *g, const char *key, size_t at, int whole, struct lar_sampling *p,
+                struct lar_err *why)
 {
-    int64_t i;
-    if (gguf_i64(g, key, &i, NULL) == 1 && i >= -1 && i <= INT32_MAX) *v = (int)i;
+    const struct gguf_kv *kv = gguf_find(g, key);
+    struct lar_sampling q = *p;
+    struct lar_err e;
+    if (!kv) return 0;
+    if (!gguf_is_int(kv->type) && kv->type != GGUF_F32 && kv->type != GGUF_F64)
+        return lar_fail(why, LAR_EFORMAT, "%s is of type %s, expected a number", key, gguf_type_name(kv->type));
+    double v = gguf_num_at(kv, 0);
+    if (!put_number(&q, at, whole, v))
+        return lar_fail(why, LAR_EFORMAT, "%s is %s, expected a whole number", key, num_show(v).z);
+    if (sampler_check(&q, &e) < 0) {
+        const char *expected = strstr(e.msg, "expected ");
+        return lar_fail(why, LAR_EFORMAT, "%s is %s, %s", key, num_show(v).z, expected ? expected : "out of range");
+    }
+    *p = q;
+    return 0;
 }
+
+/* The steps in Lar's order under the names that llama.cpp has for them; what is not among a file's steps is off. */
+static const char *const steps[] = {
+    " penalties ", " dry ", " top_k top-k ", " typ_p typ-p typical typical_p typical-p ", " top_p top-p nucleus ",
+    " min_p min-p ", " xtc ", " temperature temp ",
+};
+enum { NSTEP = sizeof steps / sizeof *steps };
+
+static int step_of(struct str name)
+{
+    for (int i = 0; i < NSTEP && name.n; i++)
+        for (const char *at = steps[i] + 1; *at; at += strcspn(at, " ") + 1)
+            if (str_eq(name, (struct str){at, strcspn(at, " ")})) return i;
+    return -1;
+}
+
+static void steps_only(struct lar_sampling *p, unsigned used)
+{
+    if (!(used & 1)) p->repeat_penalty = 1, p->presence_penalty = p->frequency_penalty = 0;
+    if (!(used & 2)) p->dry_multiplier = 0;
+    if (!(used & 4)) p->top_k = 0;
+    if (!(used & 8)) p->typical_p = 1;
+    if (!(used & 16)) p->top_p = 1;
+    if (!(used & 32)) p->min_p = 0;
+    if (!(used & 64)) p->xtc_probability = 0;
+    if (!(used & 128)) p->temp = 1;
+}
+
+/* Names between semicolons. "top_n_sigma" has no key that could turn it on, so its place does not matter. */
+static int take_sequence(const struct gguf *g, struct lar_sampling *p, struct lar_err *why)
+{
+    struct str all = {0};
+    unsigned used = 0;
+    int rc = gguf_str(g, KEY "sequence", &all, why);
+    if (rc != 1) return rc;
+    for (size_t at = 0; at <= all.n;) {
+        const char *end = at < all.n ? memchr(all.p + at, ';', all.n - at) : NULL;
+        struct str name = {all.p + at, (end ? (size_t)(end - all.p) : all.n) - at};
+        at += name.n + 1;
+        if (str_is(name, "top_n_sigma")) continue;
+        int i = step_of(name);
+        if (i < 0 || used >> i)
+            return lar_fail(why, LAR_EUNSUPPORTED,
+                            KEY "sequence is \"%.*s\", expected some of penalties;dry;top_k;typ_p;top_p;min_p;xtc;"
+                                "temperature, which Lar knows in this order",
+                            (int)(all.n < 60 ? all.n : 60), all.p);
+        used |= 1u << i;
+    }
+    if (!p->mirostat) steps_only(p, used);
+    return 0;
+}
+
+int api_recommended(struct lar_model *m, struct lar_err *err)
+{
+#define F32(key, field) {KEY key, offsetof(struct lar_sampling, field), 0}
+#define INT(key, field) {KEY key, offsetof(struct lar_sampling, field), 1}
+    static const struct {
+        const char *key;
+        size_t at;
+        int whole;
+    } keys[] = {
+        F32("temp", temp),
+        INT("top_k", top_k),
+        F32("top_p", top_p),
+        F32("min_p", min_p),
+        F32("xtc_probability", xtc_probability),
+        F32("xtc_threshold", xtc_threshold),
+        INT("penalty_last_n", repeat_last_n),
+        F32("penalty_repeat", repeat_penalty),
+        INT("mirostat", mirostat),
+        F32("mirostat_tau", mirostat_tau),
+        F32("mirostat_eta", mirostat_eta),
+    };
+    enum { N = sizeof keys / sizeof *keys };
+    struct buf b = {0};
+    sampler_default(&m->sampling);
+    for (int i = 0; i <= N; i++) {
+        struct lar_err why;
+        const struct gguf *g = &m->model->gguf;
+        int rc = i < N ? take(g, keys[i].key, keys[i].at, keys[i].whole, &m->sampling, &why)
+                       : take_sequence(g, &m->sampling, &why);
+        if (rc < 0) buf_printf(&b, "%s%s", b.n ? "; " : "", why.msg);
+    }
+    if (b.n) buf_puts(&b, ": left out of what the model recommends");
+    m->warning = b.failed ? NULL : arena_copy(&m->model->a, buf_z(&b), b.n);
+    buf_done(&b);
+    return m->warning ? 0 : lar_fail(err, LAR_ENOMEM, "model: out of memory");
+}
+
+const char *lar_model_warning(const struct lar_model *m) { return m->warning; }
 
 void lar_sampling_default(struct lar_sampling *p, const struct lar_model *m)
 {
-    sampler_default(p);
-    if (!m) return;
-    const struct gguf *g = &m->model->gguf;
-    struct lar_sampling q = *p;
-    take_f32(g, "general.sampling.temp", &q.temp);
-    take_int(g, "general.sampling.top_k", &q.top_k);
-    take_f32(g, "general.sampling.top_p", &q.top_p);
-    take_f32(g, "general.sampling.min_p", &q.min_p);
-    take_f32(g, "general.sampling.xtc_probability", &q.xtc_probability);
-    take_f32(g, "general.sampling.xtc_threshold", &q.xtc_threshold);
-    take_int(g, "general.sampling.penalty_last_n", &q.repeat_last_n);
-    take_f32(g, "general.sampling.penalty_repeat", &q.repeat_penalty);
-    take_int(g, "general.sampling.mirostat", &q.mirostat);
-    take_f32(g, "general.sampling.mirostat_tau", &q.mirostat_tau);
-    take_f32(g, "general.sampling.mirostat_eta", &q.mirostat_eta);
-    /* A recommendation out of range is somebody's mistake: it must not make the model unusable. */
-    if (sampler_check(&q, NULL) == 0) *p = q;
+    if (m) *p = m->sampling;
+    else sampler_default(p);
 }
 
 int lar_sampling_check(const struct lar_sampling *p, struct lar_err *err)
