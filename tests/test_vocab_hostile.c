@@ -89,6 +89,20 @@ static void arrays_of_the_wrong_type_are_refused(void)
         }
         refused(&b, LAR_EFORMAT, key[i]);
     }
+    static const enum gguf_type no_texts[] = {GGUF_I32, GGUF_U8, GGUF_F64, GGUF_U64};
+    for (int i = 0; i < 4; i++) { /* read as texts, numbers would be lengths */
+        struct vt t = {.file = {0}};
+        struct gb g = {0};
+        gb_kv_text(&g, K "model", "gpt2");
+        gb_kv_text(&g, K "pre", "gpt-2");
+        struct buf *a = gb_array(&g, K "tokens", no_texts[i], 300);
+        for (int k = 0; k < 300; k++) gb_int(a, 1, gguf_type_bytes(no_texts[i]));
+        t.file = gb_end(&g);
+        CHECK_EQ(gguf_open_memory(&t.g, t.file.p, t.file.n, &t.err), 0);
+        CHECK_EQ(vocab_open(&t.v, &t.g, &t.err), LAR_EFORMAT);
+        CHECK(strstr(t.err.msg, K "tokens: 300 values of type") && strstr(t.err.msg, "expected strings"));
+        vt_close(&t);
+    }
     struct vb b = {0};
     a_b(&b);
     b.no_types = 1;
