@@ -447,6 +447,22 @@ static void parts_must_agree(void)
     refused_file("no-00001-of-00002.gguf", LAR_EFORMAT, "split.tensors.count is 5", "have 4");
 }
 
+/* Each part has no more tensors than a file may have, both together do. The parts are mostly holes. */
+static void parts_may_not_have_more_tensors_together_than_one_file(void)
+{
+    static const char *const name[] = {"many-00001-of-00002.gguf", "many-00002-of-00002.gguf"};
+    for (int i = 0; i < 2; i++) {
+        struct gb b = {0};
+        gb_kv_int(&b, "split.no", GGUF_U16, (uint64_t)i);
+        gb_kv_int(&b, "split.count", GGUF_U16, 2);
+        b.ntensor = ((uint64_t)1 << 19) + 1;
+        save(name[i], gb_end(&b));
+        CHECK_EQ(truncate(in_folder(name[i]), 16 << 20), 0);
+    }
+    refused_file(name[0], LAR_ELIMIT, "1048578 tensors", "more than 1048576");
+    for (int i = 0; i < 2; i++) remove(in_folder(name[i]));
+}
+
 static void a_part_under_another_name_is_refused(void)
 {
     struct gb b = part(0, 2, 4);
@@ -632,6 +648,7 @@ int main(void)
     RUN(a_split_model_opens_from_any_part);
     RUN(a_missing_part_is_named);
     RUN(parts_must_agree);
+    RUN(parts_may_not_have_more_tensors_together_than_one_file);
     RUN(a_part_under_another_name_is_refused);
     RUN(one_part_is_a_whole_with_or_without_keys);
     RUN(what_is_no_file_is_named_for_what_it_is);

@@ -77,6 +77,9 @@ static void key_count_that_wraps__cve_2024_23605(void)
     refused(&b, LAR_EFORMAT, "header", "keys do not fit");
     b = (struct gb){.nkv = 0xffffffff}; /* gguf-parser-go ran out of memory on this */
     refused(&b, LAR_EFORMAT, "4294967295 keys", "do not fit");
+    b = (struct gb){.nkv = UINT64_MAX / 13 + 1}; /* times the 13 bytes that a key has at least: 9 */
+    gb_data(&b, 256);
+    refused(&b, LAR_EFORMAT, "1418980313362273202 keys", "do not fit");
 }
 
 static void tensor_count_that_wraps__cve_2024_21836(void)
@@ -86,6 +89,12 @@ static void tensor_count_that_wraps__cve_2024_21836(void)
     b = (struct gb){.ntensor = UINT64_MAX};
     gb_kv_int(&b, "k", GGUF_U8, 1);
     refused(&b, LAR_EFORMAT, "header", "tensors do not fit");
+    b = (struct gb){.ntensor = UINT64_MAX / 24 + 1}; /* times the 24 bytes that a tensor has at least: 8 */
+    gb_data(&b, 256);
+    refused(&b, LAR_EFORMAT, "768614336404564651 tensors", "do not fit");
+    b = (struct gb){.ntensor = 4}; /* they would fit if there were no keys */
+    for (int i = 0; i < 8; i++) gb_kv_int(&b, &"abcdefgh"[i], GGUF_U8, 1);
+    refused(&b, LAR_EFORMAT, "header", "4 tensors do not fit in the 112 bytes");
 }
 
 static void array_count_times_size_that_wraps__cve_2024_21825(void)
@@ -121,6 +130,15 @@ static void more_keys_than_anybody_needs(void)
         gb_kv_int(&b, key, GGUF_U8, 0);
     }
     refused(&b, LAR_ELIMIT, "65537 keys", "65536");
+}
+
+/* Room for them there is: what is refused is their number. */
+static void more_tensors_than_anybody_needs(void)
+{
+    struct gb b = {.ntensor = (1u << 20) + 1};
+    static const char nothing[24];
+    for (uint64_t i = 0; i < b.ntensor; i++) buf_add(&b.tensor, nothing, sizeof nothing);
+    refused(&b, LAR_ELIMIT, "has 0 keys and 1048577 tensors", "1048576");
 }
 
 /* ---- types ----------------------------------------------------------------------------------- */
@@ -504,6 +522,7 @@ int main(void)
     RUN(array_count_times_size_that_wraps__cve_2024_21825);
     RUN(array_claims_more_strings_than_there_are);
     RUN(more_keys_than_anybody_needs);
+    RUN(more_tensors_than_anybody_needs);
     RUN(value_types_that_are_none__pr_19856);
     RUN(arrays_of_arrays);
     RUN(tensor_types_that_are_none_or_retired);
