@@ -15,7 +15,7 @@ try "make install" $MAKE -s --no-print-directory B="$B" CC="$CC" SAN="${SAN-}" $
 for f in bin/lar lib/liblar.a lib/liblar.so.$abi lib/liblar.so lib/pkgconfig/lar.pc include/lar/lar.h include/lar/err.h share/man/man1/lar.1; do
     ok "$f is there" test -s "$at/$f"
 done
-ok "the program is without symbols, below 4 MB" test "$(wc -c < "$at/bin/lar")" -lt $((${SAN:+100}4))000000
+ok "the program is without symbols, below 3 MB" test "$(wc -c < "$at/bin/lar")" -lt $((${SAN:+100}3))000000
 strangers() { ! find "$root" -type f | sed "s|^$at/||" | grep -Ev '^(bin/lar|lib/liblar\.(a|so\.[0-9.]+)|lib/pkgconfig/lar\.pc|include/lar/[a-z]+\.h|share/man/man1/lar[a-z-]*\.1)$'; }
 ok "and nothing else" strangers
 
