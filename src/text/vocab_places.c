@@ -102,5 +102,7 @@ int vocab_encode_places(const struct vocab *v, struct str text, struct ids *out,
     mem_free(e.scratch);
     buf_done(&e.norm);
     buf_done(&e.norm2);
+    buf_done(&e.step);
+    buf_done(&e.step2);
     return rc;
 }
