@@ -58,6 +58,12 @@ leaves() # STATUS
     wait $pid || status=$?
     [ $status = "$1" ] || { echo "exit status $status"; return 1; }
 }
+# PID: the last of the line of its children, which is the chat under script(1). By /proc: pgrep need not be there.
+last_child()
+{
+    child=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v of="$1" '{ id = $1; sub(/^.*\) /, ""); if ($2 == of) { print id; exit } }')
+    if [ "$child" ]; then last_child "$child"; else echo "$1"; fi
+}
 number() { news | sed -n "s/.*$1.*/\\1/p" | tail -n 1; }
 
 start "$model --temp 0 --verbose"
@@ -176,9 +182,7 @@ press '\003'
 ok "Ctrl-C drops a line" appears 'Ctrl-D or /bye leaves'
 ok "and the chat goes on" type 'Where is order C-18?' '^{"intent"'
 mark=$(($(wc -c < "$screen") + 1))
-chat=$(pgrep -P $pid -f "run $model" | head -n 1)
-[ "$chat" ] || chat=$(pgrep -f "^$LAR run $model --temp 0 --verbose" | head -n 1)
-kill -s INT "$chat"
+kill -s INT "$(last_child $pid)"
 ok "a SIGINT that is sent does as the key" appears 'Ctrl-D or /bye leaves'
 ok "and the chat goes on" type 'Where is order C-18?' '^{"intent"'
 if [ $editing ]; then
@@ -269,10 +273,8 @@ if [ $editing ]; then
     mkfifo "$TMP/pipe"
     ok "/load of a pipe" type "/load $TMP/pipe" 'pipe: is no regular file'
     ok "/load of what never ends" type '/load /dev/zero' '/dev/zero: is no regular file'
-    chat=$(pgrep -P $pid -f "run $model" | head -n 1)
-    [ "$chat" ] || chat=$(pgrep -f "^$LAR run $model --temp 0 --max-tokens 1" | head -n 1)
     ok "what is pasted is bracketed" eval 'tail -c 200 "$screen" | grep -q "$esc\[?2004h[^$esc]*\$"'
-    kill -s TERM "$chat"
+    kill -s TERM "$(last_child $pid)"
     ok "SIGTERM ends the chat" leaves 143
     ok "  ... and what is pasted is bracketed no longer" eval 'tail -c 200 "$screen" | tr -d "\r\n" | grep -q "2004h[^h]*$esc\[?2004l"'
     for f in /dev/zero /dev/full "$TMP/pipe"; do
