@@ -128,13 +128,13 @@ ok "and without a word" silent
 try_status 2 "but a system message has no place there" $LAR run "$TMP/plain.gguf" --system x "$message"
 
 # ---- a recommendation that is wrong -----------------------------------------------------------------------------------------
-cp -r tests/data/tiny-llama "$TMP/odd"
-chmod -R u+w "$TMP/odd"
-echo '{"temperature": 0.6, "top_k": 0, "top_p": 1.5, "min_p": -1}' > "$TMP/odd/generation_config.json"
-try "a model that recommends nonsense answers" $LAR run "$TMP/odd" --max-tokens 1 hi
+cp -r tests/data/tiny-llama "$TMP/nonsense"
+chmod -R u+w "$TMP/nonsense"
+echo '{"temperature": 0.6, "top_k": 0, "top_p": 1.5, "min_p": -1}' > "$TMP/nonsense/generation_config.json"
+try "a model that recommends nonsense answers" $LAR run "$TMP/nonsense" --max-tokens 1 hi
 ok "  ... and it is told in one line" one_line
 ok "  ... with keys and values" said "warning: general.sampling.top_p is 1.5, expected 0 to 1; general.sampling.min_p is -1, expected 0 to 1: left out"
-try "lar show" $LAR show "$TMP/odd"
+try "lar show" $LAR show "$TMP/nonsense"
 ok "  ... tells it too" said "warning: general.sampling.top_p is 1.5, expected 0 to 1; general.sampling.min_p is -1, expected 0 to 1: left out"
 ok "  ... in one line" one_line
 

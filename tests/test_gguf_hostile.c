@@ -93,7 +93,7 @@ static void tensor_count_that_wraps__cve_2024_21836(void)
     gb_data(&b, 256);
     refused(&b, LAR_EFORMAT, "768614336404564651 tensors", "do not fit");
     b = (struct gb){.ntensor = 4}; /* they would fit if there were no keys */
-    for (int i = 0; i < 8; i++) gb_kv_int(&b, &"abcdefgh"[i], GGUF_U8, 1);
+    for (char name[2] = "a"; *name <= 'h'; ++*name) gb_kv_int(&b, name, GGUF_U8, 1);
     refused(&b, LAR_EFORMAT, "header", "4 tensors do not fit in the 112 bytes");
 }
 
