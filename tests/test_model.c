@@ -5,7 +5,7 @@
 #include "gguf_build.h"
 #include "tap.h"
 
-enum { WIDTH = 32, FF = 64, VOCAB = 16, LAYERS = 2 };
+enum { WIDTH = 32, FF = 64, VOCAB = 16, LAYERS = 2, HUGE_DATA = 1 << 24 };
 
 /* One thing to do otherwise than right. */
 struct twist {
@@ -18,6 +18,10 @@ struct twist {
     const char *arch;
     float eps;
     const char *scaling; /* rope.scaling.type */
+    const char *list; /* this key is a list: of .value's, .count of them, of type .etype */
+    uint32_t etype;
+    uint64_t count;
+    uint64_t draft;      /* nextn_predict_layers; 0: no such key */
     float factor, old;   /* rope.scaling.factor, rope.scale_linear; 0: no such key */
     const char *says; /* what the message must hold */
 };
@@ -31,7 +35,12 @@ static void key(struct gb *g, const struct twist *t, const char *tail, uint64_t 
     snprintf(name, sizeof name, "llama.%s", tail);
     if (t->skip_key && !strcmp(t->skip_key, tail)) return;
     if (t->key && !strcmp(t->key, tail)) v = t->value;
-    gb_kv_int(g, name, GGUF_U32, v);
+    if (!t->list || strcmp(t->list, tail)) {
+        gb_kv_int(g, name, GGUF_U32, v);
+        return;
+    }
+    struct buf *b = gb_array(g, name, t->etype, t->count);
+    for (uint64_t i = 0; i < t->count; i++) gb_int(b, t->value, 4);
 }
 
 static void tensor(struct gb *g, const struct twist *t, const char *name, uint64_t k, uint64_t rows)
@@ -76,15 +85,18 @@ static int try_open(const struct twist *t, struct lar_err *err)
     if (t->scaling) gb_kv_text(&g, "llama.rope.scaling.type", t->scaling);
     if (t->factor != 0) gb_kv_f32(&g, "llama.rope.scaling.factor", t->factor);
     if (t->old != 0) gb_kv_f32(&g, "llama.rope.scale_linear", t->old);
+    if (t->draft) gb_kv_int(&g, "llama.nextn_predict_layers", GGUF_U32, t->draft);
     tensor(&g, t, "token_embd.weight", WIDTH, VOCAB);
     tensor(&g, t, "output_norm.weight", WIDTH, 0);
     for (int i = 0; i < LAYERS; i++) layer(&g, t, i);
     if (t->extra) tensor(&g, t, t->extra, WIDTH, 0);
-    for (uint64_t i = 0; i < offset; i++) buf_putc(&g.data, 0);
+    for (uint64_t i = 0; i < offset && offset < HUGE_DATA; i++) buf_putc(&g.data, 0);
     struct gb_file f = gb_end(&g);
     char path[] = "/tmp/lar-test-model-" "XX" "XX" "XX";
     int fd = mkstemp(path);
     ssize_t wrote = fd >= 0 ? write(fd, f.p, f.n) : -1;
+    if (fd >= 0 && offset >= HUGE_DATA && ftruncate(fd, (off_t)(f.n + offset + 64)))
+        wrote = -1; /* a hole: takes no room */
     if (fd >= 0) close(fd);
     struct model *m = NULL;
     int rc = wrote == (ssize_t)f.n ? model_open(&m, path, 1, err) : -99;
@@ -132,6 +144,18 @@ static void each_fault_is_named(void)
          .dim = {WIDTH - 1, 0},
          .says = "blk.0.attn_norm.weight"},
         {.tensor = "blk.1.ffn_down.weight", .dim = {FF, 1}, .says = "blk.1.ffn_down.weight"},
+        /* CVE-2025-0313: a list for each layer that is shorter than the layers, empty, or not of whole numbers that can be */
+        {.list = "attention.head_count_kv", .etype = GGUF_U32, .count = 1, .value = 2,
+         .says = "has 1 values, but the model has 2 layers"},
+        {.list = "attention.head_count_kv", .etype = GGUF_U32, .count = 0, .says = "has 0 values"},
+        {.list = "attention.head_count_kv", .etype = GGUF_F32, .count = 2, .value = 0x40000000,
+         .says = "an array of"},
+        {.list = "attention.head_count_kv", .etype = GGUF_I32, .count = 2, .value = 0xffffffff,
+         .says = "head_count_kv"},
+        {.draft = LAYERS, .says = "nextn_predict_layers is 2 of 2 layers"},
+        /* CVE-2026-53923: right only in the lower 32 bits */
+        {.tensor = "output_norm.weight", .dim = {WIDTH + ((uint64_t)1 << 32), 0},
+         .says = "output_norm.weight has 4294967328"},
         {.factor = -4, .says = "scaling.factor is -4"},
         {.scaling = "cubic", .factor = 4, .says = "\"cubic\""},
         {.extra = "blk.0.attn_q.scale", .says = "blk.0.attn_q.scale"},

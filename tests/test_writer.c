@@ -168,6 +168,55 @@ static void a_bias_forces_and_forbids_tokens(void)
     lar_session_close(s);
 }
 
+/* CVE-2025-52566: no more ids are written than there is room for, and all are counted. */
+static void ids_beyond_the_room_are_counted_and_not_written(void)
+{
+    const char text[] = "Where is my order A-48213?";
+    int32_t all[64], id[65];
+    int64_t n = lar_tokenize(model, text, strlen(text), 0, all, 64, &err);
+    CHECK(n > 4 && n <= 64);
+    for (int64_t cap = 0; cap <= n; cap++) {
+        for (int i = 0; i < 65; i++) id[i] = -77;
+        CHECK_EQ(lar_tokenize(model, text, strlen(text), 0, id, (size_t)cap, &err), n);
+        CHECK(!memcmp(id, all, (size_t)cap * sizeof *id));
+        for (int64_t i = cap; i < 65; i++) CHECK_EQ(id[i], -77);
+    }
+}
+
+static struct lar_session *to_cancel;
+static int in_prompt;
+
+static void cancel_at_prompt(void *ctx, size_t done, size_t total)
+{
+    (void)ctx;
+    if (in_prompt && done < total) lar_session_cancel(to_cancel);
+}
+
+static int cancel_at_text(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
+{
+    (void)ctx, (void)kind, (void)text, (void)n;
+    lar_session_cancel(to_cancel);
+    return 0;
+}
+
+static void a_cancel_leaves_what_was_written_once_the_prompt_is_read(void)
+{
+    struct lar_session_options so = {.ctx = 400, .batch = 8};
+    const char *text = "Where is my order A-48213? It should have been here by Monday, and it is Friday now.";
+    struct lar_request q = {.text = text,
+                            .max_tokens = 20, .on_prompt = cancel_at_prompt, .on_text = cancel_at_text};
+    struct lar_result r;
+    CHECK_EQ(lar_session_open(&to_cancel, model, &so, &err), 0);
+    in_prompt = 1;
+    CHECK_EQ(lar_generate(to_cancel, &q, &r, &err), LAR_ECANCEL);
+    in_prompt = 0;
+    CHECK_EQ(lar_generate(to_cancel, &q, &r, &err), 0);
+    CHECK_EQ(r.stop, LAR_STOP_CANCEL);
+    CHECK(r.ntoken > 0 && r.ntoken < 20);
+    lar_result_free(&r);
+    lar_session_close(to_cancel);
+}
+
 static void a_chat_as_json_is_the_same_chat(void)
 {
     struct lar_message msg = {"user", "Say \"hi\"\n"};
@@ -367,6 +416,8 @@ int main(void)
     RUN(writers_in_one_batch_write_what_generate_writes);
     RUN(a_forked_timeline_goes_on_as_if_it_had_been_evaluated);
     RUN(a_bias_forces_and_forbids_tokens);
+    RUN(ids_beyond_the_room_are_counted_and_not_written);
+    RUN(a_cancel_leaves_what_was_written_once_the_prompt_is_read);
     RUN(a_chat_as_json_is_the_same_chat);
     RUN(without_a_template_the_tokenizer_begins_the_sequence);
     RUN(a_writer_says_what_is_wrong);

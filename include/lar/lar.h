@@ -167,7 +167,8 @@ LAR_API int lar_session_extend(struct lar_session *s, const int32_t *tokens, siz
 LAR_API const float *lar_session_logits(const struct lar_session *s); /* [vocab]; NULL before the first token */
 LAR_API const int32_t *lar_session_tokens(const struct lar_session *s, size_t *n);
 LAR_API int lar_session_ctx(const struct lar_session *s);
-/* May be called from a signal handler or another thread: what runs in s stops soon with LAR_ECANCEL. The next call runs again. */
+/* May be called from a signal handler or another thread: what runs in s stops soon with LAR_ECANCEL. The next call runs again. lar_generate
+ * gives LAR_ECANCEL, and no result, only until its prompt is evaluated; then 0, and what was written by then with LAR_STOP_CANCEL. */
 LAR_API void lar_session_cancel(struct lar_session *s);
 /* Bytes that a session of this model with these options takes: keys and values, and work space. */
 LAR_API int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
