@@ -93,7 +93,8 @@ help:
 
 # ---- objects -----------------------------------------------------------------------------------------------------
 # The kernels' own files are the only ones that may use instructions wider than the baseline (tests/objects.t proves it).
-KOPT := $(if $(SAN),-O1 -g1,-O3)
+# Fuzzing looks at parsers: kernels, which take minutes to compile with what it watches by, go without.
+KOPT := $(if $(SAN),-O1 -g1,-O3) $(if $(findstring fuzzer,$(SAN)),-fno-sanitize=all)
 $B/src/kern/%: private ISA = $(KOPT)
 $B/src/kern/x86/%_avx2.o:       private ISA = $(KOPT) -mavx2 -mfma -mf16c
 $B/src/kern/x86/%_avx512.o:     private ISA = $(KOPT) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
