@@ -46,8 +46,6 @@ struct line {
 
 static volatile sig_atomic_t signalled;
 
-static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
-
 static void on_signal(int sig)
 {
     (void)sig;
@@ -55,37 +53,12 @@ static void on_signal(int sig)
 }
 
 enum { NDEADLY = 3 };
-static const int deadly[NDEADLY] = {SIGTERM, SIGHUP, SIGQUIT};
 
 /* What SIGINT did before a line was read, and those that end the program. */
 struct habit {
     struct sigaction action, deadly[NDEADLY];
     sigset_t mask;
 };
-
-/* The terminal shall not go on bracketing what is pasted when nobody takes the brackets off any more. */
-static void on_deadly(int sig)
-{
-    (void)!write(STDERR_FILENO, paste_off, sizeof paste_off - 1);
-    signal(sig, SIG_DFL);
-    raise(sig);
-}
-
-static void take_deadly(struct habit *before)
-{
-    struct sigaction a;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_deadly;
-    for (int i = 0; i < NDEADLY; i++) {
-        sigaction(deadly[i], &a, &before->deadly[i]);
-        if (before->deadly[i].sa_handler == SIG_IGN) sigaction(deadly[i], &before->deadly[i], NULL); /* nohup */
-    }
-}
-
-static void leave_deadly(const struct habit *before)
-{
-    for (int i = 0; i < NDEADLY; i++) sigaction(deadly[i], &before->deadly[i], NULL);
-}
 
 /* Until leave_signal SIGINT ends the reading of a line. It is held back but for the time of waiting: one that came
  * between a look at the flag and a read would be lost. */
@@ -126,6 +99,33 @@ static int await_input(void)
 const char *line_history_path(const struct line *l) { return l->history_path; }
 
 #if LAR_EDIT
+
+static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
+static const int deadly[NDEADLY] = {SIGTERM, SIGHUP, SIGQUIT};
+
+/* The terminal shall not go on bracketing what is pasted when nobody takes the brackets off any more. */
+static void on_deadly(int sig)
+{
+    (void)!write(STDERR_FILENO, paste_off, sizeof paste_off - 1);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void take_deadly(struct habit *before)
+{
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_deadly;
+    for (int i = 0; i < NDEADLY; i++) {
+        sigaction(deadly[i], &a, &before->deadly[i]);
+        if (before->deadly[i].sa_handler == SIG_IGN) sigaction(deadly[i], &before->deadly[i], NULL); /* nohup */
+    }
+}
+
+static void leave_deadly(const struct habit *before)
+{
+    for (int i = 0; i < NDEADLY; i++) sigaction(deadly[i], &before->deadly[i], NULL);
+}
 
 static char *prompt_of(EditLine *el)
 {
