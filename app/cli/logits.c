@@ -92,6 +92,12 @@ static int take_rows(struct logits *l, struct lar_err *err)
     return 0;
 }
 
+/* A signal between two steps cancels neither: the next one would begin anew. */
+static int stopped(struct lar_err *err)
+{
+    return interrupt_seen() ? lar_fail(err, LAR_ECANCEL, "stopped") : 0;
+}
+
 /* The prompt in its slices; what they leave over is the last piece. */
 static int evaluate(struct logits *l, struct lar_err *err)
 {
@@ -102,7 +108,7 @@ static int evaluate(struct logits *l, struct lar_err *err)
         if (k > left) k = left;
         float *rows = l->o->all ? l->rows + at * (size_t)l->info.vocab : NULL;
         int e = lar_session_extend(l->s, l->prompt.v + at, k, rows, err);
-        if (e < 0) return e;
+        if (e < 0 || (e = stopped(err)) < 0) return e;
         at += k;
     }
     if (!l->o->all)
@@ -124,7 +130,7 @@ static int best(const float *row, int n)
 static int continue_greedily(struct logits *l, struct lar_err *err)
 {
     int e = idlist_room(&l->greedy, (size_t)l->o->greedy, err);
-    while (e >= 0 && l->greedy.n < (size_t)l->o->greedy) {
+    while (e >= 0 && (e = stopped(err)) >= 0 && l->greedy.n < (size_t)l->o->greedy) {
         int32_t id = best(lar_session_logits(l->s), l->info.vocab);
         if (id < 0)
             return lar_fail(err, LAR_EFORMAT,
