@@ -155,6 +155,8 @@ press '\nwhere is order B-17?\n'
 ok "a message of several lines" type '"""' '"order_id":"B-17"'
 ok "is one" type "/save $TMP/talk.json" 'messages saved'
 ok "  ... with its lines" look json "$TMP/talk.json" '$j->{messages}[0]{content} eq "Hello,\n\nwhere is order B-17?"'
+ok "a command's name between fences" type '"""/bye"""' '^{"'
+ok "  ... is a message" type '/show messages' 'user: /bye'
 if [ $editing ]; then
     press '"""\n'
     for _ in $(seq 200); do news | grep -q '^\.\.\. ' && break; sleep 0.05; done
@@ -239,9 +241,11 @@ ok "Ctrl-D leaves" leaves 0
 # ---- history ----------------------------------------------------------------------------------------------------------------------
 if [ $editing ]; then
     start "$model --temp 0 --max-tokens 1"
+    ok "what is typed before /set history on" type 'an earlier secret' '^>>> '
     ok "/set history on" type '/set history on' '^>>> '
     ok "keeps" type 'Where is order C-18?' '^>>> '
     ok "  ... what is typed" grep -q 'Where.*C-18' "$HOME/.lar/history"
+    ok "  ... and nothing of before" not grep -q 'earlier' "$HOME/.lar/history"
     ok "  ... for its owner only" test "$(stat -c %a "$HOME/.lar/history" "$HOME/.lar" | tr '\n' ' ')" = '600 700 '
     ok "/set history off" type '/set history off' '^>>> '
     ok "keeps" type 'a secret' '^>>> '

@@ -54,12 +54,15 @@ static enum line_end read_fenced(struct chat *c, struct buf *text, size_t at)
     return end;
 }
 
+/* Where a line has """: nowhere, behind something, or before all else. */
+enum fence { FENCE_NONE, FENCE_INSIDE, FENCE_FIRST };
+
 /* A message: a line, or several between """ and """. */
-static enum line_end read_message(struct chat *c, struct buf *text, int *fence_open)
+static enum line_end read_message(struct chat *c, struct buf *text, enum fence *where)
 {
     enum line_end end = line_read(c->line, ">>> ", text);
     const char *open = end == LINE_TEXT && text->n ? fenced(text->p) : NULL;
-    *fence_open = open != NULL;
+    *where = !open ? FENCE_NONE : open == text->p ? FENCE_FIRST : FENCE_INSIDE;
     return open ? read_fenced(c, text, (size_t)(open - text->p)) : end;
 }
 
@@ -211,26 +214,27 @@ static int is_blank(const struct buf *b)
     return 1;
 }
 
-/* Several lines that were pasted are a message even when they begin with a slash, but for a system message. */
-static int is_command(const struct buf *b)
+/* What stands between """ is a message whatever it begins with, and so are several lines that were pasted, but for a system message. */
+static int is_command(const struct buf *b, enum fence where)
 {
-    return b->n && b->p[0] == '/' && (!memchr(b->p, '\n', b->n) || strncmp(b->p, "/set system ", 12) == 0);
+    if (!b->n || b->p[0] != '/' || where == FENCE_FIRST) return 0;
+    return !memchr(b->p, '\n', b->n) || strncmp(b->p, "/set system ", 12) == 0;
 }
 
 static void talk_on(struct chat *c)
 {
     struct buf text = {0};
     while (!c->leaving && out_flush() == 0) {
-        int open = 0;
-        enum line_end end = read_message(c, &text, &open);
-        if (end == LINE_END && !open) break;
+        enum fence where;
+        enum line_end end = read_message(c, &text, &where);
+        if (end == LINE_END && where == FENCE_NONE) break;
         if (text.failed)
             say("out of memory for the message");
         else if (end == LINE_END)
             fputs("(the message had no closing \"\"\" and was not sent; Ctrl-D again leaves)\n", stderr);
         else if (end == LINE_INTERRUPTED)
             fputs("(Ctrl-D or /bye leaves)\n", stderr);
-        else if (is_command(&text))
+        else if (is_command(&text, where))
             chat_command(c, text.p);
         else if (!is_blank(&text))
             turn(c, &text);

@@ -349,6 +349,8 @@ int line_history(struct line *l, const char *path, struct lar_err *err)
 {
     char *own = NULL;
     if (path) {
+        HistEvent ev;
+        history(l->history, &ev, H_CLEAR); /* what was typed before was not to be written */
         int e = load_history(l, path, err);
         if (e == 0) e = write_history(l, path, err); /* can it be kept there at all? */
         if (e < 0) return e;
