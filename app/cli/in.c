@@ -87,7 +87,7 @@ void in_odd(const char *what, struct str text)
         bad += k == 0;
     }
     if (bad)
-        say("of %s %zu byte%s no UTF-8; a tokenizer that knows no bytes takes U+FFFD instead", what, bad,
+        say("of %s %zu byte%s no UTF-8: the model may get U+FFFD for what is not", what, bad,
             bad == 1 ? " is" : "s are");
 }
 
