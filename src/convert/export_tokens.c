@@ -133,23 +133,29 @@ static void truth(struct tok *t, const char *name, int v)
     buf_printf(&t->b, ", \"%s\": %s", name, v ? "true" : "false");
 }
 
-static void added_tokens(struct tok *t)
+/* The added tokens, each an object whose id stands between before and behind. */
+static void each_added(struct tok *t, const char *before, const char *behind)
 {
     int any = 0;
-    buf_puts(&t->b, "  \"added_tokens\": [");
     for (uint64_t i = 0; i < t->n; i++) {
         if (!is_added(t, i)) continue;
-        int type = type_of(t, i), special = type == TOKEN_CONTROL || type == TOKEN_UNKNOWN;
+        int type = type_of(t, i);
         int64_t how = t->added ? gguf_int_at(t->added, i) : 0;
-        buf_printf(&t->b, "%s\n    {\"id\": %" PRIu64 ", \"content\": ", any++ ? "," : "", i);
+        buf_printf(&t->b, "%s\n    %s%" PRIu64 "%s\"content\": ", any++ ? "," : "", before, i, behind);
         text(t, gguf_str_at(t->tokens, i));
         truth(t, "single_word", (how & MAKE_SINGLE) != 0);
         truth(t, "lstrip", (how & MAKE_LSTRIP) != 0);
         truth(t, "rstrip", (how & MAKE_RSTRIP) != 0);
         truth(t, "normalized", (how & MAKE_NORMALIZED) != 0);
-        truth(t, "special", special);
+        truth(t, "special", type == TOKEN_CONTROL || type == TOKEN_UNKNOWN);
         buf_putc(&t->b, '}');
     }
+}
+
+static void added_tokens(struct tok *t)
+{
+    buf_puts(&t->b, "  \"added_tokens\": [");
+    each_added(t, "{\"id\": ", ", ");
     buf_puts(&t->b, "\n  ],\n");
 }
 
@@ -520,7 +526,6 @@ static const struct {
 
 static void tokenizer_config(struct tok *t, int spm)
 {
-    int any = 0;
     buf_printf(&t->b, "{\n  \"tokenizer_class\": \"%s\"",
                !spm                     ? "PreTrainedTokenizerFast"
                : str_is(t->model, "t5") ? "T5Tokenizer"
@@ -538,19 +543,7 @@ static void tokenizer_config(struct tok *t, int spm)
                around(t, 0, id) ? "true" : "false", around(t, 1, id) ? "true" : "false");
     if (spm) truth(t, "legacy", 0), truth(t, "add_prefix_space", t->prefix != PREFIX_NONE);
     buf_puts(&t->b, ",\n  \"clean_up_tokenization_spaces\": false,\n  \"added_tokens_decoder\": {");
-    for (uint64_t i = 0; i < t->n; i++) {
-        int type = type_of(t, i);
-        if (!is_added(t, i)) continue;
-        int64_t how = t->added ? gguf_int_at(t->added, i) : 0;
-        buf_printf(&t->b, "%s\n    \"%" PRIu64 "\": {\"content\": ", any++ ? "," : "", i);
-        text(t, gguf_str_at(t->tokens, i));
-        truth(t, "single_word", (how & MAKE_SINGLE) != 0);
-        truth(t, "lstrip", (how & MAKE_LSTRIP) != 0);
-        truth(t, "rstrip", (how & MAKE_RSTRIP) != 0);
-        truth(t, "normalized", (how & MAKE_NORMALIZED) != 0);
-        truth(t, "special", type == TOKEN_CONTROL || type == TOKEN_UNKNOWN);
-        buf_putc(&t->b, '}');
-    }
+    each_added(t, "\"", "\": {");
     buf_puts(&t->b, "\n  }\n}\n");
 }
 
