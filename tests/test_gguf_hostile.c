@@ -475,9 +475,10 @@ static void every_single_byte_corruption_is_survived(void)
 {
     struct gb_file f = a_bit_of_everything(3);
     size_t accepted = 0, tried = 0;
+    int step = getenv("LAR_SLOW") ? 4 : 1;
     for (size_t at = 0; at < f.n; at++) {
         uint8_t was = f.p[at];
-        for (int v = 0; v < 256; v++) {
+        for (int v = was % step; v < 256; v += step) {
             f.p[at] = (uint8_t)v;
             LLVMFuzzerTestOneInput(f.p, f.n); /* reads every value, aborts on a broken promise */
             struct gguf g;
@@ -489,7 +490,7 @@ static void every_single_byte_corruption_is_survived(void)
         }
         f.p[at] = was;
     }
-    CHECK_EQ(tried, f.n * 256);
+    CHECK_EQ(tried, f.n * 256 / (size_t)step);
     CHECK(accepted > f.n / 2); /* the original 1 in 16, and changes within names and data */
     free(f.p);
 }
