@@ -184,7 +184,10 @@ format:
 
 install: all
 	install -d $(ROOT)/bin $(ROOT)/lib/pkgconfig $(ROOT)/include/lar $(ROOT)/share/man/man1
+	install -d $(ROOT)/lib/systemd/system
 	install -m755 $B/lar $(ROOT)/bin
+	sed 's|/usr/bin/lar|$(PREFIX)/bin/lar|' doc/systemd/lar.service > $(ROOT)/lib/systemd/system/lar.service
+	install -m644 doc/systemd/lar.socket $(ROOT)/lib/systemd/system
 	$(if $(filter 1,$(STRIP)),$(OBJCOPY) --strip-all $(ROOT)/bin/lar)
 	install -m644 include/lar/*.h $(ROOT)/include/lar
 	install -m644 $B/liblar.a $(ROOT)/lib
@@ -195,7 +198,7 @@ install: all
 	$(if $(DESTDIR),,@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin:/sbin" $(LDCONFIG) 2>/dev/null || :)
 uninstall:
 	rm -f $(ROOT)/bin/lar $(ROOT)/lib/liblar.* $(ROOT)/lib/pkgconfig/lar.pc $(MAN:doc/%=$(ROOT)/share/man/man1/%)
-	rm -rf $(ROOT)/include/lar
+	rm -rf $(ROOT)/include/lar $(ROOT)/lib/systemd/system/lar.service $(ROOT)/lib/systemd/system/lar.socket
 
 clean:
 	rm -rf $B

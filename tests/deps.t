@@ -16,7 +16,7 @@ fake() # NAME SCRIPT
 world() # a PATH that holds the usual commands less those named
 {
     rm -f "$bin"/*
-    for c in sh env cat grep awk sed mkdir rm gcc clang make objcopy curl prove pkg-config g++ nginx docker-registry qemu-aarch64 aarch64-linux-gnu-gcc; do
+    for c in sh env cat grep awk sed mkdir rm gcc clang make objcopy curl openssl prove pkg-config g++ nginx docker-registry qemu-aarch64 aarch64-linux-gnu-gcc; do
         case " $* " in *" $c "*) continue ;; esac
         path=$(PATH=$real command -v "$c") || path=
         if [ -n "$path" ]; then ln -s "$path" "$bin/$c"; else fake "$c" 'exit 0'; fi

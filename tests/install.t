@@ -16,8 +16,9 @@ for f in bin/lar lib/liblar.a lib/liblar.so.$abi lib/liblar.so lib/pkgconfig/lar
     ok "$f is there" test -s "$at/$f"
 done
 ok "the program is without symbols, below 3 MB" test "$(wc -c < "$at/bin/lar")" -lt $((${SAN:+100}3))000000
-strangers() { ! find "$root" -type f | sed "s|^$at/||" | grep -Ev '^(bin/lar|lib/liblar\.(a|so\.[0-9.]+)|lib/pkgconfig/lar\.pc|include/lar/[a-z]+\.h|share/man/man1/lar[a-z-]*\.1)$'; }
+strangers() { ! find "$root" -type f | sed "s|^$at/||" | grep -Ev '^(bin/lar|lib/liblar\.(a|so\.[0-9.]+)|lib/pkgconfig/lar\.pc|include/lar/[a-z]+\.h|share/man/man1/lar[a-z-]*\.1|lib/systemd/system/lar\.(service|socket))$'; }
 ok "and nothing else" strangers
+ok "systemd's unit starts the program where it was put" grep -q '^ExecStart=/opt/lar/bin/lar serve' "$at/lib/systemd/system/lar.service"
 
 # Installed in earnest by root, the library is made known to the loader; into a package's folder it is not.
 plain=$TMP/plain

@@ -54,12 +54,14 @@ for what; do
     cxx)
         need g++ "the public headers are also compiled as C++" has g++
         need curl "the tests of lar serve" has curl
+        need openssl "the tests of lar serve: a certificate" has openssl
         ;;
     net) need libcurl4 "lar pull (loaded when it is wanted)" has_file /usr/lib/*/libcurl.so.4 /usr/lib/libcurl.so.4 ;;
     ci)
         need libcurl4 "lar pull (loaded when it is wanted)" has_file /usr/lib/*/libcurl.so.4 /usr/lib/libcurl.so.4
         need g++ "the public headers are also compiled as C++" has g++
         need curl "the tests of lar serve" has curl
+        need openssl "the tests of lar serve: a certificate" has openssl
         need nginx-light "the tests of lar pull" has nginx
         need docker-registry "the tests of lar push" has docker-registry
         need clang "the second compiler" has clang

@@ -2,16 +2,19 @@
  * cli/serve.c: `lar serve`: models over HTTP. Everything behind the options is in app/serve. */
 #include <lar/lar.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "cli/out.h"
 #include "cli/size.h"
 #include "cli/verbs.h"
 #include "serve/server.h"
 
 struct serve_options {
-    const char *host, *keep_alive, *key_file, *memory;
+    const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain, quiet, insecure,
-        force;
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain, quiet, log_json,
+        insecure, force;
 };
 
 static void init(void *values)
@@ -26,6 +29,29 @@ static void init(void *values)
 }
 
 static void tell(const char *line) { say("%s", line); }
+
+static void tell_object(const char *json) { fprintf(stderr, "%s\n", json); }
+
+/* What is no request's line. */
+static void tell_as_object(const char *line)
+{
+    struct buf b = {0};
+    buf_puts(&b, "{\"event\":\"server\",\"text\":");
+    buf_json_str(&b, str_of(line));
+    buf_putc(&b, '}');
+    tell_object(buf_z(&b));
+    buf_done(&b);
+}
+
+static int read_mode(const char *text, int *mode, struct lar_err *err)
+{
+    char *end = NULL;
+    long v = text ? strtol(text, &end, 8) : 0600;
+    *mode = (int)v;
+    return !text || (end != text && !*end && v > 0 && v <= 0777)
+               ? 0
+               : lar_fail(err, LAR_EINVAL, "--socket-mode %s: needs an octal mode such as 0660", text);
+}
 
 static int run(const void *values, char **arg, int narg)
 {
@@ -50,14 +76,19 @@ static int run(const void *values, char **arg, int narg)
                                 .kv_mib = o->kv_mib,
                                 .keep_alive = o->keep_alive,
                                 .key_file = o->key_file,
+                                .tls_cert = o->tls_cert,
+                                .tls_key = o->tls_key,
                                 .insecure = o->insecure,
                                 .max_body_mib = o->max_body,
                                 .patience_s = o->patience,
                                 .drain_s = o->drain,
                                 .log = !o->quiet,
                                 .force = o->force,
-                                .say = tell};
+                                .log_json = o->log_json,
+                                .say = o->log_json ? tell_as_object : tell,
+                                .say_object = tell_object};
     int rc = size_parse("--memory", o->memory, &so.memory, &err);
+    if (rc == 0) rc = read_mode(o->socket_mode, &so.socket_mode, &err);
     if (rc == 0) rc = server_run(&so, &err);
     return rc < 0 ? say_err(&err) : out_done(EXIT_DONE);
 }
@@ -69,13 +100,19 @@ static const struct opt options[] = {
      .help = "A model and the name that clients call it by; may be given again."},
     {.kind = OPT_TEXT, .name = "host", .at = AT(host), .arg = "ADDRESS",
      .help = "Where to listen, 127.0.0.1 without it; a path that begins with / is a Unix socket. Addresses that "
-             "other machines can "
-             "reach need --key-file and --insecure."},
+             "other machines can reach need --key-file, and --tls-cert or --insecure."},
     {.kind = OPT_INT, .name = "port", .letter = 'p', .at = AT(port), .arg = "N", .min = 0, .max = 65535,
      .help = "The port, 11434 without it; 0 takes a free one and says which."},
     {.kind = OPT_TEXT, .name = "key-file", .at = AT(key_file), .arg = "FILE",
-     .help = "Only who has a key may ask (Authorization: Bearer KEY, or x-api-key). A line a key: NAME:HEX, where "
-             "HEX is the SHA-256 of the key."},
+     .help = "Only who has a key may ask (Authorization: Bearer KEY, or x-api-key). A line a key: NAME:HEX "
+             "[requests=N] [tokens=N] [concurrent=N] [models=NAME,NAME], where HEX is the SHA-256 of the key; requests "
+             "and tokens in a minute, concurrent requests at once. SIGHUP reads it again."},
+    {.kind = OPT_TEXT, .name = "tls-cert", .at = AT(tls_cert), .arg = "FILE",
+     .help = "Speaks HTTPS (TLS 1.2 and 1.3) with this certificate and what it is signed by, in PEM."},
+    {.kind = OPT_TEXT, .name = "tls-key", .at = AT(tls_key), .arg = "FILE",
+     .help = "The certificate's private key, in PEM."},
+    {.kind = OPT_TEXT, .name = "socket-mode", .at = AT(socket_mode), .arg = "MODE",
+     .help = "Who may use a Unix socket, in octal as chmod has it; 0600 without it."},
     {.kind = OPT_FLAG, .name = "insecure", .at = AT(insecure), .value = 1,
      .help = "With --key-file and an address that others reach: keys and answers cross the network without TLS."},
     {.kind = OPT_LIST, .name = "allow-origin", .at = AT(origin), .arg = "ORIGIN",
@@ -116,6 +153,8 @@ static const struct opt options[] = {
      .help = "How long answers may still take after SIGTERM, 30 without it."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No line a request on standard error. What is said to a model is never in it."},
+    {.kind = OPT_FLAG, .name = "log-json", .at = AT(log_json), .value = 1,
+     .help = "Each line of that log is a JSON object: time, id (as in X-Request-Id), method, path, status, ms, key."},
     {.kind = OPT_END},
 };
 

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,7 +38,10 @@ enum {
     THREADS = 2,
     CLOSE_MS = 2000,
     INHERITED_FD = 3,
+    ID_MAX = 64,
 };
+
+static char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"; /* GnuTLS's default goes back to 1.0 */
 
 struct http {
     const struct mhd *mhd;
@@ -62,7 +66,8 @@ struct http_call {
     int too_long, handled, suspended;
     int ready, stream, ended; /* an answer can be queued; it is a stream; nothing more comes */
     int gone, status;
-    char type[64], origin[256];
+    char type[64], origin[256], id[ID_MAX + 1];
+    void *owner;
     struct {
         char *name, *value;
     } header[HEADERS_MAX];
@@ -97,6 +102,12 @@ const char *http_header(struct http_call *c, const char *name)
 {
     return c->h->mhd->lookup_connection_value(c->conn, MHD_HEADER_KIND, name);
 }
+
+void http_set_owner(struct http_call *c, void *owner) { c->owner = owner; }
+void *http_owner(const struct http_call *c) { return c->owner; }
+const char *http_id(const struct http_call *c) { return c->id; }
+int http_status(const struct http_call *c) { return c->status; }
+double http_ms(const struct http_call *c) { return time_ms_since(c->began); }
 
 static char *copy(const char *z)
 {
@@ -231,6 +242,7 @@ static void add_headers(struct http_call *c, struct MHD_Response *r)
     const struct mhd *mhd = c->h->mhd;
     if (c->type[0]) mhd->add_response_header(r, "Content-Type", c->type);
     mhd->add_response_header(r, "X-Content-Type-Options", "nosniff");
+    mhd->add_response_header(r, "X-Request-Id", c->id);
     /* The library may overlook the end of what a suspended connection sends, and would then keep it open until it is idle for too long. */
     if (c->fd >= 0 && sends_no_more(c->fd)) mhd->add_response_header(r, "Connection", "close");
     for (size_t i = 0; i < c->nheader; i++)
@@ -266,6 +278,27 @@ static enum MHD_Result settle(struct http_call *c)
     return ok;
 }
 
+static void take_id(struct http_call *c)
+{
+    static const char digit[] = "0123456789abcdef";
+    const char *asked = http_header(c, "X-Request-Id");
+    unsigned char random[16] = {0};
+    size_t n = asked ? strlen(asked) : 0, plain = 0;
+    for (; plain < n; plain++) {
+        char k = asked[plain], small = (char)(k | 32);
+        if (!((small >= 'a' && small <= 'z') || (k >= '0' && k <= '9') || k == '.' || k == '_' || k == '-')) break;
+    }
+    if (n && n <= ID_MAX && plain == n) {
+        memcpy(c->id, asked, n);
+        return;
+    }
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memcpy(random, &c->began, sizeof c->began);
+    for (size_t i = 0; i < sizeof random; i++) {
+        c->id[2 * i] = digit[random[i] >> 4];
+        c->id[2 * i + 1] = digit[random[i] & 15];
+    }
+}
+
 static struct http_call *begin(struct http *h, struct MHD_Connection *conn)
 {
     const union MHD_ConnectionInfo *info =
@@ -282,6 +315,7 @@ static struct http_call *begin(struct http *h, struct MHD_Connection *conn)
     c->watched = context ? context->socket_context : NULL;
     c->body.limit = h->opt.body_max + 1;
     c->began = time_ns();
+    take_id(c);
     atomic_fetch_add(&h->calls, 1);
     return c;
 }
@@ -367,7 +401,7 @@ static void on_completed(void *ctx, struct MHD_Connection *conn, void **state,
     if (!c) return;
     *state = NULL;
     const struct http_options *o = &c->h->opt;
-    if (o->log) o->log(o->ctx, c->method, c->path, c->status, time_ms_since(c->began));
+    if (o->done) o->done(o->ctx, c);
     pthread_mutex_lock(&c->lock);
     c->gone = 1;
     c->conn = NULL;
@@ -411,13 +445,19 @@ static int listen_unix(struct http *h, struct lar_err *err)
             return lar_fail(err, LAR_EIO, "%s: somebody serves there already", path);
         unlink(path);
     }
-    mode_t old = umask(0077);
+    mode_t old = umask(0777 & ~(mode_t)(h->opt.socket_mode ? h->opt.socket_mode : 0600));
     int bad = bind(h->fd, (struct sockaddr *)&a, sizeof a);
     umask(old);
     if (bad || listen(h->fd, BACKLOG)) return lar_fail_errno(err, "%s", path);
     memcpy(h->path, path, n + 1);
     snprintf(h->address, sizeof h->address, "unix:%s", path);
     return 0;
+}
+
+static void write_address(struct http *h, const char *host, const char *port, int brackets)
+{
+    snprintf(h->address, sizeof h->address, brackets ? "http%s://[%s]:%s" : "http%s://%s:%s",
+             h->opt.cert ? "s" : "", host, port);
 }
 
 static int listen_tcp(struct http *h, struct lar_err *err)
@@ -448,8 +488,7 @@ static int listen_tcp(struct http *h, struct lar_err *err)
         getnameinfo((struct sockaddr *)&real, n, name, sizeof name, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV))
         return lar_fail_errno(err, "%s", h->opt.host);
-    snprintf(h->address, sizeof h->address, family == AF_INET6 ? "http://[%s]:%s" : "http://%s:%s",
-             name, port);
+    write_address(h, name, port, family == AF_INET6);
     return 0;
 }
 
@@ -498,11 +537,34 @@ static int listen_inherited(struct http *h, struct lar_err *err)
         name_socket(h->fd, host, sizeof host, port, sizeof port))
         return lar_fail_errno(err, "the inherited socket");
     if (port[0])
-        snprintf(h->address, sizeof h->address, strchr(host, ':') ? "http://[%s]:%s" : "http://%s:%s",
-                 host, port);
+        write_address(h, host, port, strchr(host, ':') != NULL);
     else
         snprintf(h->address, sizeof h->address, "unix:%s", host);
     return 0;
+}
+
+static int start_daemon(struct http *h, struct lar_err *err)
+{
+    const struct http_options *o = &h->opt;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_SUSPEND_RESUME;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->cert},
+                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_versions},
+                                   {MHD_OPTION_END, 0, NULL}};
+    if (o->cert && h->mhd->is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return lar_fail(err, LAR_EUNSUPPORTED, "this machine's libmicrohttpd was built without TLS");
+    h->daemon = h->mhd->start_daemon(
+        flags | (o->cert ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)o->connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->patience_s,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
+        o->cert ? tls : &tls[3], MHD_OPTION_END);
+    if (h->daemon) return 0;
+    return lar_fail(err, o->cert ? LAR_EINVAL : LAR_EIO,
+                    o->cert ? "%s: the HTTP server does not start: are --tls-cert and --tls-key a pair in PEM?"
+                            : "%s: the HTTP server does not start",
+                    h->address);
 }
 
 int http_open(struct http **out, const struct http_options *opt, struct lar_err *err)
@@ -520,18 +582,7 @@ int http_open(struct http **out, const struct http_options *opt, struct lar_err 
     else
         rc = opt->host[0] == '/' ? listen_unix(h, err) : listen_tcp(h, err);
     if (rc == 0) rc = watch_open(&h->watch, (int64_t)opt->patience_s * 1000000000, err);
-    if (rc == 0) {
-        h->daemon = h->mhd->start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
-            on_request, h, MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_NOTIFY_COMPLETED,
-            on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)opt->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)opt->patience_s, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
-        if (!h->daemon)
-            rc = lar_fail(err, LAR_EIO, "%s: the HTTP server does not start", h->address);
-    }
+    if (rc == 0) rc = start_daemon(h, err);
     if (rc < 0) {
         watch_close(h->watch);
         if (h->fd >= 0) close(h->fd);

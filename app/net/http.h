@@ -27,6 +27,8 @@ struct http_options {
     int inherited;             /* 1: neither of these: the socket that http_inherited told of */
     size_t body_max;           /* bytes */
     int connections;           /* most at once */
+    const char *cert, *key;    /* PEM texts: TLS (1.2 and 1.3); NULL: none */
+    int socket_mode;           /* of a Unix socket; 0: 0600 */
     int patience_s;            /* a request must arrive within so long, and who reads nothing for so long is hung up on */
     const char *const *origin; /* further origins and host names that may talk to us */
     size_t norigin;
@@ -34,8 +36,8 @@ struct http_options {
     size_t nhost_name;
     int any_host; /* 1: Host is not looked at (with keys) */
     void (*handle)(struct http_call *c, void *ctx);
-    void (*log)(void *ctx, const char *method, const char *path, int status,
-                double ms); /* may be NULL; from any thread */
+    /* The answer is sent, or will never be: once a request, from any thread. May be NULL. */
+    void (*done)(void *ctx, struct http_call *c);
     void *ctx;
 };
 
@@ -55,6 +57,14 @@ const char *http_method(const struct http_call *c);
 const char *http_path(const struct http_call *c); /* without the query */
 struct str http_body(const struct http_call *c);
 const char *http_header(struct http_call *c, const char *name); /* NULL: there is none */
+/* Whatever belongs to the request, until it is done; NULL at first. */
+void http_set_owner(struct http_call *c, void *owner);
+void *http_owner(const struct http_call *c);
+/* The request's id, which its answer carries as X-Request-Id: the client's own where that is short and of letters, digits and "._-". */
+const char *http_id(const struct http_call *c);
+/* In done: what was answered (0: nothing was), and how long after the request's first line. */
+int http_status(const struct http_call *c);
+double http_ms(const struct http_call *c);
 
 /* ---- answers, from any thread -------------------------------------------------------------------------------------------- */
 /* Whoever answers after the handler has returned holds the call: keep in the handler, drop when done. */

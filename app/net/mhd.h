@@ -28,7 +28,8 @@
     X(queue_response)                \
     X(destroy_response)              \
     X(lookup_connection_value)       \
-    X(get_connection_info)
+    X(get_connection_info)           \
+    X(is_feature_supported)
 
 struct mhd {
 #define X(name) __typeof__(MHD_##name) *name;

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "serve/keys.h"
 
 enum { ROWS_MAX = 256 };
 
@@ -57,6 +58,7 @@ void job_free(struct job *j)
     if (!j) return;
     for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
     mem_free(j->row);
+    keys_spend(http_owner(j->call), j->spent);
     if (j->engine) compiled_drop(&j->engine->compiled, j->format);
     if (j->engine) compiled_drop(&j->engine->compiled, j->called);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
@@ -72,6 +74,8 @@ int job_hold(struct job *j, struct shelf *s, struct lar_err *err)
     if (!b && name.n == 0)
         return lar_fail(err, LAR_EINVAL, "model is required: this server has several");
     if (!b) return lar_fail(err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
+    j->forbidden = !keys_allow(http_owner(j->call), b->name);
+    if (j->forbidden) return lar_fail(err, LAR_EINVAL, "this key may not use model '%s'", b->name);
     int rc = shelf_hold(s, b, &j->load_ns, err);
     if (rc < 0) return rc == LAR_EINVAL ? LAR_EFORMAT : rc;
     j->shelf = s;

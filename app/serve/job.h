@@ -88,8 +88,10 @@ struct job {
     size_t nrow, left; /* rows; rows not done */
     char id[40];
     int64_t created;          /* seconds since 1970 */
+    int64_t spent;            /* tokens evaluated for it */
     int64_t arrived, load_ns; /* monotonic; what loading the model took */
     int begun;                /* the stream has */
+    int forbidden;            /* job_hold: the client's key has other models only */
     int over;                 /* failed or gone: rows are to be dropped */
     int state;                /* the dialect's own */
 };

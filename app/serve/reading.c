@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "serve/chat.h"
 #include "serve/field.h"
+#include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
 
@@ -238,6 +239,7 @@ static int embed(struct wish *w, const struct book *k, int64_t load_ns, struct b
     }
     if (rc == 0) tokens = lar_embed(e, text, n, v, err);
     if (rc == 0 && tokens < 0) rc = (int)tokens;
+    if (rc == 0) keys_spend(http_owner(w->call), tokens);
     if (rc == 0) write_vectors(b, w, k, v, n, (size_t)info.dimensions, tokens, load_ns);
     mem_free(v);
     lar_embedder_close(e);
@@ -287,6 +289,7 @@ static int rerank(struct wish *w, const struct book *k, struct buf *b, struct la
         rc = lar_fail(err, LAR_ENOMEM, "scores: out of memory");
     int64_t tokens = rc == 0 ? lar_rank(e, &query, doc, n, score, err) : 0;
     if (rc == 0 && tokens < 0) rc = (int)tokens;
+    if (rc == 0) keys_spend(http_owner(w->call), tokens);
     if (rc == 0) write_scores(b, w, k, score, n, tokens);
     mem_free(score);
     lar_embedder_close(e);
@@ -388,6 +391,10 @@ static void answer(struct reading *r, struct wish *w)
                    STR_ARG(w->q.model));
         reply_error(w, w->q.model.n ? 404 : 400, buf_z(&b));
         buf_done(&b);
+        return;
+    }
+    if (!keys_allow(http_owner(w->call), k->name)) {
+        reply_error(w, 403, "this key may not use that model");
         return;
     }
     int rc = shelf_hold(r->shelf, k, &load_ns, &err);

@@ -388,6 +388,7 @@ static void step(struct sched *s, struct engine *e)
             continue;
         }
         const float *last = p->out;
+        r->job->spent += (int64_t)p->n;
         if (r->state == ROW_PROMPT) {
             if (scored(r) && note_prompt(r, p->out, p->n) < 0) {
                 lar_fail(&err, LAR_ENOMEM, "logprobs: out of memory");

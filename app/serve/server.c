@@ -5,11 +5,15 @@
  */
 #include "serve/server.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/err.h"
+#include "base/time.h"
 #include "net/http.h"
 #include "net/origin.h"
 #include "serve/anthropic.h"
@@ -20,7 +24,7 @@
 #include "serve/sched.h"
 #include "serve/stock.h"
 
-enum { STEP_TOKENS = 512, CONNECTIONS = 1024 };
+enum { STEP_TOKENS = 512, CONNECTIONS = 1024, PEM_MAX = 1 << 20 };
 
 struct server {
     struct server_options opt;
@@ -30,6 +34,7 @@ struct server {
     struct stock *stock;
     struct http *http;
     struct keys *keys; /* NULL: none are asked for */
+    struct buf cert, cert_key;
     atomic_int draining;
     char inherited[108]; /* where the socket that was handed to us listens */
 };
@@ -177,7 +182,7 @@ static void start(struct server *s, struct job *j, read_fn *read)
     struct lar_err err = {0};
     int rc = job_hold(j, &s->shelf, &err);
     if (rc == LAR_EINVAL) {
-        job_fail(j, j->ask.model.n ? 404 : 400, err.msg);
+        job_fail(j, j->forbidden ? 403 : j->ask.model.n ? 404 : 400, err.msg);
     } else if (rc == 0 && j->ask.load_only) {
         struct buf b = {0};
         ollama_loaded(j, &b);
@@ -248,7 +253,7 @@ static void post_count_tokens(struct server *s, struct http_call *c)
     if (rc < 0)
         status = job_status(rc);
     else if ((rc = job_hold(j, &s->shelf, &err)) < 0)
-        status = rc == LAR_EINVAL ? 404 : job_status(rc);
+        status = rc == LAR_EINVAL ? j->forbidden ? 403 : 404 : job_status(rc);
     else if ((rc = job_count(j, &n, &err)) < 0)
         status = job_status(rc);
     if (rc < 0)
@@ -289,11 +294,19 @@ static void post_template(struct server *s, struct http_call *c)
     reading_take(s->reading, c, READING_TEMPLATE);
 }
 
-static void post_create(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_CREATE); }
-static void post_copy(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_COPY); }
-static void post_delete(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_DELETE); }
-static void post_pull(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_PULL); }
-static void post_push(struct server *s, struct http_call *c) { stock_take(s->stock, c, STOCK_PUSH); }
+static void change(struct server *s, struct http_call *c, enum stock_kind kind)
+{
+    if (keys_allow(http_owner(c), NULL))
+        stock_take(s->stock, c, kind);
+    else
+        reply_error(c, ollama_error, 403, "this key has some models only, and may not change which there are");
+}
+
+static void post_create(struct server *s, struct http_call *c) { change(s, c, STOCK_CREATE); }
+static void post_copy(struct server *s, struct http_call *c) { change(s, c, STOCK_COPY); }
+static void post_delete(struct server *s, struct http_call *c) { change(s, c, STOCK_DELETE); }
+static void post_pull(struct server *s, struct http_call *c) { change(s, c, STOCK_PULL); }
+static void post_push(struct server *s, struct http_call *c) { change(s, c, STOCK_PUSH); }
 
 /* ---- routes ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -342,6 +355,28 @@ static int is_path(const char *path, const char *route)
     return strcmp(path, route) == 0;
 }
 
+/* With keys: who asks is known, and within his limits; else he is told so. */
+static int let_in(struct server *s, struct http_call *c, error_fn *form)
+{
+    struct key *key = keys_find(s->keys, http_header(c, "Authorization"), http_header(c, "x-api-key"));
+    const char *why = NULL;
+    char seconds[16];
+    if (!key) {
+        http_set(c, "WWW-Authenticate", "Bearer");
+        reply_error(c, form, 401, "a key is needed: Authorization: Bearer KEY");
+        return 0;
+    }
+    int wait = keys_enter(key, time_ns(), &why);
+    if (wait) {
+        snprintf(seconds, sizeof seconds, "%d", wait);
+        http_set(c, "Retry-After", seconds);
+        reply_error(c, form, 429, why);
+        return 0;
+    }
+    http_set_owner(c, key);
+    return 1;
+}
+
 static void handle(struct http_call *c, void *ctx)
 {
     const char *method = http_method(c), *path = http_path(c);
@@ -350,12 +385,7 @@ static void handle(struct http_call *c, void *ctx)
                                                             : ollama_error;
     struct server *s = ctx;
     int known = 0;
-    if (s->keys && !is_path(path, "/health") &&
-        !keys_name(s->keys, http_header(c, "Authorization"), http_header(c, "x-api-key"))) {
-        http_set(c, "WWW-Authenticate", "Bearer");
-        reply_error(c, form, 401, "a key is needed: Authorization: Bearer KEY");
-        return;
-    }
+    if (s->keys && !is_path(path, "/health") && !let_in(s, c, form)) return;
     if (strcmp(method, "HEAD") == 0) method = "GET"; /* the body is left out on its way */
     for (const struct route *r = routes; r->method; r++) {
         if (!is_path(path, r->path)) continue;
@@ -375,13 +405,39 @@ static void handle(struct http_call *c, void *ctx)
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------------- */
 
-static void log_request(void *ctx, const char *method, const char *path, int status, double ms)
+static void log_request(const struct server *s, struct http_call *c)
+{
+    char name[KEYS_NAME];
+    struct buf b = {0};
+    const char *path = http_path(c);
+    keys_name(http_owner(c), name);
+    if (s->opt.log_json) {
+        buf_puts(&b, "{\"time\":");
+        job_time(&b);
+        buf_printf(&b, ",\"event\":\"request\",\"id\":\"%s\",\"method\":", http_id(c));
+        buf_json_str(&b, str_of(http_method(c)));
+        buf_puts(&b, ",\"path\":");
+        buf_json_str(&b, (struct str){path, strnlen(path, 100)});
+        buf_printf(&b, ",\"status\":%d,\"ms\":%.1f", http_status(c), http_ms(c));
+        if (name[0]) {
+            buf_puts(&b, ",\"key\":");
+            buf_json_str(&b, str_of(name));
+        }
+        buf_putc(&b, '}');
+        s->opt.say_object(buf_z(&b));
+    } else {
+        buf_printf(&b, "%.10s %.100s %d %.1f ms %s %s", http_method(c), path, http_status(c), http_ms(c), http_id(c),
+                   name);
+        s->opt.say(buf_z(&b));
+    }
+    buf_done(&b);
+}
+
+static void done(void *ctx, struct http_call *c)
 {
     struct server *s = ctx;
-    struct buf b = {0};
-    buf_printf(&b, "%.10s %.100s %d %.1f ms", method, path, status, ms);
-    s->opt.say(buf_z(&b));
-    buf_done(&b);
+    if (s->opt.log) log_request(s, c);
+    keys_leave(http_owner(c));
 }
 
 static int add_models(struct server *s, struct lar_err *err)
@@ -411,6 +467,43 @@ static int preload(struct server *s, struct lar_err *err)
     return rc;
 }
 
+static int read_pem(struct buf *b, const char *option, const char *path, struct lar_err *err)
+{
+    ssize_t n = -1;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (!path) return lar_fail(err, LAR_EINVAL, "%s is missing: --tls-cert and --tls-key go together", option);
+    *b = (struct buf){.limit = PEM_MAX};
+    if (fd < 0) return lar_fail_errno(err, "%s %s", option, path);
+    for (char *p; (p = buf_room(b, 4096)) && (n = read(fd, p, 4096)) > 0;) b->n += (size_t)n;
+    if (n < 0) lar_fail_errno(err, "%s %s", option, path);
+    if (n > 0) lar_fail(err, LAR_EINVAL, "%s %s: longer than %d bytes", option, path, PEM_MAX);
+    close(fd);
+    buf_putc(b, 0);
+    return n == 0 && !b->failed ? 0 : LAR_EINVAL;
+}
+
+/* What others can reach must know them, and hide what is said on its way. */
+static int check_address(struct server *s, int unix_socket, struct lar_err *err)
+{
+    const struct server_options *o = &s->opt;
+    int rc = 0;
+    if (o->tls_cert || o->tls_key) {
+        rc = read_pem(&s->cert, "--tls-cert", o->tls_cert, err);
+        if (rc == 0) rc = read_pem(&s->cert_key, "--tls-key", o->tls_key, err);
+        if (rc < 0) return rc;
+    }
+    if (unix_socket || origin_is_loopback(o->host)) return 0;
+    if (!o->key_file)
+        return lar_fail(err, LAR_EINVAL, "--host %s: other machines could use this server: it needs --key-file",
+                        o->host);
+    if (!o->insecure && !o->tls_cert)
+        return lar_fail(err, LAR_EINVAL,
+                        "--host %s: keys and answers would cross the network as they are: give --tls-cert and "
+                        "--tls-key, or put a proxy with TLS before a server on 127.0.0.1, or say --insecure",
+                        o->host);
+    return 0;
+}
+
 static int open_all(struct server *s, struct lar_err *err)
 {
     struct server_options *o = &s->opt;
@@ -419,17 +512,8 @@ static int open_all(struct server *s, struct lar_err *err)
     if (inherited) o->host = s->inherited;
     int64_t keep = (int64_t)300 * 1000000000;
     int unix_socket = o->host[0] == '/';
-    int others = !unix_socket && !origin_is_loopback(o->host);
-    if (others && !o->key_file)
-        return lar_fail(err, LAR_EINVAL,
-                        "--host %s: other machines could use this server: it needs --key-file",
-                        o->host);
-    if (others && !o->insecure)
-        return lar_fail(
-            err, LAR_EINVAL,
-            "--host %s: keys and answers would cross the network as they are: put a proxy with TLS before a "
-            "server on 127.0.0.1, or say --insecure",
-            o->host);
+    int rc = check_address(s, unix_socket, err);
+    if (rc < 0) return rc;
     if (o->keep_alive) {
         struct json v = {.kind = JSON_STRING, .s = str_of(o->keep_alive)};
         struct lar_err why;
@@ -465,9 +549,12 @@ static int open_all(struct server *s, struct lar_err *err)
                               .nhost_name = o->nhost_name,
                               .any_host = unix_socket || o->key_file,
                               .handle = handle,
-                              .log = o->log ? log_request : NULL,
+                              .cert = s->cert.n ? s->cert.p : NULL,
+                              .key = s->cert_key.p,
+                              .socket_mode = o->socket_mode,
+                              .done = done,
                               .ctx = s};
-    int rc = shelf_open(&s->shelf, &so, err);
+    rc = shelf_open(&s->shelf, &so, err);
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = shelf_use_store(&s->shelf, err);
@@ -479,13 +566,26 @@ static int open_all(struct server *s, struct lar_err *err)
     return rc;
 }
 
+static void reload(const struct server *s)
+{
+    struct lar_err err;
+    struct buf b = {0};
+    int n = keys_reload(s->keys, &err);
+    if (n < 0)
+        buf_printf(&b, "the keys are what they were: %s", err.msg);
+    else
+        buf_printf(&b, "%s read again: %d key%s", s->opt.key_file, n, n == 1 ? "" : "s");
+    s->opt.say(buf_z(&b));
+    buf_done(&b);
+}
+
 /* Until SIGTERM or SIGINT: then what is being answered is finished, within a limit; a second signal ends that too. */
 static void wait_for_end(struct server *s, const sigset_t *set)
 {
     struct timespec second = {.tv_sec = 0, .tv_nsec = 50000000};
     struct metrics n;
     int got = 0;
-    sigwait(set, &got);
+    while (sigwait(set, &got) == 0 && got == SIGHUP) reload(s);
     atomic_store(&s->draining, 1);
     s->opt.say("finishing what is being answered; another signal ends it now");
     http_stop_listening(s->http);
@@ -504,6 +604,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    if (opt->key_file) sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set,
                     &old); /* before there are threads, so that none of them gets these */
     int rc = open_all(&s, err);
@@ -518,6 +619,9 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     http_close(s.http);
     shelf_close(&s.shelf);
     keys_close(s.keys);
+    buf_done(&s.cert);
+    if (s.cert_key.p) explicit_bzero(s.cert_key.p, s.cert_key.n);
+    buf_done(&s.cert_key);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     buf_done(&line);
     return rc;

@@ -28,12 +28,16 @@ struct server_options {
     int force;       /* 1: a model that does not fit is loaded all the same */
     const char *keep_alive;
     const char *key_file; /* NULL: whoever can reach the server may use it */
+    const char *tls_cert, *tls_key; /* files in PEM; NULL: no TLS */
+    int socket_mode;      /* of a Unix socket; 0: 0600 */
     int insecure;         /* 1: keys and what is said may cross a network as they are */
     int max_body_mib;
     int patience_s; /* for a request to arrive */
     int drain_s;
-    int log; /* a line a request: never what was said */
+    int log;      /* a line a request: never what was said */
+    int log_json; /* each an object */
     void (*say)(const char *line);
+    void (*say_object)(const char *json); /* a line that is an object already */
 };
 
 int server_run(const struct server_options *opt, struct lar_err *err);
