@@ -7,14 +7,13 @@
 #include "cli/aim.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
+#include "cli/scratch.h"
 
 enum { TRIALS = 12 };
 static const double MOST = 16, CLOSE = 1.0 / 16, SLOPE = 1.386294361119890619; /* ln 4 */
@@ -22,7 +21,8 @@ static const double MOST = 16, CLOSE = 1.0 / 16, SLOPE = 1.386294361119890619; /
 struct trial {
     const struct aim *a;
     struct lar_model *original;
-    struct buf text, folder, path;
+    struct scratch scratch;
+    struct buf text, path;
     double bits;
     int n;
 };
@@ -122,20 +122,16 @@ int aim_bits(const struct aim *a, double *bits, double *kld, struct lar_err *err
 {
     struct trial t = {.a = a};
     struct lar_model_options mo = {.threads = a->quantize->threads};
-    const char *tmp = getenv("TMPDIR");
-    buf_printf(&t.folder, "%s/lar-aim-%ld", tmp && *tmp ? tmp : "/tmp", (long)getpid());
-    buf_printf(&t.path, "%s/trial.gguf", buf_z(&t.folder));
-    int made = 0, rc = t.folder.failed || t.path.failed ? lar_fail(err, LAR_ENOMEM, "out of memory") : 0;
-    if (rc == 0) rc = in_all(a->file, &t.text, err);
-    if (rc == 0 && !(made = mkdir(buf_z(&t.folder), 0700) == 0))
-        rc = lar_fail_errno(err, "%s", buf_z(&t.folder));
+    int rc = in_all(a->file, &t.text, err);
+    if (rc == 0) rc = scratch_begin(&t.scratch, "aim", err);
+    buf_printf(&t.path, "%s/trial.gguf", buf_z(&t.scratch.folder));
+    if (rc == 0 && t.path.failed) rc = lar_fail(err, LAR_ENOMEM, "out of memory");
     if (rc == 0) rc = lar_model_open(&t.original, a->from, &mo, err);
     if (rc >= 0) rc = search(&t, bits, kld, err);
     lar_model_close(t.original);
-    if (made) rmdir(buf_z(&t.folder));
+    scratch_end(&t.scratch);
     if (a->show) (void)!write(STDERR_FILENO, "\r\033[K", 4);
     buf_done(&t.text);
-    buf_done(&t.folder);
     buf_done(&t.path);
     return rc < 0 ? rc : 0;
 }

@@ -284,7 +284,7 @@ static int write_history(struct line *l, const char *path, struct lar_err *err)
         }
         buf_putc(&b, '\n');
     }
-    int e = b.failed ? lar_fail(err, LAR_ENOMEM, "out of memory for %s", path) : whole_write(path, &b, err);
+    int e = b.failed ? lar_fail(err, LAR_ENOMEM, "out of memory for %s", path) : whole_write(path, &b, WHOLE_OWN, err);
     buf_done(&b);
     return e;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * cli/quality.c: `lar quality`: which quantisation is still good, on your own text. Each candidate is made, measured against the source and (unless it
- * shall be kept) removed again. The source is evaluated beside every candidate: what lar perplexity saves of a base is too short for percentiles. */
+ * shall be kept) removed again. The source is evaluated beside every candidate: what lar perplexity saves of a base is too short for percentiles. With
+ * --keep what was measured is kept too (cli/figures.h), and a second run takes it from there. */
 #include <lar/quant.h>
 
 #include <errno.h>
@@ -14,34 +15,31 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "cli/figures.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
 #include "cli/named.h"
 #include "cli/out.h"
+#include "cli/scratch.h"
 #include "cli/verbs.h"
+#include "cli/whole.h"
 
-enum { TYPES_MAX = 32, NAME_BYTES = 24, CTX_SHOWN = 4096 };
+enum { TYPES_MAX = 32, NAME_BYTES = FIGURES_NAME, CTX_SHOWN = 4096 };
 
 struct quality_options {
     const char *file, *types, *imatrix, *keep, *svg;
     int ctx, chunks, threads, json, quiet;
 };
 
-struct row {
-    char type[NAME_BYTES];
-    uint64_t bytes, memory; /* of the file; at CTX_SHOWN tokens */
-    double bits;            /* a weight */
-    double tok_s;           /* one by one */
-    struct lar_perplexity p;
-};
-
 struct quality {
     const struct quality_options *o;
     const char *path;         /* of the source */
-    struct lar_model *source; /* every candidate is compared with it, in the same pass */
+    struct lar_model *source; /* every candidate is compared with it, in the same pass; NULL until one is needed */
     struct buf text, folder;
-    struct row row[TYPES_MAX + 1]; /* [0]: the source */
-    size_t n;
+    struct scratch scratch;
+    struct figures row[TYPES_MAX + 1]; /* [0]: the source */
+    size_t n, known;                   /* of these: from an earlier run */
+    struct figures_book book;
     int show, own_folder;
     const char *now;
     int64_t began;
@@ -96,7 +94,7 @@ static int speed(struct lar_model *m, const struct buf *text, double *tok_s, str
 /* Evaluates one model into the next row; the first is the source. */
 static int measure(struct quality *q, struct lar_model *m, const char *type, struct lar_err *err)
 {
-    struct row *r = &q->row[q->n];
+    struct figures *r = &q->row[q->n];
     struct lar_perplexity_options po = {.ctx = q->o->ctx,
                                         .chunks = q->o->chunks,
                                         .base = q->n ? q->source : NULL,
@@ -116,7 +114,22 @@ static int measure(struct quality *q, struct lar_model *m, const char *type, str
     r->memory = info.weight_bytes + kv + work;
     r->bits = info.parameters ? 8 * (double)info.weight_bytes / (double)info.parameters : 0;
     q->n++;
-    return 0;
+    return q->o->keep ? figures_add(&q->book, buf_z(&q->folder), r, err) : 0;
+}
+
+static int is_known(struct quality *q, const char *type)
+{
+    const struct figures *f = q->o->keep ? figures_find(&q->book, buf_z(&q->folder), type) : NULL;
+    if (!f) return 0;
+    q->row[q->n++] = *f;
+    q->known++;
+    return 1;
+}
+
+static int open_source(struct quality *q, struct lar_err *err)
+{
+    struct lar_model_options mo = {.threads = q->o->threads};
+    return q->source ? 0 : lar_model_open(&q->source, q->path, &mo, err);
 }
 
 static int candidate(struct quality *q, const char *type, struct lar_err *err)
@@ -129,10 +142,12 @@ static int candidate(struct quality *q, const char *type, struct lar_err *err)
                                      .threads = q->o->threads,
                                      .on_tensor = on_tensor,
                                      .ctx = q};
+    if (is_known(q, type)) return 0;
     buf_printf(&path, "%s/%s.gguf", buf_z(&q->folder), type);
     if (path.failed) return lar_fail(err, LAR_ENOMEM, "out of memory");
     q->now = type;
-    int rc = lar_quantize(q->path, buf_z(&path), &o, err);
+    int rc = open_source(q, err);
+    if (rc >= 0) rc = lar_quantize(q->path, buf_z(&path), &o, err);
     if (rc >= 0) rc = lar_model_open(&m, buf_z(&path), &mo, err);
     if (rc >= 0) rc = measure(q, m, type, err);
     lar_model_close(m);
@@ -161,29 +176,32 @@ static int check_types(const char *types, struct lar_err *err)
 
 static int begin(struct quality *q, struct lar_err *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    q->own_folder = 1; /* made here: it goes again when nothing is in it */
+    int e;
     if (q->o->keep) {
         buf_puts(&q->folder, q->o->keep);
-        q->own_folder = mkdir(buf_z(&q->folder), 0777) == 0;
+        q->own_folder = mkdir(buf_z(&q->folder), 0777) == 0; /* made here: it goes again when nothing is in it */
         if (!q->own_folder && errno != EEXIST)
             return lar_fail_errno(err, "%s", q->o->keep);
+        e = figures_ask(&q->book, q->path, q->o->imatrix, buf_z(&q->text), q->text.n, q->o->ctx, q->o->chunks, err);
+        if (e == 0) e = figures_read(&q->book, q->o->keep, err);
+        if (e < 0) return e;
+        if (q->book.other)
+            say("%s/quality.json is of another model, text or Lar: all is measured anew", q->o->keep);
     } else {
-        buf_printf(&q->folder, "%s/lar-quality-%ld", tmp && *tmp ? tmp : "/tmp", (long)getpid());
-        if (mkdir(buf_z(&q->folder), 0700)) {
-            q->own_folder = 0;
-            return lar_fail_errno(err, "%s", buf_z(&q->folder));
-        }
+        if ((e = scratch_begin(&q->scratch, "quality", err)) < 0) return e;
+        buf_str(&q->folder, buf_view(&q->scratch.folder));
     }
     return q->folder.failed ? lar_fail(err, LAR_ENOMEM, "out of memory") : 0;
 }
 
 static int measure_all(struct quality *q, struct lar_err *err)
 {
+    int rc = 0;
     q->now = "the source";
-    struct lar_model_options mo = {.threads = q->o->threads};
-    int rc = lar_model_open(&q->source, q->path, &mo, err);
-    if (rc >= 0) rc = measure(q, q->source, "(source)", err);
+    if (!is_known(q, "(source)")) {
+        rc = open_source(q, err);
+        if (rc >= 0) rc = measure(q, q->source, "(source)", err);
+    }
     for (const char *p = q->o->types; *p && rc >= 0;) {
         char type[NAME_BYTES];
         size_t k = strcspn(p, ",");
@@ -191,6 +209,7 @@ static int measure_all(struct quality *q, struct lar_err *err)
         rc = candidate(q, type, err);
         p += k + (p[k] == ',');
     }
+    if (q->known) say("%zu of %zu were measured before: %s/quality.json", q->known, q->n, q->o->keep);
     lar_model_close(q->source);
     return rc < 0 ? rc : 0;
 }
@@ -202,7 +221,7 @@ static void tell(const struct quality *q)
         b,
         "type          size  bits  memory@4k   perplexity  divergence   99 % below  same top  tok/s\n");
     for (size_t i = 0; i < q->n; i++) {
-        const struct row *r = &q->row[i];
+        const struct figures *r = &q->row[i];
         struct buf size = {0}, memory = {0};
         buf_bytes(&size, r->bytes);
         buf_bytes(&memory, r->memory);
@@ -222,7 +241,7 @@ static void tell_json(const struct quality *q)
 {
     struct buf *b = out();
     for (size_t i = 0; i < q->n; i++) {
-        const struct row *r = &q->row[i];
+        const struct figures *r = &q->row[i];
         buf_printf(
             b,
             "%s{\"type\":\"%s\",\"bytes\":%llu,\"bits\":%.4f,\"memory\":%llu,\"ppl\":%.6f,\"ppl_error\":%.6f",
@@ -258,7 +277,7 @@ static int write_svg(const struct quality *q, struct lar_err *err)
                    LEFT, y, W - RIGHT, y + 4, pow(10, t));
     }
     for (size_t i = 1; i < q->n; i++) {
-        const struct row *r = &q->row[i];
+        const struct figures *r = &q->row[i];
         double x = LEFT + (double)r->bytes / (most * 1.05) * (W - LEFT - RIGHT),
                y = TOP + (high - log10(fmax(r->p.kl, 1e-9))) / (high - low) * (H - TOP - BOTTOM);
         buf_printf(
@@ -271,11 +290,10 @@ static int write_svg(const struct quality *q, struct lar_err *err)
     buf_printf(
         &b,
         "</text><text x=\"8\" y=\"16\">mean Kullback-Leibler divergence from the source, nats</text>\n</svg>\n");
-    FILE *f = b.failed ? NULL : fopen(q->o->svg, "w");
-    int bad = !f || fwrite(b.p, 1, b.n, f) != b.n;
-    if (f && fclose(f)) bad = 1;
+    int e = b.failed ? lar_fail(err, LAR_ENOMEM, "%s: out of memory", q->o->svg)
+                     : whole_write(q->o->svg, &b, WHOLE_OPEN, err);
     buf_done(&b);
-    return bad ? lar_fail_errno(err, "%s: cannot be written", q->o->svg) : 0;
+    return e;
 }
 
 static int quality(const struct quality_options *o, const char *path)
@@ -291,6 +309,7 @@ static int quality(const struct quality_options *o, const char *path)
     interrupt_end();
     if (q.show) (void)!write(STDERR_FILENO, "\r\033[K", 4);
     if (q.own_folder) rmdir(buf_z(&q.folder));
+    scratch_end(&q.scratch);
     if (e == 0 && o->svg) e = write_svg(&q, &err);
     if (q.n > 1 || e == 0) (o->json ? tell_json : tell)(&q); /* what was measured is not lost */
     buf_done(&q.text);
@@ -328,7 +347,8 @@ static const struct opt options[] = {
     {.kind = OPT_TEXT, .name = "imatrix", .at = AT(imatrix), .arg = "FILE",
      .help = "Candidates are made with this importance matrix."},
     {.kind = OPT_TEXT, .name = "keep", .at = AT(keep), .arg = "DIR",
-     .help = "Candidates stay there, as TYPE.gguf. Without it each is removed before the next is made."},
+     .help = "Candidates stay there, as TYPE.gguf, and their figures, as quality.json: the same question again "
+             "measures only what is missing. Without it each is removed before the next is made."},
     {.kind = OPT_TEXT, .name = "svg", .at = AT(svg), .arg = "FILE", .help = "Also draws size against divergence."},
     {.kind = OPT_INT, .name = "ctx", .letter = 'c', .at = AT(ctx), .arg = "N", .min = 3, .max = 1 << 20,
      .help = "Tokens of a chunk, 512 without it. The second half of each is scored."},

@@ -146,7 +146,7 @@ int talk_save(const struct talk *t, const char *model, const char *path, struct 
     struct buf b = {0};
     to_json(t, model, &b);
     int e = b.failed ? lar_fail(err, LAR_ENOMEM, "out of memory for %s", path)
-                     : whole_write(path, &b, err);
+                     : whole_write(path, &b, WHOLE_OWN, err);
     buf_done(&b);
     return e;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/left.h"
 
 static int write_all(int fd, const struct buf *b)
 {
@@ -38,17 +39,20 @@ static int real_place(const char **path, char room[PATH_MAX], struct lar_err *er
     return lar_fail(err, LAR_EINVAL, "%s is no regular file: nothing was written", *path);
 }
 
-int whole_write(const char *path, const struct buf *b, struct lar_err *err)
+int whole_write(const char *path, const struct buf *b, int mode, struct lar_err *err)
 {
     char room[PATH_MAX];
     struct buf temp = {0};
     if (real_place(&path, room, err) < 0) return err->code;
     int e = 0;
-    buf_printf(&temp, "%s.%ld.tmp", path, (long)getpid());
-    int fd = temp.failed ? -1 : open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    buf_printf(&temp, "%s.tmp-", path);
+    if (!temp.failed) left_sweep(temp.p, NULL);
+    buf_printf(&temp, "%ld", (long)getpid());
+    int fd = temp.failed ? -1 : open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
     if (fd < 0) {
         e = lar_fail_errno(err, "cannot create %s", path);
     } else {
+        left_claim(fd);
         int bad = write_all(fd, b), why = errno;
         if (close(fd) && !bad) bad = -1, why = errno;
         if (!bad && (bad = rename(temp.p, path))) why = errno;

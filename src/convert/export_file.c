@@ -2,9 +2,10 @@
  *
  * convert/export_file.c: writing the folder. The weights' files are made at their full length and mapped; each tensor of the GGUF is read from its
  * beginning to its end and its values put where they belong, so nothing is held in memory whatever the model's size. The folder is made beside its
- * place and renamed: a crash leaves at most DIR.tmp-PID.
+ * place and renamed: a crash leaves at most DIR.tmp-PID, which the next try for DIR removes.
  */
-#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "base/cpu.h"
 #include "base/half.h"
+#include "base/left.h"
 #include "convert/export.h"
 #include "io/outfile.h"
 #include "io/safetensors.h"
@@ -30,6 +32,7 @@ struct job {
     struct export_job *j;
     struct lar_err *err;
     char temp[4096];
+    int claim; /* on it */
     struct shard *shard;
     size_t nshard;
     struct kern kern;
@@ -296,27 +299,47 @@ static void remove_temp(struct job *x)
     rmdir(x->temp);
 }
 
+/* A name that this file or its outfiles give to what is in the folder. */
+static int is_ours(const char *name)
+{
+    static const char *const tail[] = {".json", ".model", ".jinja", ".safetensors"};
+    for (size_t i = 0; i < sizeof tail / sizeof *tail; i++)
+        if (str_ends(str_of(name), str_of(tail[i]))) return 1;
+    return strstr(name, ".tmp-") != NULL;
+}
+
+static int is_empty(const char *folder)
+{
+    DIR *d = opendir(folder);
+    int n = 0;
+    if (!d) return 1;
+    while (n < 3 && readdir(d)) n++;
+    closedir(d);
+    return n < 3; /* . and .. */
+}
+
 static int begin(struct job *x, const char *to)
 {
     size_t n = strlen(to);
     while (n > 1 && to[n - 1] == '/') n--;
     if (n == 0 || n > 4000)
         return lar_fail(x->err, LAR_EINVAL, "the folder's name is empty or too long");
+    snprintf(x->temp, sizeof x->temp, "%.*s.tmp-", (int)n, to);
+    left_sweep(x->temp, is_ours);
     snprintf(x->temp, sizeof x->temp, "%.*s.tmp-%ld", (int)n, to, (long)getpid());
     struct stat st;
     if (stat(to, &st) == 0 && !S_ISDIR(st.st_mode))
         return lar_fail(x->err, LAR_EINVAL, "%s: is no folder", to);
-    if (rmdir(to) && errno != ENOENT) { /* an empty one is made anew */
-        if (errno == ENOTEMPTY || errno == EEXIST)
-            return lar_fail(x->err, LAR_EINVAL,
-                            "%s: is a folder with something in it; name a new one", to);
-        return lar_fail_errno(x->err, "%s: cannot be replaced", to);
-    }
+    if (!is_empty(to)) /* the rename at the end takes the place of an empty one */
+        return lar_fail(x->err, LAR_EINVAL,
+                        "%s: is a folder with something in it; name a new one", to);
     if (mkdir(x->temp, 0777)) {
         int rc = lar_fail_errno(x->err, "%s: cannot be made", x->temp);
         x->temp[0] = 0;
         return rc;
     }
+    x->claim = open(x->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (x->claim >= 0) left_claim(x->claim);
     return 0;
 }
 
@@ -324,7 +347,7 @@ int export_write(struct export *e, const char *to, struct export_job *job, struc
 {
     struct job *x = mem_zalloc(sizeof *x);
     if (!x) return lar_fail(err, LAR_ENOMEM, "exporting: out of memory");
-    *x = (struct job){.e = e, .j = job, .err = err};
+    *x = (struct job){.e = e, .j = job, .err = err, .claim = -1};
     size_t config = e->text.n;
     job->rounded = 0;
     kern_init(&x->kern, cpu_detect());
@@ -338,6 +361,7 @@ int export_write(struct export *e, const char *to, struct export_job *job, struc
     if (rc == 0) rc = write_weights(x);
     if (rc == 0 && rename(x->temp, to)) rc = lar_fail_errno(err, "%s: cannot be made", to);
     if (rc < 0 && x->temp[0]) remove_temp(x);
+    if (x->claim >= 0) close(x->claim);
     e->text.n = config;
     mem_free(x->values);
     mem_free(x);

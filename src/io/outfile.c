@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/left.h"
+
 static int resolve(struct buf *out, const char *path, struct lar_err *err)
 {
     struct stat st;
@@ -27,12 +29,17 @@ static int resolve(struct buf *out, const char *path, struct lar_err *err)
 
 static int open_temp(struct outfile *f, struct lar_err *err)
 {
+    buf_printf(&f->temp, "%s.tmp-", buf_z(&f->path));
+    if (!f->temp.failed) left_sweep(buf_z(&f->temp), NULL);
     for (int i = 0; i < 100; i++) {
         buf_clear(&f->temp);
         buf_printf(&f->temp, "%s.tmp-%ld-%d", buf_z(&f->path), (long)getpid(), i);
         if (f->temp.failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", buf_z(&f->path));
         f->fd = open(buf_z(&f->temp), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->fd >= 0) return LAR_OK;
+        if (f->fd >= 0) {
+            left_claim(f->fd);
+            return LAR_OK;
+        }
         if (errno != EEXIST) break;
     }
     int rc = lar_fail_errno(err, "%s: cannot be created", buf_z(&f->path));

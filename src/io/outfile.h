@@ -2,7 +2,7 @@
  *
  * io/outfile.h: a file that appears under its name only when it is whole. It is written beside its place
  * (NAME.tmp-PID-N), forced to the disk, then renamed into it; an error removes it, a crash leaves at most the
- * temporary one. A path that names no regular file (a device, a pipe, a folder) is refused, because a rename would
+ * temporary one, which the next try for that name removes. A path that names no regular file (a device, a pipe, a folder) is refused, because a rename would
  * replace it; a symbolic link is followed to what it means.
  */
 #ifndef IO_OUTFILE_H
