@@ -28,6 +28,7 @@ enum {
     UC_BERT_DELETE = 16, /* control characters and the like that BERT deletes */
     UC_UNSTABLE = 32,    /* a starter that NFC may change or join to what stands before it */
     UC_DECOMPOSES = 64,  /* has a canonical decomposition in the table (Hangul syllables are computed) */
+    UC_MARK = 128,       /* a mark to the reference's StripAccents */
 };
 
 #define UNICODE_CLASSES_MAX 256

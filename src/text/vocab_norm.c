@@ -141,8 +141,7 @@ static void by_character(enum norm_kind kind, struct str s, struct buf *out)
             buf_putc(out, s.p[i]);
             k = 1;
         } else if (kind == NORM_ACCENTS) {
-            struct unicode_class u = unicode_of(cp);
-            if (u.gc != UC_MN && u.gc != UC_MC && u.gc != UC_ME) buf_add(out, s.p + i, k);
+            if (!(unicode_of(cp).flags & UC_MARK)) buf_add(out, s.p + i, k);
         } else {
             buf_add(out, c, utf8_encode(unicode_lower(cp, &more), c));
             if (more) buf_add(out, c, utf8_encode(more, c));

@@ -114,6 +114,17 @@ void bert_fold(struct str s, unsigned how, struct buf *out)
     }
 }
 
+/* A word that is written with ## begins with pieces that go on with one as well: to the reference both are names (tokenizer.json). */
+static int32_t longest_first(const struct vocab *v, struct str word, size_t *n)
+{
+    size_t m;
+    int32_t id = trie_longest(&v->pieces, word, n), inner = -1;
+    if (v->words >= 0 && str_starts(word, STR(" ##"))) inner = trie_longest(&v->pieces, str_from(word, 3), &m);
+    if (inner < 0 || (id >= 0 && m + 3 <= *n)) return id;
+    *n = m + 3;
+    return inner;
+}
+
 /* The longest pieces from the left over one word; all of it or unknown. */
 int wordpiece_word(struct encoder *e, struct str w)
 {
@@ -126,7 +137,7 @@ int wordpiece_word(struct encoder *e, struct str w)
     memcpy(text + 1, w.p, w.n);
     struct str rest = {text, w.n + 1};
     while (rest.n) {
-        int32_t id = trie_longest(&v->pieces, rest, &n);
+        int32_t id = rest.p == text ? longest_first(v, rest, &n) : trie_longest(&v->pieces, rest, &n);
         if (id < 0 || (rest.p == text && n == 1)) { /* a space alone begins no word */
             e->out->n = start;
             return encoder_push(e, v->unk);
@@ -192,7 +203,9 @@ static int place_word(struct encoder *e, struct word *w, struct places *places)
     int rc = wordpiece_word(e, buf_view(&w->text));
     for (size_t i = start; i < e->out->n && rc == 0; i++) {
         int32_t id = e->out->id[i];
-        size_t n = id == e->v->unk ? w->text.n : vocab_raw(e->v, id).n - (i == start);
+        int inner = e->v->words >= 0 && e->v->found[id] & MAKE_INNER;
+        size_t n = id == e->v->unk ? w->text.n : vocab_raw(e->v, id).n - (i == start && !inner);
+        if (inner && i == start) n += 2; /* its ## */
         rc = places_add(e, places, (struct vocab_place){from[at].begin, from[at + n - 1].end});
         at += n;
     }
