@@ -242,7 +242,7 @@ static void normalizers_and_words_are_the_references(void)
         done(&o);
         arena_done(&a);
     }
-    CHECK_EQ(n, 13);
+    CHECK_EQ(n, 18);
     if (f) fclose(f);
 }
 

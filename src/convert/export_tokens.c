@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "convert/export.h"
 #include "text/split.h"
 #include "text/vocab_hf.h"
@@ -431,6 +432,21 @@ static void wordpiece(struct tok *t, uint64_t i)
     buf_done(&b);
 }
 
+/* Digits that make the same double in the reader's library, whose last bit is not always what they say. */
+static void score(struct tok *t, uint64_t i)
+{
+    double v = t->scores ? gguf_num_at(t->scores, i) : 0, got;
+    char z[48];
+    size_t n = 0;
+    for (int digits = 1; digits <= 19; digits++) {
+        n = num_print(z, sizeof z, 'g', digits, v);
+        got = vocab_hf_double((struct str){z, n});
+        if (!memcmp(&got, &v, sizeof v)) break;
+    }
+    buf_add(&t->b, z, n);
+    if (!memchr(z, '.', n) && !memchr(z, 'e', n)) buf_puts(&t->b, ".0");
+}
+
 static void model(struct tok *t)
 {
     int64_t unk = id_of(t, "tokenizer.ggml.unknown_token_id");
@@ -483,7 +499,7 @@ static void model(struct tok *t)
             text(t, gguf_str_at(t->tokens, i));
         if (unigram) {
             buf_puts(&t->b, ", ");
-            export_float(&t->b, t->scores ? (float)gguf_num_at(t->scores, i) : 0);
+            score(t, i);
             buf_putc(&t->b, ']');
         } else {
             buf_printf(&t->b, ": %" PRIu64, i);
@@ -613,7 +629,8 @@ static int check(const struct tok *t, const char *folder, int spm, struct lar_er
         if (!y || (x && x->bytes == y->bytes && !memcmp(x->data, y->data, x->bytes))) continue;
         rc = differs(same[i], err);
     }
-    const struct gguf_kv *s = gguf_find(&im.g, "tokenizer.ggml.scores");
+    const struct gguf_kv *s = gguf_find(&im.g, "tokenizer.lar.scores");
+    if (!s) s = gguf_find(&im.g, "tokenizer.ggml.scores");
     for (uint64_t i = 0; rc == 0 && (spm || str_is(t->model, "t5")) && t->scores && s && i < t->n;
          i++)
         if (gguf_num_at(s, i) < gguf_num_at(t->scores, i) ||
@@ -652,7 +669,8 @@ static int load(struct tok *t, const struct gguf *g, struct lar_err *err)
             STR_ARG(t->model));
     uint64_t n = t->n = t->tokens->count;
     t->types = array(g, "tokenizer.ggml.token_type", GGUF_I32, n);
-    t->scores = array(g, "tokenizer.ggml.scores", GGUF_F32, n);
+    t->scores = array(g, "tokenizer.lar.scores", GGUF_F64, n);
+    if (!t->scores) t->scores = array(g, "tokenizer.ggml.scores", GGUF_F32, n);
     t->merges = array(g, "tokenizer.ggml.merges", GGUF_STRING, 0);
     t->added = array(g, "tokenizer.lar.added", GGUF_U8, n);
     t->charsmap = gguf_find(g, "tokenizer.ggml.precompiled_charsmap");

@@ -219,7 +219,7 @@ static int token(struct vocab_make *m, int64_t id, struct str s, float score, st
         s.p[i] == ' ' ? buf_puts(&b, "\xe2\x96\x81") : buf_putc(&b, s.p[i]);
     char *copy = b.failed ? NULL : arena_copy(&m->a, buf_z(&b), b.n);
     int rc =
-        copy ? vocab_make_token(m, id, (struct str){copy, b.n}, type, score, err) : no_memory(err);
+        copy ? vocab_make_token(m, id, (struct str){copy, b.n}, type, (double)score, err) : no_memory(err);
     buf_done(&b);
     return rc;
 }

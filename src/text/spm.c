@@ -26,7 +26,7 @@ static struct cand pair_by_text(const void *ctx, const char *word, int32_t l, in
     (void)l, (void)r;
     size_t n = to - from;
     int32_t id = vocab_find_raw(v, vocab_key(word + from, n), word + from, n);
-    return id < 0 ? (struct cand){RANK_NONE, -1} : (struct cand){rank_of(v->score[id]), id};
+    return id < 0 ? (struct cand){RANK_NONE, -1} : (struct cand){rank_of((float)v->score[id]), id};
 }
 
 static uint32_t char_symbols(const struct vocab *v, const char *p, size_t n, int32_t *id, uint32_t *at)

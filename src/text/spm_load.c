@@ -31,7 +31,7 @@ static int has_appended_control(const struct vocab *v)
     for (int32_t i = v->n - 1; i >= 0; i--) {
         int t = vocab_type_of(v, i);
         if (t == TOKEN_NORMAL || t == TOKEN_BYTE || t == TOKEN_UNUSED) break;
-        if (v->score[i] <= -1000.0f) return 0;
+        if (v->score[i] <= -1000) return 0;
         if (t == TOKEN_CONTROL) found = 1;
     }
     return found;

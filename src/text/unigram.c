@@ -3,9 +3,13 @@
  * text/unigram.c: SentencePiece Unigram: the split of the text whose pieces have the largest sum of scores (Viterbi).
  *
  * best[i] is the best split of the first i bytes: best[i] = max over pieces that end at i of best[begin] + score(piece). Sums are
- * floats (doubles in a tokenizer.json, where they are Hugging Face's), added from the left, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
- * EncodeOptimized). A character that begins no piece of its own length is unknown, at the lowest score less ten. One of the user's own pieces
- * has 0.1 for each byte but the first. The rules are those of SentencePiece 0.2.3.
+ * floats, added from the left, and the first of equals stays, so that ties fall as they do in the reference (unigram_model.cc,
+ * EncodeOptimized). A character that begins no piece of its own length is unknown, at the lowest score less ten. One of the user's own
+ * pieces has 0.1 for each byte but the first. The rules are those of SentencePiece 0.2.3.
+ *
+ * A tokenizer.json's are those of tokenizers 0.23.3: scores and sums are doubles ("ab" at -2.00000001 loses to "a" and "b" at -1 each, which
+ * floats cannot tell), everything in its vocabulary is a piece, <unk> and <0x0A> too when a text spells them so, and a run of unknown pieces
+ * becomes bytes or the unknown token as one. Only names of control tokens stay out, so that none comes of anything but itself.
  */
 #include <float.h>
 
@@ -25,24 +29,24 @@ int unigram_load(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     (void)g;
     int rc = 0;
-    v->score_min = FLT_MAX;
+    v->score_min = (double)FLT_MAX;
     if (v->unk < 0)
         return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.unknown_token_id: missing; a t5 tokenizer needs it");
     for (int32_t i = 0; i < v->n && rc == 0; i++) {
-        int t = vocab_type_of(v, i);
-        int piece = t == TOKEN_NORMAL || (t == TOKEN_USER && (v->words < 0 || v->found[i] & MAKE_PIECE));
-        if ((t == TOKEN_NORMAL || (v->words >= 0 && piece)) && v->score[i] < v->score_min) v->score_min = v->score[i];
+        int t = vocab_type_of(v, i), hf = v->words >= 0, named = hf && (t == TOKEN_BYTE || t == TOKEN_UNKNOWN);
+        int piece = named || t == TOKEN_NORMAL || (t == TOKEN_USER && (!hf || v->found[i] & MAKE_PIECE));
+        if ((t == TOKEN_NORMAL || (hf && piece)) && v->score[i] < v->score_min) v->score_min = v->score[i];
         if (piece && !vocab_has_plain_space(v, i))
-            rc = vocab_trie_add(&v->pieces, v, i, vocab_raw(v, i), err);
+            rc = vocab_trie_add(&v->pieces, v, i, named ? vocab_piece(v, i) : vocab_raw(v, i), err);
     }
     return rc;
 }
 
 /* One of the user's own pieces is always taken: it gains where others lose. */
-static float score_of(const struct vocab *v, int32_t id)
+static double score_of(const struct vocab *v, int32_t id)
 {
     if (vocab_type_of(v, id) != TOKEN_USER || v->words >= 0) return v->score[id];
-    return (float)(0.1 * ((double)vocab_piece(v, id).n - 1));
+    return (double)(float)(0.1 * ((double)vocab_piece(v, id).n - 1));
 }
 
 /* Offers best[end] a path. */
@@ -64,17 +68,17 @@ static double rebase(struct best *best, size_t at, size_t frontier)
 }
 
 /* A sum of two floats that was rounded to a double first rounds to the same float. */
-static double add(double a, float b, int exact)
+static double add(double a, double b, int exact)
 {
-    double s = a + (double)b;
+    double s = a + b;
     return exact ? s : (double)(float)s;
 }
 
 static void find_best(const struct vocab *v, struct str s, struct best *best)
 {
     const struct trie *t = &v->pieces;
-    float unknown = v->score_min - 10.0f;
     int exact = v->words >= 0;
+    double unknown = add(v->score_min, -10, exact);
     for (size_t i = 0; i <= s.n; i++) best[i] = (struct best){0, NOWHERE, -1};
     for (size_t at = 0, k, frontier = 0; at < s.n; at += k) {
         k = bpe_char_length(s.p[at]);
@@ -98,9 +102,13 @@ static void find_best(const struct vocab *v, struct str s, struct best *best)
 static int push_piece(struct encoder *e, int32_t id, const char *p, size_t n)
 {
     const struct vocab *v = e->v;
-    int rc = 0;
+    int rc = 0, bytes = v->byte_tokens;
     if (id != v->unk) return encoder_push(e, id);
-    if (!v->byte_tokens) return encoder_push_unk(e);
+    if (v->words >= 0 && bytes) {
+        bytes = !str_eq((struct str){p, n}, vocab_piece(v, id));
+        for (size_t i = 0; i < n && bytes; i++) bytes = v->byte_id[(unsigned char)p[i]] >= 0;
+    }
+    if (!bytes) return encoder_push_unk(e);
     for (size_t i = 0; i < n && rc == 0; i++) {
         int32_t b = v->byte_id[(unsigned char)p[i]];
         rc = b < 0 ? encoder_push_unk(e) : encoder_push(e, b);
@@ -134,7 +142,11 @@ int unigram_word(struct encoder *e, struct str s)
         id = b.id;
         at = b.begin;
     }
-    for (uint32_t at = 0; at < end && rc == 0; at = best[at].begin)
-        rc = push_piece(e, best[at].id, s.p + at, best[at].begin - at);
+    for (uint32_t at = 0, to; at < end && rc == 0; at = to) {
+        int join = e->v->words >= 0 && best[at].id == e->v->unk;
+        to = best[at].begin;
+        while (join && to < end && best[to].id == e->v->unk) to = best[to].begin;
+        rc = push_piece(e, best[at].id, s.p + at, to - at);
+    }
     return rc;
 }

@@ -154,7 +154,7 @@ static int read_added(struct vocab_make *m, const struct json *v, struct lar_err
             return lar_fail(err, LAR_EFORMAT, "added_tokens.json: the id of \"%.*s\" is no integer",
                             STR_ARG(e->key));
         if (e->i >= 0 && e->i < (int64_t)m->n && m->added[e->i]) continue;
-        rc = vocab_make_token(m, e->i, e->key, TOKEN_USER, -1000.0f, err);
+        rc = vocab_make_token(m, e->i, e->key, TOKEN_USER, -1000, err);
         if (rc == 0) m->added[e->i] = MAKE_ADDED;
     }
     return rc;

@@ -7,7 +7,9 @@
  * refused by its name; the decoder is not read, it follows from the family.
  */
 #include <math.h>
+#include <stdio.h>
 
+#include "base/num.h"
 #include "text/vocab_make.h"
 
 #define SPACE_SIGN "\xe2\x96\x81"
@@ -291,7 +293,7 @@ static int read_merges(struct vocab_make *m, const struct json *merges, struct l
 static void make_scores(struct vocab_make *m)
 {
     m->scores = 1;
-    for (size_t i = 0; i < m->n; i++) m->score[i] = m->type[i] == TOKEN_NORMAL ? -(float)i : 0;
+    for (size_t i = 0; i < m->n; i++) m->score[i] = m->type[i] == TOKEN_NORMAL ? -(double)i : 0;
 }
 
 static int read_bpe(struct vocab_make *m, const struct json *model, const struct steps *pre,
@@ -330,6 +332,37 @@ static int read_bpe(struct vocab_make *m, const struct json *model, const struct
     return 0;
 }
 
+/* Scores decide ties to the last bit, and serde_json, by which the library reads them, does not round as it should: digits as far as they fit
+ * into 64 bits, as a double, times or by a power of ten. */
+double vocab_hf_double(struct str s)
+{
+    uint64_t digits = 0;
+    int64_t ten = 0, e = 0;
+    size_t i = s.n && s.p[0] == '-';
+    for (int point = 0, full = 0; i < s.n && (s.p[i] | 32) != 'e'; i++) {
+        unsigned d = (unsigned)(s.p[i] - '0');
+        if (s.p[i] == '.') {
+            point = 1;
+            continue;
+        }
+        full |= digits > (UINT64_MAX - d) / 10;
+        if (!full) digits = digits * 10 + d;
+        ten += full ? !point : -point;
+    }
+    int down = i + 1 < s.n && s.p[i + 1] == '-';
+    for (; i < s.n; i++)
+        if (s.p[i] >= '0' && s.p[i] <= '9' && e < 100000) e = e * 10 + (s.p[i] - '0');
+    double f = (double)digits;
+    for (ten += down ? -e : e; f > 0 && (ten > 308 || ten < -308); ten += 308) {
+        if (ten > 0) return HUGE_VAL;
+        f /= 1e308;
+    }
+    char power[16];
+    snprintf(power, sizeof power, "1e%d", f > 0 ? (int)(ten < 0 ? -ten : ten) : 0);
+    f = ten < 0 ? f / num_parse(power, NULL) : f * num_parse(power, NULL);
+    return s.n && s.p[0] == '-' ? -f : f;
+}
+
 static int read_unigram(struct vocab_make *m, const struct json *model, const struct steps *pre,
                         struct lar_err *err)
 {
@@ -349,7 +382,7 @@ static int read_unigram(struct vocab_make *m, const struct json *model, const st
                                : fallback && is_byte_name(s) ? TOKEN_BYTE
                                                              : TOKEN_NORMAL;
         if (is_unk) m->special.unk = (int32_t)m->n;
-        rc = vocab_make_token(m, (int64_t)m->n, s, type, (float)e->child->next->num, err);
+        rc = vocab_make_token(m, (int64_t)m->n, s, type, vocab_hf_double(e->child->next->s), err);
     }
     if (rc < 0) return rc;
     m->model = "t5";

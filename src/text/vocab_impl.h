@@ -73,7 +73,7 @@ struct vocab {
     char *pool;
     uint8_t *type;           /* [n] enum token_type and flags */
     atomic_uchar *whole;     /* [n] WHOLE_*: do its own bytes, as a word, become this token? */
-    float *score;            /* [n]; SPM and Unigram */
+    double *score;           /* [n]; SPM and Unigram: floats, but for a tokenizer.json's own */
     struct vocab_table table;
     size_t piece_max;        /* bytes of the longest piece */
     int twins;               /* two pieces stand for the same bytes */
@@ -106,7 +106,7 @@ struct vocab {
     int unused_pieces;       /* SPM: some are of type unused and taken apart again */
     int lowercase, strip_accents; /* WordPiece */
     uint8_t *joins;          /* CHARS, SPM: [256][32] does any piece hold byte a before byte b? bit b of [a] */
-    float score_min;         /* Unigram: of normal pieces */
+    double score_min;        /* Unigram: of normal pieces */
     struct str map_trie, map_text; /* Unigram: the model's own normalisation */
     struct arena a;
 };

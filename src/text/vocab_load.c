@@ -229,20 +229,20 @@ int vocab_load_pieces(struct vocab *v, const struct gguf *g, struct lar_err *err
 
 int vocab_load_scores(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
-    const struct gguf_kv *kv = gguf_find(g, "tokenizer.ggml.scores");
+    const char *key = "tokenizer.lar.scores";
+    const struct gguf_kv *kv = gguf_find(g, key);
+    if (!kv) kv = gguf_find(g, key = "tokenizer.ggml.scores");
     v->score = arena_array(&v->a, (size_t)v->n, sizeof *v->score);
     if (!v->score) return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory for %d scores", v->n);
-    if (!kv) return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.scores: missing");
+    if (!kv) return lar_fail(err, LAR_EFORMAT, "%s: missing", key);
     if (kv->type != GGUF_ARRAY || kv->etype == GGUF_STRING || kv->etype == GGUF_BOOL ||
         kv->count < (uint64_t)v->n)
-        return lar_fail(err, LAR_EFORMAT,
-                        "tokenizer.ggml.scores: %llu values of type %s, expected %d numbers, one a token",
+        return lar_fail(err, LAR_EFORMAT, "%s: %llu values of type %s, expected %d numbers, one a token", key,
                         (unsigned long long)kv->count, gguf_type_name(kv->etype), v->n);
     for (int32_t i = 0; i < v->n; i++) {
-        double d = gguf_num_at(kv, (uint64_t)i);
-        if (!(fabs(d) <= (double)FLT_MAX))
-            return lar_fail(err, LAR_EFORMAT, "tokenizer.ggml.scores: the score of token %d is not a finite number", i);
-        v->score[i] = (float)d;
+        v->score[i] = gguf_num_at(kv, (uint64_t)i);
+        if (!(fabs(v->score[i]) <= (double)FLT_MAX))
+            return lar_fail(err, LAR_EFORMAT, "%s: the score of token %d is not a finite number", key, i);
     }
     return 0;
 }

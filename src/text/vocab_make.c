@@ -59,7 +59,7 @@ int vocab_make_room(struct vocab_make *m, size_t n, struct lar_err *err)
 }
 
 int vocab_make_token(struct vocab_make *m, int64_t id, struct str text, enum token_type type,
-                     float score, struct lar_err *err)
+                     double score, struct lar_err *err)
 {
     if (id < 0 || id >= MAKE_IDS_MAX)
         return lar_fail(err, LAR_EFORMAT, "tokenizer: the token \"%.*s\" has the id %lld",
@@ -106,6 +106,21 @@ static void put_id(struct gguf_keys *k, const char *key, int32_t id)
     if (id >= 0) gguf_keys_u32(k, key, (uint32_t)id);
 }
 
+/* Other programs know floats; a Unigram of Hugging Face's own trainer has doubles, by which ties fall. */
+static int put_scores(struct gguf_keys *k, struct vocab_make *m)
+{
+    float *f = arena_array(&m->a, m->n, sizeof *f);
+    int same = 1;
+    for (size_t i = 0; f && i < m->n; i++) {
+        f[i] = (float)m->score[i];
+        same &= (double)f[i] >= m->score[i] && (double)f[i] <= m->score[i];
+    }
+    if (!f) return LAR_ENOMEM;
+    gguf_keys_array(k, "tokenizer.ggml.scores", GGUF_F32, f, m->n);
+    if (!same) gguf_keys_array(k, "tokenizer.lar.scores", GGUF_F64, m->score, m->n);
+    return 0;
+}
+
 static int put_tokens(struct gguf_keys *k, struct vocab_make *m, struct lar_err *err)
 {
     int32_t *type = arena_array(&m->a, m->n, sizeof *type);
@@ -113,7 +128,8 @@ static int put_tokens(struct gguf_keys *k, struct vocab_make *m, struct lar_err 
     for (size_t i = 0; i < m->n; i++) type[i] = m->type[i];
     gguf_keys_strs(k, "tokenizer.ggml.tokens", m->token, m->n);
     gguf_keys_array(k, "tokenizer.ggml.token_type", GGUF_I32, type, m->n);
-    if (m->scores) gguf_keys_array(k, "tokenizer.ggml.scores", GGUF_F32, m->score, m->n);
+    if (m->scores && put_scores(k, m) < 0)
+        return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory for %zu tokens", m->n);
     if (m->nmerge || !strcmp(m->model, "gpt2") || (m->words >= 0 && m->merge))
         gguf_keys_strs(k, "tokenizer.ggml.merges", m->merge, m->nmerge);
     if (m->exact) gguf_keys_array(k, "tokenizer.lar.added", GGUF_U8, m->added, m->n);
@@ -168,7 +184,7 @@ static int name_gaps(struct vocab_make *m, struct lar_err *err)
         if (!text) return lar_fail(err, LAR_ENOMEM, "tokenizer: out of memory");
         m->token[i] = (struct str){text, (size_t)k};
         m->type[i] = TOKEN_UNUSED;
-        m->score[i] = -1000.0f;
+        m->score[i] = -1000;
     }
     return 0;
 }

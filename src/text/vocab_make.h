@@ -13,6 +13,7 @@
  *     tokenizer.lar.ignore_merges  bool: a word that is a token is taken whole
  *     tokenizer.lar.words       u32: what lies between the normalizer and the model, WORDS_*; with it the normalizer's steps are all that
  *                               happens to text before (byte-level BPE: tokenizer.ggml.pre instead)
+ *     tokenizer.lar.scores      f64 [tokens], Unigram's scores where floats (tokenizer.ggml.scores) are not the same numbers
  *     tokenizer.lar.word_max    u32: characters of WordPiece's longest word
  */
 #ifndef TEXT_VOCAB_MAKE_H
@@ -44,7 +45,7 @@ struct vocab_make {
     struct str *token; /* [n] as a GGUF writes them; n = 0: no token with this id */
     uint8_t *type;     /* [n] enum token_type */
     uint8_t *added;    /* [n] MAKE_* */
-    float *score;      /* [n] */
+    double *score;     /* [n] */
     int scores;        /* they count */
     int exact;         /* added[] says which tokens are found in text, and how */
     struct str *merge; /* [nmerge] "left right" */
@@ -68,7 +69,7 @@ void vocab_make_done(struct vocab_make *m);
 int vocab_make_room(struct vocab_make *m, size_t n, struct lar_err *err);
 /* Sets token id, which lies below MAKE_IDS_MAX. text is borrowed (m's arena, or the files that are open until the end). */
 int vocab_make_token(struct vocab_make *m, int64_t id, struct str text, enum token_type type,
-                     float score, struct lar_err *err);
+                     double score, struct lar_err *err);
 /* The first token with exactly this text, -1 for none. Linear: for a handful of names. */
 int32_t vocab_make_find(const struct vocab_make *m, struct str text);
 int make_list_add(struct make_list *l, struct str s, struct lar_err *err);
@@ -79,6 +80,8 @@ int vocab_make_image(struct vocab_make *m, struct buf *out, struct lar_err *err)
 
 /* The readers. side: the folder in which the file lies, for what is read beside it. */
 int vocab_hf_json(struct vocab_make *m, struct str text, struct lar_err *err); /* tokenizer.json */
+/* A number's text as Hugging Face's reader takes it. */
+double vocab_hf_double(struct str number);
 int vocab_hf_pair(struct vocab_make *m, struct str vocab, struct str merges, struct str class,
                   struct lar_err *err);
 int vocab_hf_wordpieces(struct vocab_make *m, struct str text, struct lar_err *err); /* vocab.txt */

@@ -92,7 +92,7 @@ static int read_piece(struct vocab_make *m, struct str s, size_t id, struct lar_
             err, LAR_EFORMAT,
             "tokenizer.model: piece %zu \"%.*s\" is of type %llu, expected a text and a type from 1 to 6",
             id, STR_ARG(piece), (unsigned long long)type);
-    return vocab_make_token(m, (int64_t)id, piece, (enum token_type)type, score, err);
+    return vocab_make_token(m, (int64_t)id, piece, (enum token_type)type, (double)score, err);
 }
 
 struct trainer {
