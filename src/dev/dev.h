@@ -156,6 +156,7 @@ struct dev_need {
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
     size_t exact;             /* 1: some matrices are */
     size_t rank;              /* largest of an adapter; 0: there is none */
+    uint64_t types;           /* of the matrices, a bit each (1 << enum dtype); 0: any */
 };
 
 /* The CPU device. LAR_CPU is honoured. */

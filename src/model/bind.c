@@ -572,6 +572,7 @@ static void count_costs(struct model *m)
         const struct gguf_tensor *t = &m->gguf.tensor[i];
         int64_t n = t->dim[0] * t->dim[1] * t->dim[2] * t->dim[3];
         m->parameters += n;
+        m->types |= (uint64_t)1 << t->type;
         m->weight_bytes += t->bytes;
         if (!str_starts(t->name, STR("blk.")) || t->ndim < 2 || is_draft(m, t->name)) continue;
         int64_t of = 1, used = 1;

@@ -206,6 +206,7 @@ struct model {
     int64_t token_weights; /* as in struct lar_model_info */
     uint64_t token_bytes;
     int integer;
+    uint64_t types; /* of its tensors, a bit each (1 << enum dtype) */
     size_t lora_rank; /* largest of the adapters; 0: there are none */
     /* while binding */
     uint8_t *bound; /* [gguf.ntensor] */

@@ -18,6 +18,7 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need)
     if (m->att_max > need->k_max) need->k_max = m->att_max;
     need->exact = (size_t)m->both;
     need->rank = m->lora_rank;
+    need->types = m->types;
 }
 
 int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type,

@@ -262,11 +262,16 @@ static size_t tile_for(const struct dev_need *need)
     return tile < 8 ? 8 : tile;
 }
 
+static int has_type(const struct dev_need *need, int t)
+{
+    return need->types == 0 || (need->types >> t & 1);
+}
+
 static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
 {
     size_t bytes = cpu_attn_scratch(need, tile_for(need));
     for (int t = 0; t < DTYPE_COUNT; t++)
-        if (c->kern.type[t].panel_bytes)
+        if ((has_type(need, t) || (need->exact && t == DT_F32)) && c->kern.type[t].panel_bytes)
             bytes = max_size(bytes, c->kern.type[t].panel_bytes(need->k_max));
     size_t rows = c->kern.type[DT_F32].panel_rows; /* of exact matrices, behind a panel of F32 */
     if (rows < CPU_ROWS_UNIT) rows = CPU_ROWS_UNIT;
@@ -274,10 +279,14 @@ static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
     return kern_up64(bytes) + 64;
 }
 
-static size_t act_for(const struct dev_need *need, int kind)
+/* 0 where no matrix is multiplied with rows of that kind. */
+static size_t act_for(const struct cpu_dev *c, const struct dev_need *need, int kind)
 {
     size_t k = (need->k_max + 255) & ~(size_t)255;
-    return need->batch * act_bytes((enum kern_act)kind, k);
+    int used = 0;
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        used |= has_type(need, t) && c->kern.type[t].mul && (int)c->kern.type[t].act == kind;
+    return used ? need->batch * act_bytes((enum kern_act)kind, k) : 0;
 }
 
 static size_t low_for(const struct dev_need *need) { return need->batch * kern_up64(4 * need->rank); }
@@ -286,7 +295,7 @@ size_t dev_cpu_reserve_bytes(const struct dev *d, const struct dev_need *need)
 {
     const struct cpu_dev *c = (const struct cpu_dev *)(const void *)d;
     size_t n = scratch_for(c, need) * (size_t)d->threads;
-    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) n += act_for(need, i);
+    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) n += act_for(c, need, i);
     return n + low_for(need);
 }
 
@@ -297,14 +306,18 @@ static int reserve(struct cpu_dev *c, const struct dev_need *need, struct lar_er
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max),
                          max_size(need->group_max, c->need.group_max),
-                         max_size(need->exact, c->need.exact), max_size(need->rank, c->need.rank)};
+                         max_size(need->exact, c->need.exact), max_size(need->rank, c->need.rank),
+                         need->types};
+    if (c->scratch) n.types = n.types && c->need.types ? n.types | c->need.types : 0;
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
     float *low = NULL;
     if (c->scratch && !memcmp(&n, &c->need, sizeof n)) return 0;
     size_t bytes = scratch_for(c, &n);
     int ok = (scratch = mem_alloc_aligned(bytes * (size_t)d->threads)) != NULL;
-    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++)
-        ok &= (act[i] = mem_alloc_aligned(act_for(&n, i))) != NULL;
+    for (int i = ACT_F32 + 1; i < ACT_COUNT; i++) {
+        size_t of = act_for(c, &n, i);
+        if (of) ok &= (act[i] = mem_alloc_aligned(of)) != NULL;
+    }
     if (n.rank) ok &= (low = mem_alloc_aligned(low_for(&n))) != NULL;
     if (!ok) {
         mem_free(scratch);
