@@ -8,8 +8,8 @@
  * kept by state.
  *
  * A mask allows no token that the machine would not take. It leaves out some that the machine would: keys that the schema names, members
- * of enums and texts of patterns are asked for as they are, not with characters spelled as \u0041, and a token longer than
- * TOKTRIE_TOKEN_MAX bytes. One thread at a time, as the grammar.
+ * of enums and texts of patterns are asked for as they are, not with characters spelled as \u0041, a token longer than
+ * TOKTRIE_TOKEN_MAX bytes, and one longer than 32 in a pattern in which a bound is not far (rx_loose.c). One thread at a time, as the grammar.
  */
 #ifndef TEXT_MASK_H
 #define TEXT_MASK_H

@@ -17,12 +17,14 @@ struct part {
     uint32_t lo, hi; /* of exit only those whose string has so many characters, by toktrie.chars */
     /* Texts that end without a sign of their own (numbers, patterns of the whole answer): nodes at which they may have ended. */
     uint32_t *stop, nstop;
+    int beyond; /* not known: bounds that were dropped might matter */
 };
 /* What most bytes do to an expression: those of these kinds (toktrie_kind) lead to next, in which something is left; and where whole signs
  * (toktrie_shape.h) lead, if they are alike. */
 struct reach {
     uint32_t next, small, capital, digit, wide[TOKTRIE_WIDES];
     uint64_t kinds; /* of ASCII */
+    struct reach *then; /* that of next, NULL: not looked for yet */
 };
 enum { MASK_CUT_MAX = 256 };
 enum part_kind { PART_STRING, PART_TEXT };

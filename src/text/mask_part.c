@@ -85,6 +85,13 @@ static uint32_t *copy(struct masks *m, const uint32_t *v, size_t n)
     return c;
 }
 
+static int is_cut_of(const struct part *p, uint32_t token)
+{
+    for (uint32_t i = 0; i < p->ncut; i++)
+        if (p->cut[i] == token) return 1;
+    return 0;
+}
+
 /* What was cut, sorted; very much of it makes a set of its own. */
 static void take_cut(struct job *j, struct part *p)
 {
@@ -217,10 +224,131 @@ static void make(struct job *j, struct part *p, uint32_t a, int chars, uint32_t 
     }
 }
 
+/* ---- bounds that are far away (rx_loose.c) ---- */
+
+/* No tokens so long that they might meet a bound that was dropped: the longest first, so they are the first of t->big. */
+static void drop_big(struct job *j, struct part *p, unsigned most)
+{
+    const struct toktrie *t = j->t;
+    uint32_t n = 0, k = 0;
+    j->m->ntmp = 0;
+    masks_tmp_n(j->m, p->cut, p->ncut);
+    for (; n < t->nbig && t->bytes[t->big[n]].n > most; n++)
+        if (p->base && tokset_has(p->base, t->big[n]) && !is_cut_of(p, t->big[n])) masks_tmp(j->m, t->big[n]);
+    if (p->base && j->m->ntmp > p->ncut) take_cut(j, p);
+    uint32_t *inner = masks_room(j->m, p->ninner, sizeof *inner);
+    struct texit *e = masks_room(j->m, p->nexit, sizeof *e);
+    if (!inner || !e || !n) return;
+    for (uint32_t i = 0; i < p->ninner; i++)
+        if (t->bytes[p->inner[i]].n <= most) inner[k++] = p->inner[i];
+    p->inner = inner;
+    p->ninner = k;
+    k = 0;
+    for (uint32_t i = 0; i < p->nexit; i++)
+        if (t->bytes[p->exit[i].token].n <= most) e[k++] = p->exit[i];
+    p->exit = e;
+    p->nexit = k;
+    k = 0;
+    for (uint32_t i = 0; i < p->nstop; i++)
+        if (t->t.node[p->stop[i]].depth <= most) p->stop[k++] = p->stop[i];
+    p->nstop = k;
+}
+
+/* a and how it is to be taken: as loose as it can be, if that makes a difference. */
+static uint32_t loosest(struct masks *m, uint32_t a, enum rx_loose *how)
+{
+    uint32_t near = rx_loose(m->g->rx, a, RX_CLOSE);
+    *how = RX_LOOSE;
+    if (near == a) return a;
+    uint32_t far = rx_loose(m->g->rx, a, RX_FAR);
+    *how = near == far ? RX_FAR : RX_CLOSE;
+    return near;
+}
+
+static struct part *part_of(struct job *j, uint32_t a, enum rx_loose how, int ends)
+{
+    static const unsigned most[] = {RX_LOOSE_FAR - RX_NEAR, RX_LOOSE_NEAR - RX_NEAR};
+    struct masks *m = j->m;
+    struct rx *x = m->g->rx;
+    uint64_t key = (uint64_t)how << 62 | (uint64_t)ends << 61 | (uint64_t)j->start << 32 | a;
+    uint32_t lo = 0, hi = 0;
+    struct part *p = map_get(&m->part[j->kind], key);
+    if (p) return p;
+    if (!(p = masks_room(m, 1, sizeof *p))) return NULL;
+    p->hi = UINT32_MAX;
+    x->within = ends;
+    x->beyond = 0;
+    int chars = j->kind == PART_STRING && rx_is_chars(x, a, &lo, &hi);
+    if (ends && !rx_near(x, a)) x->beyond = 1;
+    if (!x->beyond) make(j, p, a, chars, lo, hi);
+    x->within = 0;
+    p->beyond = x->beyond;
+    if (how < RX_LOOSE && !p->beyond) drop_big(j, p, most[how]);
+    if (rx_failed(x)) grammar_fail(m->g, rx_failed(x), "the patterns need more memory than their limit");
+    return m->g->failed || map_put(m, &m->part[j->kind], key, p) ? NULL : p;
+}
+
+/* ---- runs of characters ---- */
+
+static int too_short(const struct toktrie *t, uint32_t token, uint32_t lo)
+{
+    if (!lo || t->bytes[token].p[t->bytes[token].n - 1] != '"' || t->chars[token] >= lo) return 0;
+    for (uint32_t i = 0; i < t->ncloser; i++)
+        if (t->closer[i] == token) return 1;
+    return 0;
+}
+
+static int too_long(const struct toktrie *t, uint32_t token, uint32_t hi)
+{
+    uint32_t c = t->chars[token];
+    return c > hi || (c == 255 && hi < 2 * TOKTRIE_TOKEN_MAX);
+}
+
+/* lo to hi of the characters that `all` is any number of: its part, counted. */
+static void count_part(struct job *j, struct part *p, const struct part *all, uint32_t lo, uint32_t hi)
+{
+    const struct toktrie *t = j->t;
+    uint32_t n = 0, *inner;
+    *p = *all;
+    p->lo = lo;
+    p->hi = hi;
+    if (!p->base) {
+        if (!(inner = masks_room(j->m, p->ninner, sizeof *inner))) return;
+        for (uint32_t i = 0; i < p->ninner; i++)
+            if (!too_long(t, p->inner[i], hi) && !too_short(t, p->inner[i], lo)) inner[n++] = p->inner[i];
+        p->inner = inner;
+        p->ninner = n;
+        return;
+    }
+    j->m->ntmp = 0;
+    masks_tmp_n(j->m, p->cut, p->ncut);
+    for (uint32_t i = 0; lo && i < t->ncloser; i++)
+        if (t->chars[t->closer[i]] < lo && tokset_has(p->base, t->closer[i])) masks_tmp(j->m, t->closer[i]);
+    if (hi <= TOKTRIE_CHARS) {
+        uint64_t *set = masks_room(j->m, t->nword, sizeof *set);
+        for (uint32_t i = 0; set && i < t->nword; i++) set[i] = p->base[i] & t->upto[(size_t)hi * t->nword + i];
+        p->base = set;
+    }
+    for (uint32_t i = 0; hi > TOKTRIE_CHARS && i < t->nlonger; i++)
+        if (too_long(t, t->longer[i], hi) && tokset_has(p->base, t->longer[i])) masks_tmp(j->m, t->longer[i]);
+    if (p->base) take_cut(j, p);
+}
+
+static const struct part *run_part(struct job *j, uint32_t a, uint32_t one, uint32_t lo, uint32_t hi)
+{
+    struct masks *m = j->m;
+    uint64_t key = (uint64_t)RX_LOOSE << 62 | a;
+    struct part *p = map_get(&m->part[PART_STRING], key);
+    if (p) return p;
+    const struct part *all = part_of(j, rx_rep(m->g->rx, one, 0, RX_INF), RX_LOOSE, 0);
+    if (!all || !(p = masks_room(m, 1, sizeof *p))) return NULL;
+    count_part(j, p, all, lo, hi);
+    return m->g->failed || map_put(m, &m->part[PART_STRING], key, p) ? NULL : p;
+}
+
 const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node, uint32_t a, struct part *scratch)
 {
     static const unsigned char special[] = "\n\t\r\001\"\\";
-    uint64_t key = (uint64_t)node << 32 | a;
     uint32_t lo = 0, hi = 0;
     const struct tfree *f = kind == PART_STRING ? toktrie_free(m->t, node) : NULL;
     int chars = kind == PART_STRING && rx_is_chars(m->g->rx, a, &lo, &hi);
@@ -229,14 +357,16 @@ const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node
         from_free(m->t, f, scratch);
         return scratch;
     }
-    struct part *p = map_get(&m->part[kind], key);
-    if (p) return p;
     struct job j = {.m = m, .g = m->g, .t = m->t, .f = f, .kind = kind, .start = node};
     j.never = (uint64_t)1 << TOKTRIE_BROKEN;
     for (size_t i = 0; kind == PART_STRING && special[i]; i++) j.never |= (uint64_t)1 << toktrie_kind(special[i]);
-    if (!(p = masks_room(m, 1, sizeof *p))) return NULL;
-    p->hi = UINT32_MAX;
-    make(&j, p, a, chars, lo, hi);
-    if (rx_failed(m->g->rx)) grammar_fail(m->g, rx_failed(m->g->rx), "the patterns need more memory than their limit");
-    return m->g->failed || map_put(m, &m->part[kind], key, p) ? NULL : p;
+    enum rx_loose how = RX_LOOSE;
+    uint32_t one;
+    if (node == 0 && f && !chars && rx_is_run(m->g->rx, a, &one, &lo, &hi) && (lo || hi != RX_INF))
+        return run_part(&j, a, one, lo, hi);
+    uint32_t loose = chars ? a : loosest(m, a, &how);
+    const struct part *p = part_of(&j, loose, how, how < RX_LOOSE && m->g->rx->node[a].boolean);
+    if (!p || !p->beyond) return p;
+    j.exits = j.set = NULL;
+    return part_of(&j, a, RX_LOOSE, 0);
 }

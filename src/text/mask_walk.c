@@ -28,7 +28,7 @@ int masks_xtmp(struct masks *m, uint32_t tail, uint32_t token)
 
 static int live(struct grammar *g, uint32_t a)
 {
-    return a != RX_EMPTY && (g->rx->node[a].alive == 1 || rx_alive(g->rx, a));
+    return a != RX_EMPTY && ((g->rx->node[a].alive == 1 && !g->rx->within) || rx_alive(g->rx, a));
 }
 
 /* ---- what most bytes do ---- */
@@ -98,13 +98,16 @@ static int all_follow(struct job *j, uint64_t kinds, unsigned height, uint32_t a
 {
     const uint64_t ascii = ((uint64_t)1 << TOKTRIE_WIDE) - 1;
     if (kinds & j->never) return 0;
+    struct reach *r = reach(j, a);
     for (unsigned h = height; h; h--) {
-        struct reach *r = reach(j, a);
         if (!r || !r->kinds || kinds & ~r->kinds & ascii) return 0;
         for (unsigned k = 0; kinds > ascii && k < TOKTRIE_WIDES; k++)
             if (kinds >> (TOKTRIE_WIDE + k) & 1 && wide_to(j, r, a, k) != r->next) return 0;
         if (r->next == a) return 1;
         a = r->next;
+        if (j->g->rx->within && !live(j->g, a)) return 0;
+        if (h > 1 && !r->then) r->then = reach(j, a);
+        r = r->then;
     }
     return 1;
 }
@@ -310,7 +313,7 @@ static void cut(struct job *j, const uint32_t *v, uint32_t n)
 static void cut_exits(struct job *j, uint32_t c)
 {
     const struct tnode *d = &j->t->t.node[c];
-    if (!d->nchild) return;
+    if (!(d->kinds >> toktrie_kind('"') & 1)) return;
     for (uint32_t k = exit_at(j->f, d->lo); k < j->f->nexit && j->f->exit_of[k].token < d->hi; k++)
         j->exits[j->f->exit_of[k].tail >> 6] &= ~((uint64_t)1 << (j->f->exit_of[k].tail & 63));
 }

@@ -188,6 +188,23 @@ static uint32_t range_set(struct rx *p, unsigned lo, unsigned hi)
     return r;
 }
 
+/* Whether a is some x, as often as it likes or not at all, and b any number of something that x is one of, and then more: b says it all. */
+static int says_all(const struct rx *p, uint32_t a, uint32_t b)
+{
+    const struct rx_node *x = &p->node[a], *y = &p->node[b];
+    if (x->kind != RXK_REP || x->lo != 0) return 0;
+    if (y->kind == RXK_CAT) y = &p->node[y->a];
+    if (y->kind != RXK_REP || y->lo != 0 || y->hi != RX_INF) return 0;
+    if (x->a == y->a) return 1;
+    x = &p->node[x->a];
+    y = &p->node[y->a];
+    for (uint32_t i = 0; y->kind == RXK_ALT && i < y->b; i++) /* sorted, sets joined: one of them at most */
+        if (p->node[p->kid[y->a + i]].kind == RXK_SET) y = &p->node[p->kid[y->a + i]];
+    if (x->kind != RXK_SET || y->kind != RXK_SET) return 0;
+    const uint64_t *v = p->set[x->a].w, *w = p->set[y->a].w;
+    return !((v[0] & ~w[0]) | (v[1] & ~w[1]) | (v[2] & ~w[2]) | (v[3] & ~w[3]));
+}
+
 uint32_t rx_cat(struct rx *p, uint32_t a, uint32_t b)
 {
     if (a == RX_EMPTY || b == RX_EMPTY) return RX_EMPTY;
@@ -202,8 +219,7 @@ uint32_t rx_cat(struct rx *p, uint32_t a, uint32_t b)
         p->depth--;
         return r;
     }
-    if (a == RX_ALL && (b == RX_ALL || (p->node[b].kind == RXK_CAT && p->node[b].a == RX_ALL)))
-        return b;
+    if (says_all(p, a, b)) return b;
     return rx_intern(p, &(struct rx_node){.kind = RXK_CAT, .a = a, .b = b}, NULL, 0);
 }
 
@@ -371,6 +387,15 @@ uint32_t rx_alt(struct rx *p, uint32_t a, uint32_t b)
     return rx_alt_n(p, (uint32_t[]){a, b}, 2);
 }
 
+/* Two runs of characters, one of them of any characters, are a run; or UINT32_MAX. */
+static uint32_t both_runs(struct rx *p, uint32_t a, uint32_t b)
+{
+    uint32_t x, y, lo, hi, lo2, hi2;
+    if (!rx_is_run(p, a, &x, &lo, &hi) || !rx_is_run(p, b, &y, &lo2, &hi2)) return UINT32_MAX;
+    if (x != y && x != RX_CHAR && y != RX_CHAR) return UINT32_MAX;
+    return rx_rep(p, x == RX_CHAR ? y : x, lo > lo2 ? lo : lo2, hi < hi2 ? hi : hi2);
+}
+
 uint32_t rx_and(struct rx *p, uint32_t a, uint32_t b)
 {
     if (a == RX_EMPTY || b == RX_EMPTY) return RX_EMPTY;
@@ -386,6 +411,8 @@ uint32_t rx_and(struct rx *p, uint32_t a, uint32_t b)
         for (int k = 0; k < 4; k++) s.w[k] = p->set[na.a].w[k] & p->set[nb.a].w[k];
         return rx_set(p, &s);
     }
+    uint32_t one = both_runs(p, a, b);
+    if (one != UINT32_MAX) return one;
     struct list l;
     list_init(&l);
     flatten(p, &l, RXK_AND, a);

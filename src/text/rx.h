@@ -80,11 +80,20 @@ int rx_nullable(const struct rx *p, uint32_t r);
 int rx_all_lead(struct rx *p, uint32_t r, unsigned lo, unsigned hi, int more, uint32_t *to);
 /* Is there any text in it? */
 int rx_alive(struct rx *p, uint32_t r);
+/* r without upper bounds of at least RX_LOOSE_FAR or RX_LOOSE_NEAR more; rx_loose.c says what that is good for. */
+enum rx_loose { RX_FAR, RX_CLOSE, RX_LOOSE };
+enum { RX_NEAR = 16, RX_LOOSE_FAR = 128 + RX_NEAR, RX_LOOSE_NEAR = 32 + RX_NEAR };
+uint32_t rx_loose(struct rx *p, uint32_t r, enum rx_loose how);
+/* Is there a text of at most RX_NEAR bytes in r? No also when the search was given up. */
+int rx_near(struct rx *p, uint32_t r);
 /* Whether every text (but perhaps for line terminators) is the beginning of one in r; RX_CLOSED when that is not plain to see. */
 enum rx_open { RX_CLOSED, RX_OPEN, RX_OPEN_LINE };
 enum rx_open rx_is_open(struct rx *p, uint32_t r);
 /* Whether r is "any lo to hi characters": 1 with the numbers (hi RX_INF: any). */
 int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi);
+/* Whether r is "lo to hi characters, each of these": *one is what each of them may be. Characters are whole and of one class, so that
+ * as many repetitions are as many characters. */
+int rx_is_run(struct rx *p, uint32_t r, uint32_t *one, uint32_t *lo, uint32_t *hi);
 /* One byte of each class that r tells apart (the first of it): a set of bytes to try. */
 const struct rx_set *rx_first(struct rx *p, uint32_t r);
 /* A text of r, mostly a short one, written to out (at most cap bytes): its length, or -1 when none that short was found. */

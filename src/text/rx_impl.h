@@ -26,14 +26,17 @@ enum rx_kind {
 struct rx_node {
     uint8_t kind, nullable;
     uint8_t alive;   /* 0 not known yet, 1 yes, 2 no */
+    uint8_t near;    /* the same of rx_near */
     uint8_t boolean : 1, /* holds AND, DIFF, CMP or MOD: may be empty without being RX_EMPTY */
         full : 1,        /* its row is complete */
-        counts : 1;      /* holds REP: may cover another that holds it with other bounds */
+        counts : 1,      /* holds REP: may cover another that holds it with other bounds */
+        single : 2;      /* every text is one character: 0 not known yet, 1 yes, 2 no */
     uint16_t far; /* a guess at the bytes of its shortest text; intersections add up, so that each step forward counts */
     uint32_t a, b, lo, hi;
     uint32_t next;  /* of the same hash, + 1 */
     uint32_t first; /* set of first bytes of the classes, index + 1 */
     uint32_t row;   /* of step[], + 1 */
+    uint32_t loose[RX_LOOSE]; /* + 1 */
 };
 
 struct rx_const {
@@ -75,6 +78,7 @@ struct rx {
         char s[RX_END_MAX];
     } end[4];
     size_t bytes, limit;
+    int within, beyond; /* rx_loose.c */
     int depth, failed;
 };
 

@@ -140,10 +140,61 @@ int rx_is_chars(const struct rx *p, uint32_t r, uint32_t *lo, uint32_t *hi)
     return r == RX_CHAR || (n->kind == RXK_REP && n->a == RX_CHAR);
 }
 
+/* Whether r is a run of bytes lo to hi, n of them. */
+static int is_more(const struct rx *p, uint32_t r, unsigned n)
+{
+    const struct rx_node *e = &p->node[r];
+    if (n > 1 && e->kind == RXK_ALT) {
+        for (uint32_t i = 0; i < e->b; i++)
+            if (p->node[p->kid[e->a + i]].kind == RXK_ALT || !is_more(p, p->kid[e->a + i], n)) return 0;
+        return 1;
+    }
+    if (n > 1) return e->kind == RXK_CAT && is_more(p, e->a, 1) && is_more(p, e->b, n - 1);
+    if (e->kind != RXK_SET) return 0;
+    const struct rx_set *s = &p->set[e->a];
+    return !(s->w[0] | s->w[1] | s->w[3]); /* 80 to bf */
+}
+
+static int is_lead(const struct rx_set *s, unsigned lo, unsigned hi)
+{
+    for (unsigned b = 0; b < 256; b++)
+        if (rx_set_has(s, b) && (b < lo || b > hi)) return 0;
+    return 1;
+}
+
+static int one_char(struct rx *p, uint32_t r)
+{
+    struct rx_node *e = &p->node[r];
+    if (e->kind == RXK_ALT) {
+        for (uint32_t i = 0; i < e->b; i++)
+            if (p->node[p->kid[e->a + i]].kind == RXK_ALT || !one_char(p, p->kid[e->a + i])) return 0;
+        return 1;
+    }
+    if (e->kind == RXK_SET) return is_lead(&p->set[e->a], 0, 0x7f);
+    if (e->kind != RXK_CAT || p->node[e->a].kind != RXK_SET) return 0;
+    const struct rx_set *s = &p->set[p->node[e->a].a];
+    return (is_lead(s, 0xc2, 0xdf) && is_more(p, e->b, 1)) || (is_lead(s, 0xe0, 0xef) && is_more(p, e->b, 2)) ||
+           (is_lead(s, 0xf0, 0xf4) && is_more(p, e->b, 3));
+}
+
+int rx_is_run(struct rx *p, uint32_t r, uint32_t *one, uint32_t *lo, uint32_t *hi)
+{
+    const struct rx_node *n = &p->node[r];
+    *one = RX_CHAR;
+    if (rx_is_chars(p, r, lo, hi)) return 1;
+    if (n->kind != RXK_REP) return 0;
+    struct rx_node *e = &p->node[*one = n->a];
+    *lo = n->lo;
+    *hi = n->hi;
+    if (!e->single) e->single = one_char(p, n->a) ? 1 : 2;
+    return e->single == 1;
+}
+
 /* Is r, or one of its alternatives, "any text of these characters, and then" something that is not empty? */
 static int opens(struct rx *p, uint32_t r, uint32_t c)
 {
     struct rx_node n = p->node[r];
+    if (n.kind == RXK_CAT && p->within && p->node[n.a].kind != RXK_REP) return 0; /* how far its end is would be hard to say */
     if (n.kind == RXK_CAT) return opens(p, n.a, c) && rx_alive(p, n.b);
     if (n.kind == RXK_REP && n.a == c) return n.hi == RX_INF;
     for (uint32_t i = 0; n.kind == RXK_ALT && i < n.b; i++)
@@ -385,7 +436,7 @@ static void remember_end(struct rx *p, const struct search *s, uint32_t end)
     p->end[0] = e;
 }
 
-int rx_alive(struct rx *p, uint32_t r)
+static int alive(struct rx *p, uint32_t r)
 {
     if (p->node[r].alive) return p->node[r].alive == 1;
     if (ends_as_before(p, r)) return 1;
@@ -404,6 +455,13 @@ int rx_alive(struct rx *p, uint32_t r)
     mem_free(s.v);
     mem_free(s.slot);
     return p->node[r].alive == 1;
+}
+
+int rx_alive(struct rx *p, uint32_t r)
+{
+    if (!alive(p, r)) return 0;
+    if (p->within && !rx_near(p, r)) p->beyond = 1;
+    return 1;
 }
 
 int rx_short(struct rx *p, uint32_t r, char *out, int cap)

@@ -353,18 +353,14 @@ static int find_inner(struct toktrie *t)
     return 0;
 }
 
-/* By what they spell: \n, \r, \u...., a lone backslash at the end, and the bytes of U+2028 and U+2029 or the beginning of them. */
+/* Whether it holds a line terminator, by what it spells: \n, \r, \u.... (whatever it is), or the bytes of U+2028 and U+2029. */
 static int may_break(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char b = (unsigned char)s.p[i];
-        if (b == '\\') {
-            if (i + 1 == s.n || strchr("nru", s.p[i + 1])) return 1;
-            i++;
-        }
-        if (b == 0xe2 && (i + 1 == s.n || (unsigned char)s.p[i + 1] == 0x80)) return 1;
+        if (s.p[i] == '\\' && ++i < s.n && strchr("nru", s.p[i])) return 1;
+        if (s.n - i > 2 && !memcmp(s.p + i, "\xe2\x80", 2) && ((unsigned char)s.p[i + 2] | 1) == 0xa9) return 1;
     }
-    return s.n && ((unsigned char)*s.p & 0xc0) == 0x80; /* the rest of some character */
+    return 0;
 }
 
 static int find_lines(struct toktrie *t)
@@ -428,6 +424,23 @@ static int find_digits(struct toktrie *t)
     return 0;
 }
 
+static int by_length(const void *ctx, uint32_t a, uint32_t b)
+{
+    const struct str *s = ((const struct texts *)ctx)->s;
+    return s[a].n != s[b].n ? (s[a].n > s[b].n ? -1 : 1) : a < b ? -1 : a > b;
+}
+
+static int find_big(struct toktrie *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->t.n; i++) n += t->bytes[t->t.order[i]].n > TOKTRIE_BIG;
+    if (!(t->big = arena_array(&t->a, n + 1, sizeof *t->big))) return -1;
+    for (uint32_t i = 0; i < t->t.n; i++)
+        if (t->bytes[t->t.order[i]].n > TOKTRIE_BIG) t->big[t->nbig++] = t->t.order[i];
+    sort_u32(t->big, n, by_length, &(struct texts){t->bytes});
+    return 0;
+}
+
 int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, struct lar_err *err)
 {
     struct toktrie *t = mem_zalloc(sizeof *t);
@@ -439,7 +452,7 @@ int toktrie_open(struct toktrie **out, const struct str *bytes, uint32_t n, stru
     t->bytes = bytes;
     if (!(t->chars = arena_array(&t->a, n + 1, 1)) || build(&t->t, bytes, n) < 0 || find_kinds(&t->t) < 0 ||
         shapes_make(&t->shapes, &t->t) < 0 || find_tails(t) < 0 || find_strings(t) < 0 ||
-        find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0) {
+        find_inner(t) < 0 || find_lines(t) < 0 || find_space(t) < 0 || find_digits(t) < 0 || find_big(t) < 0) {
         toktrie_close(t);
         return lar_fail(err, LAR_ENOMEM, "out of memory for the tree of %u tokens", n);
     }

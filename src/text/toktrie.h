@@ -73,7 +73,7 @@ struct tfree {
     uint32_t nexit;
     struct texit *exit_of; /* {place in exit, place in the tree's order}, sorted by the second */
 };
-enum { TOKTRIE_CHARS = 32 };
+enum { TOKTRIE_CHARS = 32, TOKTRIE_BIG = 32 };
 
 struct toktrie {
     uint32_t nvocab, nword; /* nword: 64-bit words of a set of tokens */
@@ -90,7 +90,8 @@ struct toktrie {
     uint64_t *upto;   /* [TOKTRIE_CHARS + 1][nword] those of inner with at most so many characters */
     uint8_t *chars;   /* [nvocab] characters (up to its quote; one that is only begun counts), 255: that or more */
     uint32_t *closer, ncloser; /* tokens of inner that end with the quote */
-    uint32_t *line, nline;     /* tokens of a string that hold, or may come to hold, a line terminator (which "." does not match) */
+    uint32_t *line, nline;     /* tokens of a string that hold a line terminator, or an escape that may be one (which "." does not match) */
+    uint32_t *big, nbig;       /* tokens of more than TOKTRIE_BIG bytes, the longest first */
     uint32_t *longer, nlonger; /* tokens of inner with more than TOKTRIE_CHARS characters */
     /* White space (JSON's): */
     uint32_t *space, nspace; /* tokens of nothing else */
