@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/serve_clients.py URL KIND: the official Python packages against a running `lar serve` that has the demonstration model as "demo".
-# KIND is openai, ollama or anthropic. Prints "ok SENTENCE" or "not ok SENTENCE: why" a line; tests/serve_clients.t numbers them.
+# KIND is openai, responses, ollama or anthropic. Prints "ok SENTENCE" or "not ok SENTENCE: why" a line; tests/serve_clients.t numbers them.
 import json
 import sys
 import traceback
@@ -121,6 +121,85 @@ def with_openai():
     case("openai: leaving a stream", leave)
 
 
+def with_responses():
+    import openai
+    import pydantic
+
+    c = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0)
+    ask = dict(model="demo", temperature=0)
+    first = c.responses.create(input=message, **ask)
+    case("responses: an answer", lambda: is_answer(first.output_text) and first.status == "completed" and first.usage.output_tokens > 10)
+    case("responses: it is kept", lambda: c.responses.retrieve(first.id).output_text == first.output_text)
+    again = c.responses.create(input="And B-1?", previous_response_id=first.id, instructions="Be kind.", **ask)
+    case("responses: going on from it", lambda: again.usage.input_tokens > first.usage.total_tokens and again.previous_response_id == first.id)
+    roles = lambda **x: [i.role for i in c.responses.input_items.list(again.id, **x)]
+    case("responses: what it was asked", lambda: roles() == ["user", "assistant", "user"])
+    case("responses: page by page", lambda: roles(limit=1, order="asc") == ["user", "assistant", "user"])
+    items = [{"role": "user", "content": message}] + first.output + [{"role": "user", "content": [{"type": "input_text", "text": "And B-1?"}]}]
+    same = c.responses.create(input=items, instructions="Be kind.", **ask)
+    case("responses: the same by sending all", lambda: same.output_text == again.output_text and same.usage.input_tokens == again.usage.input_tokens)
+
+    def stream():
+        events = list(c.responses.create(input=message, stream=True, include=["message.output_text.logprobs"], **ask))
+        text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+        probs = sum(len(e.logprobs) for e in events if e.type == "response.output_text.delta")
+        done = events[-1].response.output[0].content[0]
+        return is_answer(text) and [e.sequence_number for e in events] == list(range(len(events))) and len(done.logprobs) == probs > 10
+
+    case("responses: a stream", stream)
+
+    def helper():
+        with c.responses.stream(input=message, **ask) as s:
+            return is_answer(s.get_final_response().output_text)
+
+    case("responses: the client's own stream", helper)
+
+    class Late(pydantic.BaseModel):
+        late: bool
+        who: str
+
+    case("responses: a schema", lambda: isinstance(c.responses.parse(input=message, text_format=Late, **ask).output_parsed, Late))
+    f = tool["function"]
+    flat = dict(type="function", name=f["name"], description=f["description"], parameters=f["parameters"], strict=True)
+    use = dict(tools=[flat], tool_choice={"type": "function", "name": "refund"}, parallel_tool_calls=False)
+
+    def call():
+        r = c.responses.create(input=message, **use, **ask)
+        t = r.output[0]
+        back = [{"type": "function_call_output", "call_id": t.call_id, "output": "done"}]
+        more = c.responses.create(previous_response_id=r.id, input=back, tools=[flat], max_output_tokens=3, **ask)
+        return is_refund(t.name, json.loads(t.arguments)) and more.incomplete_details.reason == "max_output_tokens" and more.status == "incomplete"
+
+    case("responses: a tool, and what it gave", call)
+
+    def call_stream():
+        events = list(c.responses.create(input=message, stream=True, **use, **ask))
+        args = "".join(e.delta for e in events if e.type == "response.function_call_arguments.delta")
+        last = events[-1].response.output[0]
+        return is_refund(last.name, json.loads(args)) and last.arguments == args
+
+    case("responses: a tool in a stream", call_stream)
+    case("responses: counting", lambda: c.responses.input_tokens.count(model="demo", input=message).input_tokens == first.usage.input_tokens)
+    gone = lambda r: raises(openai.NotFoundError, lambda: c.responses.retrieve(r.id))
+    case("responses: not kept when told so", lambda: gone(c.responses.create(input="x", store=False, max_output_tokens=1, **ask)))
+    c.responses.delete(first.id)
+    case("responses: deleted", lambda: gone(first))
+    case("responses: one that is gone", lambda: raises(openai.BadRequestError, lambda: c.responses.create(input="x", previous_response_id=first.id, **ask), first.id))
+    no = lambda word, **x: raises(openai.BadRequestError, lambda: c.responses.create(**{"input": "x", **x}, **ask), word)
+    case("responses: in the background", lambda: no("background", background=True))
+    case("responses: a tool of OpenAI's own", lambda: no("web_search", tools=[{"type": "web_search"}]))
+    image = [{"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "auto"}]}]
+    case("responses: an image", lambda: no("input_image", input=image))
+
+    def leave():
+        s = c.responses.create(input=message, stream=True, **ask)
+        next(iter(s))
+        s.close()
+        return is_answer(c.responses.create(input=message, **ask).output_text)
+
+    case("responses: leaving a stream", leave)
+
+
 def with_ollama():
     import ollama
 
@@ -182,4 +261,4 @@ def with_anthropic():
     case("anthropic: an unknown model", lambda: raises(anthropic.NotFoundError, no))
 
 
-{"openai": with_openai, "ollama": with_ollama, "anthropic": with_anthropic}[kind]()
+{"openai": with_openai, "responses": with_responses, "ollama": with_ollama, "anthropic": with_anthropic}[kind]()

@@ -14,7 +14,7 @@ if [ ! -e "$clients/done" ]; then
 fi
 [ -e "$clients/done" ] || { skip "the Python packages openai, ollama and anthropic cannot be installed here"; tap_done; }
 serve --model demo=models/lar-demo-q8_0.gguf
-for kind in openai ollama anthropic; do
+for kind in openai responses ollama anthropic; do
     timeout 100 "$clients/venv/bin/python" tests/serve_clients.py "$url" $kind > "$TMP/$kind" 2>&1 || echo "not ok $kind ends by itself" >> "$TMP/$kind"
     while read -r line; do
         case $line in
@@ -24,6 +24,6 @@ for kind in openai ollama anthropic; do
         esac
     done < "$TMP/$kind"
 done
-ok "every package said something" sh -c 'cat "$1"/openai "$1"/ollama "$1"/anthropic | grep -c "^ok" | grep -qx 3[0-9]' - "$TMP"
+ok "every package said something" sh -c 'cat "$1"/openai "$1"/responses "$1"/ollama "$1"/anthropic | grep -c "^ok" | grep -qx 5[0-9]' - "$TMP"
 serve_end
 tap_done

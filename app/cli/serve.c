@@ -163,17 +163,12 @@ const struct verb verb_serve = {
     .synopsis = "[FILE...]",
     .summary = "models over HTTP: Ollama's, OpenAI's and Anthropic's interfaces",
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
-             "create, copy, delete, pull, push, version), of OpenAI's "
-             "(/v1/chat/completions, completions, embeddings, models) and of Anthropic's (/v1/messages, with "
-             "count_tokens) on "
-             "this machine alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and "
-             "/metrics. A "
+             "create, copy, delete, pull, push, version), of OpenAI's (/v1/chat/completions, completions, "
+             "responses, embeddings, models) and of Anthropic's (/v1/messages, with count_tokens) on this machine "
+             "alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and /metrics. A "
              "model is called by its name in the store (lar list), a file by its own name without .gguf. All "
-             "requests are evaluated together, in steps "
-             "that mix the "
-             "next tokens of answers and slices of prompts.\n\nWhat a request asks for and this server cannot "
-             "do is an error "
-             "that names it.",
+             "requests are evaluated together, in steps that mix the next tokens of answers and slices of "
+             "prompts.\n\nWhat a request asks for and this server cannot do is an error that names it.",
     .opts = options,
     .size = sizeof(struct serve_options),
     .init = init,

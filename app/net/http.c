@@ -109,6 +109,11 @@ const char *http_id(const struct http_call *c) { return c->id; }
 int http_status(const struct http_call *c) { return c->status; }
 double http_ms(const struct http_call *c) { return time_ms_since(c->began); }
 
+const char *http_query(struct http_call *c, const char *name)
+{
+    return c->h->mhd->lookup_connection_value(c->conn, MHD_GET_ARGUMENT_KIND, name);
+}
+
 static char *copy(const char *z)
 {
     size_t n = strlen(z) + 1;

@@ -65,6 +65,7 @@ const char *http_id(const struct http_call *c);
 /* In done: what was answered (0: nothing was), and how long after the request's first line. */
 int http_status(const struct http_call *c);
 double http_ms(const struct http_call *c);
+const char *http_query(struct http_call *c, const char *name);  /* of the address, behind its ?; NULL: there is none */
 
 /* ---- answers, from any thread -------------------------------------------------------------------------------------------- */
 /* Whoever answers after the handler has returned holds the call: keep in the handler, drop when done. */

@@ -19,13 +19,9 @@ void anthropic_error(struct buf *b, int status, const char *message)
     buf_puts(b, "}}\n");
 }
 
-void anthropic_counted(struct buf *b, size_t tokens)
+static void broken(struct job *j, struct buf *b, const char *message)
 {
-    buf_printf(b, "{\"input_tokens\":%zu}\n", tokens);
-}
-
-static void broken(struct buf *b, const char *message)
-{
+    (void)j;
     buf_puts(b, "event: error\ndata: ");
     anthropic_error(b, 500, message);
     buf_putc(b, '\n');

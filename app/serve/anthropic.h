@@ -12,7 +12,5 @@ extern const struct dialect anthropic_dialect;
 
 int anthropic_read(struct ask *q, int kind, struct str body, struct lar_err *err);
 void anthropic_error(struct buf *b, int status, const char *message);
-/* The answer of count_tokens. */
-void anthropic_counted(struct buf *b, size_t tokens);
 
 #endif

@@ -45,7 +45,7 @@ static int read_tools(struct ask *q, const struct json *v, const struct field *f
                       struct lar_err *err)
 {
     (void)f;
-    return tools_read_anthropic(q, v, err);
+    return tools_read_flat(q, v, "input_schema", err);
 }
 
 static int read_output(struct ask *q, const struct json *v, const struct field *f,

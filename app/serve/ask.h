@@ -77,6 +77,10 @@ struct ask {
     const struct json *messages;
     const struct json *shots; /* messages of a Modelfile, which come before all others */
     int raw;
+    /* of /v1/responses */
+    const struct json *body;
+    struct str previous, items; /* the answer to go on from; the request's own items, a comma between them */
+    int no_store, summary;      /* summary: reasoning stands where its summary would */
 };
 
 #define ASK_KEEP_DEFAULT INT64_MIN

@@ -59,6 +59,7 @@ void job_free(struct job *j)
     for (size_t i = 0; j->row && i < j->nrow; i++) row_free(&j->row[i]);
     mem_free(j->row);
     keys_spend(http_owner(j->call), j->spent);
+    if (j->dialect->leave) j->dialect->leave(j);
     if (j->engine) compiled_drop(&j->engine->compiled, j->format);
     if (j->engine) compiled_drop(&j->engine->compiled, j->called);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
@@ -87,6 +88,7 @@ int job_hold(struct job *j, struct shelf *s, struct lar_err *err)
 static int on_text(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
 {
     struct row *r = ctx;
+    if (kind == LAR_TEXT_THINKING) r->nthink = r->steps;
     if (r->calls.reader && kind == LAR_TEXT_ANSWER)
         tools_row_text(r, text, n);
     else if (r->job->ask.stream)
@@ -123,7 +125,7 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .nstop = q->nstop,
                                   .grammar = j->format ? j->format->grammar : NULL,
                                   .tools = j->tools,
-                                  .on_text = q->stream || j->tools ? on_text : NULL,
+                                  .on_text = on_text,
                                   .ctx = r};
     if ((rc = tools_row_begin(j, r, err)) < 0) return rc;
     if ((rc = lar_writer_open(&r->writer, j->engine->model, &r->req, err)) < 0) return rc;
@@ -153,6 +155,7 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     j->row = mem_zalloc(n * sizeof *j->row);
     if (!j->row) return lar_fail(err, LAR_ENOMEM, "request: out of memory");
     j->nrow = j->left = n;
+    if (j->dialect->settle && (rc = j->dialect->settle(j, err)) < 0) return rc;
     if (q->format && (rc = open_grammar(j, err)) < 0) return rc;
     if ((rc = tools_open(j, err)) < 0) return rc;
     for (size_t i = 0; i < n && rc == 0; i++) {
@@ -166,7 +169,8 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
 int job_count(struct job *j, size_t *n, struct lar_err *err)
 {
     struct lar_writer *w;
-    int rc = tools_open(j, err);
+    int rc = j->dialect->settle ? j->dialect->settle(j, err) : 0;
+    if (rc == 0) rc = tools_open(j, err);
     if (rc < 0) return rc;
     struct lar_request req = {.chat = j->ask.prompt[0].chat, .think = j->ask.think};
     rc = lar_writer_open(&w, j->engine->model, &req, err);
@@ -234,7 +238,7 @@ void job_fail(struct job *j, int status, const char *message)
     if (j->over) return;
     j->over = 1;
     if (j->begun) {
-        j->dialect->broken(&b, message);
+        j->dialect->broken(j, &b, message);
         http_write(j->call, buf_view(&b));
         http_end(j->call);
     } else {

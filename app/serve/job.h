@@ -16,6 +16,8 @@
 #include "serve/tools.h"
 
 struct job;
+struct kept;
+struct reply;
 
 /* One token's probability, and those of the most probable ones. */
 struct logprob {
@@ -50,6 +52,7 @@ struct row {
     struct row_calls calls; /* of functions, where the ask has tools */
     struct logprob *prob; /* [nprob] not yet sent */
     size_t nprob, prob_room;
+    size_t steps, nthink; /* tokens so far, and when it last was thinking */
     size_t nout;
     size_t text_at;                    /* characters of the answer whose probabilities are told */
     struct lar_result result;          /* when done */
@@ -59,6 +62,9 @@ struct row {
 /* How a dialect writes. b is appended to. */
 struct dialect {
     const char *stream_type;
+    /* Before the prompt becomes tokens, with the model at hand; and when the job goes. May be NULL. */
+    int (*settle)(struct job *j, struct lar_err *err);
+    void (*leave)(struct job *j);
     void (*error)(struct buf *b, int status, const char *message);
     /* A stream: once at its beginning; what a row has written since the last time; a row's end; the end of all. */
     void (*begin)(struct job *j, struct buf *b);
@@ -66,7 +72,7 @@ struct dialect {
     void (*row_end)(struct job *j, struct row *r, struct buf *b);
     void (*finish)(struct job *j, struct buf *b);
     /* An error after the stream has begun. */
-    void (*broken)(struct buf *b, const char *message);
+    void (*broken)(struct job *j, struct buf *b, const char *message);
     /* The whole answer at once. */
     void (*whole)(struct job *j, struct buf *b);
     int whole_calls; /* a stream has calls when they are whole, not in fragments */
@@ -94,6 +100,8 @@ struct job {
     int forbidden;            /* job_hold: the client's key has other models only */
     int over;                 /* failed or gone: rows are to be dropped */
     int state;                /* the dialect's own */
+    struct kept *kept;        /* of /v1/responses: where earlier answers are, and this one's own */
+    struct reply *reply;
 };
 
 struct job *job_new(struct http_call *c, const struct dialect *d, int kind);

@@ -10,7 +10,11 @@ void ollama_error(struct buf *b, int status, const char *message)
     buf_puts(b, "}\n");
 }
 
-static void broken(struct buf *b, const char *message) { ollama_error(b, 500, message); }
+static void broken(struct job *j, struct buf *b, const char *message)
+{
+    (void)j;
+    ollama_error(b, 500, message);
+}
 
 static void head(struct job *j, struct buf *b)
 {

@@ -7,9 +7,10 @@ void openai_error(struct buf *b, int status, const char *message)
     const char *type = "invalid_request_error", *code = NULL;
     if (status == 401) type = "authentication_error", code = "invalid_api_key";
     if (status == 403) type = "permission_error";
-    if (status == 404) type = "not_found_error", code = "model_not_found";
+    if (status == 404) type = "not_found_error", code = strncmp(message, "model ", 6) == 0 ? "model_not_found" : NULL;
     if (status == 503) type = "unavailable_error";
     if (status >= 500 && status != 503) type = "server_error";
+    if (strstr(message, "previous_response_id: ")) code = "previous_response_not_found";
     if (strstr(message, "the context room for"))
         type = "exceed_context_size_error", code = "context_length_exceeded";
     buf_puts(b, "{\"error\":{\"message\":");
@@ -22,8 +23,9 @@ void openai_error(struct buf *b, int status, const char *message)
     buf_puts(b, "}}\n");
 }
 
-static void broken(struct buf *b, const char *message)
+static void broken(struct job *j, struct buf *b, const char *message)
 {
+    (void)j;
     buf_puts(b, "data: ");
     openai_error(b, 500, message);
     buf_putc(b, '\n');
@@ -53,7 +55,10 @@ static void usage(struct job *j, struct buf *b)
     buf_printf(b,
                "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,",
                in, out, in + out);
-    buf_printf(b, "\"prompt_tokens_details\":{\"cached_tokens\":%zu}}", job_reused(j));
+    buf_printf(b, "\"prompt_tokens_details\":{\"cached_tokens\":%zu},", job_reused(j));
+    size_t thought = 0;
+    for (size_t i = 0; i < j->nrow; i++) thought += j->row[i].nthink;
+    buf_printf(b, "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}", thought);
 }
 
 /* Older form: lists side by side, text_offset counted in characters of the answer. */

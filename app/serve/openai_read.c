@@ -47,50 +47,50 @@ static int read_stream_options(struct ask *q, const struct json *v, const struct
     return field_read(q, v, table, "", err);
 }
 
-static int read_schema(struct ask *q, const struct json *v, struct lar_err *err)
+int openai_schema(struct ask *q, const struct json *v, struct lar_err *err)
 {
-    static const char *const known[] = {"name", "schema", "strict", "description"};
+    static const char *const known[] = {"name", "schema", "strict", "description", "type"};
     const struct json *schema = json_get(v, "schema");
     if (!v || v->kind != JSON_OBJECT || !schema)
         return lar_fail(err, LAR_EINVAL, "json_schema needs an object with name and schema");
     for (const struct json *c = v->child; c; c = c->next) {
         size_t i = 0;
-        while (i < 4 && !str_is(c->key, known[i])) i++;
-        if (i == 4)
+        while (i < 5 && !str_is(c->key, known[i])) i++;
+        if (i == 5)
             return lar_fail(err, LAR_EINVAL, "json_schema: %.*s is not known here",
                             STR_ARG(c->key));
     }
     return chat_format(q, schema, err);
 }
 
-static int read_format(struct ask *q, const struct json *v, const struct field *f,
+int openai_format(struct ask *q, const struct json *v, const struct field *f,
                        struct lar_err *err)
 {
     struct str type = json_str(json_get(v, "type"), STR(""));
     (void)f;
     if (str_is(type, "text")) return 0;
     if (str_is(type, "json_object")) return chat_format(q, NULL, err);
-    if (str_is(type, "json_schema")) return read_schema(q, json_get(v, "json_schema"), err);
+    if (str_is(type, "json_schema")) return openai_schema(q, json_get(v, "json_schema"), err);
     return lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server",
                     STR_ARG(type));
 }
 
 /* "none" and "minimal" switch thinking off; the others leave it to the model, which knows no degrees. */
-static int read_effort(struct ask *q, const struct json *v, const struct field *f,
+int openai_effort(struct ask *q, const struct json *v, const struct field *f,
                        struct lar_err *err)
 {
-    static const char *const on[] = {"low", "medium", "high"};
+    static const char *const on[] = {"low", "medium", "high", "xhigh", "max"};
     (void)f;
     if (v->kind != JSON_STRING) return lar_fail(err, LAR_EINVAL, "needs a string");
     if (str_is(v->s, "none") || str_is(v->s, "minimal")) return q->think = LAR_THINK_OFF, 0;
     for (size_t i = 0; i < sizeof on / sizeof *on; i++)
         if (str_is(v->s, on[i])) return q->think = LAR_THINK_ON, 0;
-    return lar_fail(err, LAR_EINVAL, "'%.*s' is none of none, minimal, low, medium, high",
+    return lar_fail(err, LAR_EINVAL, "'%.*s' is none of none, minimal, low, medium, high, xhigh, max",
                     STR_ARG(v->s));
 }
 
 /* Only what changes nothing. */
-static int read_tier(struct ask *q, const struct json *v, const struct field *f,
+int openai_tier(struct ask *q, const struct json *v, const struct field *f,
                      struct lar_err *err)
 {
     (void)q, (void)f;
@@ -102,7 +102,7 @@ static int read_choice(struct ask *q, const struct json *v, const struct field *
                        struct lar_err *err)
 {
     (void)f;
-    return tools_choice(q, v, err);
+    return tools_choice(q, v, 0, err);
 }
 
 static int read_tools(struct ask *q, const struct json *v, const struct field *f,
@@ -112,7 +112,7 @@ static int read_tools(struct ask *q, const struct json *v, const struct field *f
     return tools_read(q, v, err);
 }
 
-static int read_parallel(struct ask *q, const struct json *v, const struct field *f,
+int openai_parallel(struct ask *q, const struct json *v, const struct field *f,
                          struct lar_err *err)
 {
     (void)f;
@@ -185,7 +185,7 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"metadata", field_hint, 0, 0, 0, NULL},                              \
     {"safety_identifier", field_hint, 0, 0, 0, NULL},                     \
     {"prompt_cache_key", field_hint, 0, 0, 0, NULL},                      \
-    {"service_tier", read_tier, 0, 0, 0, NULL},                           \
+    {"service_tier", openai_tier, 0, 0, 0, NULL},                           \
     {"store", field_false, 0, 0, 0, NULL}
 
 static const struct field chat_fields[] = {
@@ -195,13 +195,13 @@ static const struct field chat_fields[] = {
     {"max_completion_tokens", field_int, AT(max_tokens), 1, 1 << 30, NULL},
     {"logprobs", field_flag, AT(logprobs), 0, 0, NULL},
     {"top_logprobs", field_int, AT(top), 0, 20, NULL},
-    {"response_format", read_format, 0, 0, 0, NULL},
+    {"response_format", openai_format, 0, 0, 0, NULL},
     {"partial", field_flag, AT(partial), 0, 0, NULL},
-    {"reasoning_effort", read_effort, 0, 0, 0, NULL},
+    {"reasoning_effort", openai_effort, 0, 0, 0, NULL},
     {"chat_template_kwargs", read_template_kwargs, 0, 0, 0, NULL},
     {"tools", read_tools, 0, 0, 0, NULL},
     {"tool_choice", read_choice, 0, 0, 0, NULL},
-    {"parallel_tool_calls", read_parallel, 0, 0, 0, NULL},
+    {"parallel_tool_calls", openai_parallel, 0, 0, 0, NULL},
     {"functions", field_false, 0, 0, 0, NULL},
     {"modalities", field_refused, 0, 0, 0, NULL},
     {"audio", field_refused, 0, 0, 0, NULL},

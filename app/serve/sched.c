@@ -330,6 +330,7 @@ static void note_token(struct sched *s, struct row *r)
 static void write_token(struct sched *s, struct row *r, const float *logits)
 {
     struct lar_err err;
+    r->steps++;
     int rc = lar_writer_step(r->writer, logits, &r->token, &err);
     note_token(s, r);
     if (rc >= 0 && r->job->ask.logprobs && note_logprob(r, logits, r->token) < 0)

@@ -21,6 +21,7 @@
 #include "serve/ollama.h"
 #include "serve/openai.h"
 #include "serve/reading.h"
+#include "serve/responses.h"
 #include "serve/sched.h"
 #include "serve/stock.h"
 
@@ -32,6 +33,7 @@ struct server {
     struct sched *sched;
     struct reading *reading;
     struct stock *stock;
+    struct kept *kept;
     struct http *http;
     struct keys *keys; /* NULL: none are asked for */
     struct buf cert, cert_key;
@@ -210,6 +212,7 @@ static void write_answer(struct server *s, struct http_call *c, const struct dia
         reply_error(c, d->error, 503, "out of memory");
         return;
     }
+    j->kept = s->kept;
     int rc = read(&j->ask, kind, http_body(c), &err);
     if (rc == 0 && !atomic_load(&s->draining)) {
         start(s, j, read);
@@ -241,15 +244,24 @@ static void post_messages(struct server *s, struct http_call *c)
     write_answer(s, c, &anthropic_dialect, ANTHROPIC_MESSAGES, anthropic_read);
 }
 
-static void post_count_tokens(struct server *s, struct http_call *c)
+static void post_responses(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &responses_dialect, RESPONSES_WRITE, responses_read);
+}
+
+static void take_response(struct server *s, struct http_call *c) { kept_take(s->kept, c); }
+
+/* How long a prompt is: form says how the number is told. */
+static void count(struct server *s, struct http_call *c, const struct dialect *d, int kind, read_fn *read,
+                  const char *form)
 {
     struct lar_err err = {0};
     struct buf b = {0};
     size_t n = 0;
     int status = 200;
-    struct job *j = job_new(c, &anthropic_dialect, ANTHROPIC_COUNT);
-    int rc = j ? anthropic_read(&j->ask, ANTHROPIC_COUNT, http_body(c), &err)
-               : lar_fail(&err, LAR_ENOMEM, "out of memory");
+    struct job *j = job_new(c, d, kind);
+    if (j) j->kept = s->kept;
+    int rc = j ? read(&j->ask, kind, http_body(c), &err) : lar_fail(&err, LAR_ENOMEM, "out of memory");
     if (rc < 0)
         status = job_status(rc);
     else if ((rc = job_hold(j, &s->shelf, &err)) < 0)
@@ -257,12 +269,22 @@ static void post_count_tokens(struct server *s, struct http_call *c)
     else if ((rc = job_count(j, &n, &err)) < 0)
         status = job_status(rc);
     if (rc < 0)
-        anthropic_error(&b, status, err.msg);
+        d->error(&b, status, err.msg);
     else
-        anthropic_counted(&b, n);
+        buf_printf(&b, "{%s\"input_tokens\":%zu}\n", form, n);
     http_reply(c, status, "application/json", buf_view(&b));
     buf_done(&b);
     job_free(j);
+}
+
+static void post_count_tokens(struct server *s, struct http_call *c)
+{
+    count(s, c, &anthropic_dialect, ANTHROPIC_COUNT, anthropic_read, "");
+}
+
+static void post_input_tokens(struct server *s, struct http_call *c)
+{
+    count(s, c, &responses_dialect, RESPONSES_COUNT, responses_read, "\"object\":\"response.input_tokens\",");
 }
 
 static void post_embeddings(struct server *s, struct http_call *c)
@@ -335,6 +357,11 @@ static const struct route {
     {"POST", "/v1/completions", post_completions},
     {"POST", "/v1/messages", post_messages},
     {"POST", "/v1/messages/count_tokens", post_count_tokens},
+    {"POST", "/v1/responses", post_responses},
+    {"POST", "/v1/responses/input_tokens", post_input_tokens},
+    {"GET", "/v1/responses/", take_response},
+    {"DELETE", "/v1/responses/", take_response},
+    {"POST", "/v1/responses/", take_response},
     {"POST", "/v1/embeddings", post_embeddings},
     {"POST", "/v1/rerank", post_rerank},
     {"POST", "/v1/reranking", post_rerank},
@@ -562,6 +589,7 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
     if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);
     if (rc == 0) rc = stock_open(&s->stock, err);
+    if (rc == 0) rc = kept_open(&s->kept, err);
     if (rc == 0) rc = http_open(&s->http, &ho, err);
     return rc;
 }
@@ -618,6 +646,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     sched_close(s.sched);
     http_close(s.http);
     shelf_close(&s.shelf);
+    kept_close(s.kept);
     keys_close(s.keys);
     buf_done(&s.cert);
     if (s.cert_key.p) explicit_bzero(s.cert_key.p, s.cert_key.n);

@@ -33,9 +33,10 @@ struct row_calls {
 
 /* Readers of fields. Tools: a list, kept as text in q->tools; empty lists are none. */
 int tools_read(struct ask *q, const struct json *list, struct lar_err *err);
-int tools_read_anthropic(struct ask *q, const struct json *list, struct lar_err *err);
-/* "none", "auto", "required", or {"type":"function","function":{"name":...}}. */
-int tools_choice(struct ask *q, const struct json *v, struct lar_err *err);
+/* The same of {"name":...,"description":...,SCHEMA:...}: Anthropic's input_schema, or the parameters of /v1/responses. */
+int tools_read_flat(struct ask *q, const struct json *list, const char *schema, struct lar_err *err);
+/* "none", "auto", "required", or {"type":"function","function":{"name":...}}; flat: {"type":"function","name":...}. */
+int tools_choice(struct ask *q, const struct json *v, int flat, struct lar_err *err);
 int tools_choice_anthropic(struct ask *q, const struct json *v, struct lar_err *err);
 /* Once all is read: LAR_EINVAL when choice and tools do not go together. The tools for the template, NULL: none. */
 int tools_settle(struct ask *q, const struct json **list, struct lar_err *err);

@@ -24,28 +24,37 @@ int tools_read(struct ask *q, const struct json *list, struct lar_err *err)
     return keep(q, &b, err);
 }
 
-int tools_read_anthropic(struct ask *q, const struct json *list, struct lar_err *err)
+/* What a client may say of a tool beside these is refused, so that nobody waits for what does not come. */
+static int flat_fields(const struct json *t, const char *schema, struct lar_err *err)
 {
-    static const char *const known[] = {"name", "description", "input_schema", "type", "cache_control", "strict", NULL};
+    static const char *const known[] = {"name", "description", "type", "cache_control", "strict", NULL};
+    for (const struct json *c = t->child; c; c = c->next) {
+        size_t i = 0;
+        while (known[i] && !str_is(c->key, known[i])) i++;
+        if (!known[i] && !str_is(c->key, schema) && c->kind != JSON_NULL)
+            return lar_fail(err, LAR_EINVAL, "%.*s is not known here", STR_ARG(c->key));
+    }
+    return 0;
+}
+
+int tools_read_flat(struct ask *q, const struct json *list, const char *schema, struct lar_err *err)
+{
     struct buf b = {0};
     int rc = 0;
+    const char *kind = str_is(str_of(schema), "parameters") ? "function" : "custom";
     if (list->kind != JSON_ARRAY) return lar_fail(err, LAR_EINVAL, "needs a list");
     if (!list->n) return 0;
     for (const struct json *t = list->child; t && rc == 0; t = t->next) {
-        struct str type = json_str(json_get(t, "type"), STR("custom"));
-        const struct json *schema = json_get(t, "input_schema"), *about = json_get(t, "description");
-        for (const struct json *c = t->child; c && rc == 0; c = c->next) {
-            size_t i = 0;
-            while (known[i] && !str_is(c->key, known[i])) i++;
-            if (!known[i]) rc = lar_fail(err, LAR_EINVAL, "%.*s is not known here", STR_ARG(c->key));
-        }
-        if (rc == 0 && !str_is(type, "custom"))
+        struct str type = json_str(json_get(t, "type"), str_of(kind));
+        const struct json *given = json_get(t, schema), *about = json_get(t, "description");
+        if (!str_is(type, kind))
             rc = lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server", STR_ARG(type));
+        if (rc == 0) rc = flat_fields(t, schema, err);
         buf_puts(&b, t == list->child ? "[" : ",");
         buf_puts(&b, "{\"type\":\"function\",\"function\":{\"name\":");
         buf_json_str(&b, json_str(json_get(t, "name"), STR("")));
-        if (about) buf_puts(&b, ",\"description\":"), json_write(&b, about);
-        if (schema) buf_puts(&b, ",\"parameters\":"), json_write(&b, schema);
+        if (about && about->kind != JSON_NULL) buf_puts(&b, ",\"description\":"), json_write(&b, about);
+        if (given && given->kind != JSON_NULL) buf_puts(&b, ",\"parameters\":"), json_write(&b, given);
         buf_puts(&b, "}}");
         q->strict |= json_bool(json_get(t, "strict"), 0);
     }
@@ -70,13 +79,13 @@ static int one_of(struct ask *q, struct str s, const char *must, struct lar_err 
     return lar_fail(err, LAR_EUNSUPPORTED, "'%.*s' is none of auto, none, %s", STR_ARG(s), must);
 }
 
-int tools_choice(struct ask *q, const struct json *v, struct lar_err *err)
+int tools_choice(struct ask *q, const struct json *v, int flat, struct lar_err *err)
 {
     struct str type = json_str(json_get(v, "type"), STR(""));
     if (v->kind == JSON_STRING) return one_of(q, v->s, "required", err);
     if (!str_is(type, "function"))
         return lar_fail(err, LAR_EUNSUPPORTED, "type '%.*s' is not supported by this server", STR_ARG(type));
-    return named(q, json_str(json_get(json_get(v, "function"), "name"), STR("")), err);
+    return named(q, json_str(json_get(flat ? v : json_get(v, "function"), "name"), STR("")), err);
 }
 
 int tools_choice_anthropic(struct ask *q, const struct json *v, struct lar_err *err)

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "net/origin.h"
+#include "serve/anthropic.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/responses.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -24,10 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n == 0) return 0;
     struct str body = {(const char *)data + 1, n - 1};
     ask_init(&q);
-    int rc =
-        *data & 2 ? openai_read(&q, *data & 1, body, &err) : ollama_read(&q, *data & 1, body, &err);
+    int kind = *data & 1, rc = *data & 8   ? anthropic_read(&q, kind, body, &err)
+                               : *data & 4 ? responses_read(&q, kind, body, &err)
+                               : *data & 2 ? openai_read(&q, kind, body, &err)
+                                           : ollama_read(&q, kind, body, &err);
+    if (rc == 0 && q.body)
+        rc = responses_prompt(&q, q.items, &err); /* what was kept is read as what was sent */
     must(rc <= 0 && (rc == 0 || err.msg[0]));
     must(rc < 0 || q.load_only || q.nprompt > 0);
+    must(rc < 0 || !q.body || q.nprompt == 1);
     for (size_t i = 0; rc == 0 && i < q.nprompt; i++) {
         const struct ask_prompt *p = &q.prompt[i];
         must((p->chat != NULL) + (p->text != NULL) + (p->tokens != NULL) == 1);
