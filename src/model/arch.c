@@ -150,6 +150,7 @@ static const struct arch families[] = {
      .rope_base_window = 10000, .attn_scale = 1, .v_norm = 1, .own_kv_layers = 20},
     {.name = "phi2", .norm = NORM_LAYER, .neox = 1, .gate = GATE_GELU_TANH, .parallel = 1, .loose_ff = 1},
     {.name = "phi3", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU},
+    {.name = "phimoe", .norm = NORM_LAYER, .neox = 1, .gate = GATE_SILU, .sparse_mixer = 1},
     {.name = "smollm3", .norm = NORM_RMS, .gate = GATE_SILU, .nope_period = 4},
     {.name = "granite", .norm = NORM_RMS, .gate = GATE_SILU, .setup = granite_setup},
     {.name = "granitemoe", .norm = NORM_RMS, .gate = GATE_SILU, .expert_renorm = 1, .setup = granite_setup},
@@ -160,6 +161,7 @@ static const struct arch families[] = {
     {.name = "exaone4", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .window_period = 4, .nope_global = 1},
     {.name = "seed_oss", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .ffn_norm_name = "post_attention_norm"},
     {.name = "hunyuan-dense", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1},
+    {.name = "hunyuan-moe", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .norm_after_rope = 1, .expert_renorm = 1},
     {.name = "ernie4_5", .norm = NORM_RMS, .gate = GATE_SILU},
     /* LFM2: short convolutions; layers with key heads are attention. */
     {.name = "lfm2", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_SHORTCONV, .embed_norm_is_output = 1},

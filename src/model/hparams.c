@@ -88,6 +88,9 @@ int model_hparams(struct model *m, struct lar_err *err)
     const char *eps = m->arch->norm == NORM_RMS ? "attention.layer_norm_rms_epsilon"
                                                 : "attention.layer_norm_epsilon";
     if ((rc = model_key_f32(m, eps, &h->eps, err)) < 0) return rc;
+    if (rc == 0 && m->arch->sparse_mixer) /* Phi-3.5-MoE: layer norms under the other name */
+        rc = model_key_f32(m, "attention.layer_norm_rms_epsilon", &h->eps, err);
+    if (rc < 0) return rc;
     if (rc == 0) return lar_fail(err, LAR_EFORMAT, "key %s.%s is missing", m->arch->name, eps);
     if (h->eps < 0) return lar_fail(err, LAR_EFORMAT, "%s.%s is negative", m->arch->name, eps);
 

@@ -43,7 +43,7 @@ struct moe {
     size_t nexpert, nused, nff;
     size_t ngroup,
         group_used; /* only experts of the best group_used of ngroup groups may be chosen; 1: all */
-    int sigmoid, renorm;
+    int sigmoid, renorm, sparse; /* sparse: chosen as in Phi-3.5-MoE */
     float scale;
     const float *choice_bias;         /* [nexpert], added for choosing only; NULL: none */
     struct dev_matrix router;         /* [nexpert][width] */
@@ -52,6 +52,7 @@ struct moe {
     const float *brouter, *bgate, *bup,
         *bdown; /* [nexpert], [nexpert][nff], the same, [nexpert][width]; NULL: none */
     struct dev_matrix shared_gate, shared_up, shared_down;
+    const float *shared_bgate, *shared_bup, *shared_bdown; /* NULL: none */
     /* Where experts stand beside a dense feed-forward (Gemma 4; see moe_beside). */
     const float *
         router_norm; /* [width]: the router reads the stream normed with these weights; NULL: what the experts read */
@@ -231,6 +232,7 @@ struct arch {
         rope_base_window; /* base of windowed layers (rope.freq_base_swa overrides); 0: as the others */
     int latent;           /* attention is that of mla.c */
     int expert_sigmoid; /* of the router, unless the file says; -1: where experts have a bias for the choice */
+    int sparse_mixer;  /* the router is Phi-3.5-MoE's; see moe.c */
     int expert_renorm; /* the chosen experts' weights are made to sum to 1 */
     int yarn_in_scale; /* YaRN's factor is in attn_scale (setup) where the file has a multiplier for it */
     int yarn_exact;   /* YaRN's correction range is not rounded */

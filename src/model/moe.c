@@ -7,6 +7,8 @@
  *                                             groups only from the best groups: a group counts as its best, with sigmoid its two best
  *     o = sum over the chosen e of w_e FFN_e(h)      w = p of the chosen, made to sum to 1 where the family does so, times a scale
  *     o += [sigmoid(g . h)] FFN_shared(h)     where there is a shared expert
+ * Phi-3.5-MoE chooses one expert after the other (SparseMixer, Liu et al. 2023, as at evaluation):
+ *     w = softmax(r) of the best, among those not chosen yet with best - r <= 0.02 max(|r|, best)
  * Gemma 4 has a dense feed-forward beside the experts, each with norms of its own, and its router reads another norm of the stream:
  *     r = Wr (norm(x) s / sqrt(width)),   o = post1(FFN(norm1(x))) + post2(experts(norm2(x)))
  *
@@ -41,6 +43,9 @@ static int bind_shared(struct binder *b, struct moe *m)
     int rc = bind_matrix(b, "ffn_up_shexp", width, 0, &m->shared_up);
     if (rc <= 0) return rc;
     size_t nff = m->shared_up.rows;
+    if ((rc = bind_vector(b, "ffn_gate_shexp", "bias", nff, &m->shared_bgate)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_up_shexp", "bias", nff, &m->shared_bup)) < 0) return rc;
+    if ((rc = bind_vector(b, "ffn_down_shexp", "bias", width, &m->shared_bdown)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_gate_shexp", width, nff, &m->shared_gate)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_down_shexp", nff, width, &m->shared_down)) < 0) return rc;
     if (nff > b->m->ff_max) b->m->ff_max = nff;
@@ -115,7 +120,7 @@ int moe_bind(struct binder *b, struct moe *m)
     if (func == 0)
         func =
             d->arch->expert_sigmoid > 0 || (d->arch->expert_sigmoid < 0 && m->choice_bias) ? 2 : 1;
-    m->sigmoid = func == 2, m->renorm = renorm || func == 3;
+    m->sigmoid = func == 2, m->renorm = renorm || func == 3, m->sparse = d->arch->sparse_mixer;
     if ((rc = bind_groups(b, m)) < 0) return rc;
     if ((rc = bind_need_matrix(b, "ffn_gate_inp", width, n, &m->router)) < 0) return rc;
     if ((rc = bind_vector(b, "ffn_gate_inp", "bias", n, &m->brouter)) < 0) return rc;
@@ -168,10 +173,35 @@ static uint64_t best_groups(const struct moe *m, const float *choice)
     return set;
 }
 
+/* Phi-3.5-MoE's choice; see above. */
+static void mix_sparsely(const struct moe *m, const float *score, int32_t *pick, float *weight)
+{
+    for (size_t k = 0; k < m->nused; k++) {
+        int32_t best = -1;
+        float sum = 0;
+        for (int pass = 0; pass < 2; pass++) /* find the best; sum up who is near */
+            for (size_t e = 0; e < m->nexpert; e++) {
+                int taken = 0;
+                for (size_t j = 0; j < k; j++) taken |= pick[j] == (int32_t)e;
+                if (taken) continue;
+                if (pass == 0 && (best < 0 || score[e] > score[best])) best = (int32_t)e;
+                if (pass == 0) continue;
+                float far = score[best] - score[e], most = fmaxf(fabsf(score[e]), score[best]);
+                if (!(far / most > 0.02F)) sum += expf(-far);
+            }
+        pick[k] = best;
+        weight[k] = m->scale / sum;
+    }
+}
+
 /* The `used` best experts of one row, in falling order of score (equal ones: the lower number first), and their weights. */
 static void route(const struct moe *m, float *score, int32_t *pick, float *weight)
 {
     float max = -INFINITY, sum = 0;
+    if (m->sparse) {
+        mix_sparsely(m, score, pick, weight);
+        return;
+    }
     for (size_t e = 0; e < m->nexpert; e++) max = fmaxf(max, score[e]);
     for (size_t e = 0; e < m->nexpert; e++) {
         score[e] = m->sigmoid ? 1 / (1 + expf(-score[e])) : expf(score[e] - max);
@@ -239,10 +269,13 @@ static void shared_ffn(struct pass *p, const struct layer *l)
     struct work *w = p->w;
     const struct dev_matrix *two[2] = {&m->shared_gate, &m->shared_up}, *one = &m->shared_down;
     struct dev_rows rows[2] = {w->gate, w->up};
+    size_t nff = m->shared_up.rows;
     p->d->ops->matmul(p->d, 2, two, w->h, p->n, rows);
-    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, w->gate, w->up, p->n, m->shared_up.rows,
-                    w->gate);
+    if (m->shared_bgate) p->d->ops->bias(p->d, m->shared_bgate, p->n, nff, w->gate);
+    if (m->shared_bup) p->d->ops->bias(p->d, m->shared_bup, p->n, nff, w->up);
+    p->d->ops->gate(p->d, p->m->arch->gate, l->gate_par, w->gate, w->up, p->n, nff, w->gate);
     p->d->ops->matmul(p->d, 1, &one, w->gate, p->n, &w->moe_y);
+    if (m->shared_bdown) p->d->ops->bias(p->d, m->shared_bdown, p->n, p->m->h.width, w->moe_y);
     for (size_t i = 0; i < p->n; i++) {
         float f = 1;
         if (m->shared_switch) {
