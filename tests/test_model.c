@@ -23,11 +23,13 @@ struct twist {
     uint64_t count;
     uint64_t draft;      /* nextn_predict_layers; 0: no such key */
     float factor, old;   /* rope.scaling.factor, rope.scale_linear; 0: no such key */
+    const char *number; /* rope.scaling.NUMBER is this */
+    float is;
     const char *says; /* what the message must hold */
 };
 
 static uint64_t offset;
-static double turns; /* of the second pair of a rotated head, for each position */
+static double turns, stretched; /* of the second pair of a rotated head, for each position; what all are multiplied by */
 
 static void key(struct gb *g, const struct twist *t, const char *tail, uint64_t v)
 {
@@ -84,6 +86,11 @@ static int try_open(const struct twist *t, struct lar_err *err)
     gb_kv_f32(&g, "llama.attention.layer_norm_rms_epsilon", t->eps != 0 ? t->eps : 1e-5f);
     if (t->scaling) gb_kv_text(&g, "llama.rope.scaling.type", t->scaling);
     if (t->factor != 0) gb_kv_f32(&g, "llama.rope.scaling.factor", t->factor);
+    if (t->number) {
+        char name[100];
+        snprintf(name, sizeof name, "llama.rope.scaling.%s", t->number);
+        gb_kv_f32(&g, name, t->is);
+    }
     if (t->old != 0) gb_kv_f32(&g, "llama.rope.scale_linear", t->old);
     if (t->draft) gb_kv_int(&g, "llama.nextn_predict_layers", GGUF_U32, t->draft);
     tensor(&g, t, "token_embd.weight", WIDTH, VOCAB);
@@ -101,6 +108,7 @@ static int try_open(const struct twist *t, struct lar_err *err)
     struct model *m = NULL;
     int rc = wrote == (ssize_t)f.n ? model_open(&m, path, 1, err) : -99;
     turns = m ? m->rope[0].inv[1] : 0;
+    stretched = m ? m->rope[0].mscale : 0;
     model_close(m);
     unlink(path);
     free(f.p);
@@ -199,11 +207,38 @@ static void positions_are_stretched_as_the_keys_say(void)
     }
 }
 
+/* YaRN's keys, each by its name. The numbers are those of transformers' _compute_yarn_parameters (heads of 8, base 10000, a factor of 4 beyond 64
+ * positions): what the second pair's angle and all cosines and sines are multiplied by. */
+static void yarn_is_as_the_keys_say(void)
+{
+    static const struct {
+        struct twist t;
+        double by, mscale;
+    } row[] = {
+        {{0}, 0.625, 1.138629436111989},
+        {{.number = "yarn_beta_fast", .is = 0.5F}, 1, 1.138629436111989},
+        {{.number = "yarn_beta_slow", .is = 0.02F}, 0.75, 1.138629436111989},
+        {{.number = "yarn_attn_factor", .is = 1.7F}, 0.625, 1.7}, /* attention_factor: the whole of it */
+        {{.number = "attn_factor", .is = 0.5F}, 0.625, 1.138629436111989 / 2},
+        {{.number = "yarn_log_multiplier", .is = 0.07F}, 0.625, 1.138629436111989 / (1 + 0.007 * 1.3862943611198906)},
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lar_err err = {0};
+        struct twist t = row[i].t;
+        t.scaling = "yarn", t.factor = 4;
+        CHECK_EQ(try_open(&t, &err), 0);
+        CHECK_STR(err.msg, "");
+        CHECK_NEAR(turns, row[i].by * 0.1, 1e-7);
+        CHECK_NEAR(stretched, row[i].mscale, 1e-6);
+    }
+}
+
 int main(void)
 {
     tap_timeout(60);
     RUN(the_model_without_a_twist_opens);
     RUN(each_fault_is_named);
     RUN(positions_are_stretched_as_the_keys_say);
+    RUN(yarn_is_as_the_keys_say);
     return tap_done();
 }

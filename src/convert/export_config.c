@@ -625,7 +625,7 @@ static void presence(struct export *e)
     } all[] = {
         {"llama|mistral3|smollm3|granite|granitemoe|granitehybrid|arcee|apertus|qwen3|qwen3moe|qwen3next|qwen35|"
          "qwen35moe|olmo2|glm4|glm4moe|command-r|cohere2|nemotron|seed_oss|gpt-oss|dots1|gptneox|falcon-h1|"
-         "hunyuan-dense|gemma|gemma2|gemma3|exaone4",
+         "hunyuan-dense|hunyuan-moe|phimoe|gemma|gemma2|gemma3|exaone4",
          "attention_bias", "attn_q.bias"},
         {"llama|granite|smollm3|arcee|nemotron|falcon-h1", "mlp_bias", "ffn_up.bias"},
         {"seed_oss", "attention_out_bias", "attn_output.bias"},
@@ -639,6 +639,7 @@ static void presence(struct export *e)
         {"falcon-h1", "projectors_bias", "ssm_out.bias"},
         {"mamba2", "use_bias", "ssm_in.bias"},
     };
+    if (!strcmp(e->f->arch, "phimoe")) put_bool(e, "lm_head_bias", gguf_tensor(&e->g, "output.bias") != NULL);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (family_lists(all[i].classes, str_of(e->f->arch))) {
             const char *t = !strcmp(e->f->arch, "gptneox") ? "attn_qkv.bias" : all[i].tensor;
@@ -651,7 +652,7 @@ static void experts(struct export *e)
     static const struct {
         const char *arch;
         int usual;
-    } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}};
+    } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}, {"olmoe", 0}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(e->f->arch, all[i].arch))
             put_bool(e, "norm_topk_prob", num(e, "expert_weights_norm", all[i].usual) > 0);

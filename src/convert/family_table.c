@@ -126,6 +126,16 @@ static const struct name_rule hunyuan_names[] = {
     END,
 };
 
+static const struct name_rule hunyuan_moe_names[] = {
+    {"layers.#.self_attn.query_layernorm", "attn_q_norm", HOW_SAME},
+    {"layers.#.self_attn.key_layernorm", "attn_k_norm", HOW_SAME},
+    {"layers.#.mlp.gate.wg", "ffn_gate_inp", HOW_SAME},
+    {"layers.#.mlp.shared_mlp.gate_proj", "ffn_gate_shexp", HOW_SAME},
+    {"layers.#.mlp.shared_mlp.up_proj", "ffn_up_shexp", HOW_SAME},
+    {"layers.#.mlp.shared_mlp.down_proj", "ffn_down_shexp", HOW_SAME},
+    END,
+};
+
 static const struct name_rule mixtral_names[] = {
     {"layers.#.block_sparse_moe.gate", "ffn_gate_inp", HOW_SAME},
     {"layers.#.block_sparse_moe.experts.*.w1", "ffn_gate_exps", HOW_STACK},
@@ -485,6 +495,8 @@ const struct family family_table[] = {
      .arch = "phi2", .flags = FAMILY_ROPE_DIM | FAMILY_NO_ROPE_BASE, .names = phi2_names},
     {.hf = "Phi3ForCausalLM", .type = "phi3", .arch = "phi3", .flags = FAMILY_ROPE_DIM | FAMILY_NO_HEAD_DIM,
      .names = phi3_names, .more = meta_phi3},
+    {.hf = "PhimoeForCausalLM|PhiMoEForCausalLM", .type = "phimoe",
+     .arch = "phimoe", .flags = FAMILY_ROPE_DIM, .names = mixtral_names, .more = meta_phimoe},
     {.hf = "SmolLM3ForCausalLM", .type = "smollm3", .arch = "smollm3", .flags = LLAMA_FLAGS, .more = meta_smollm3},
     {.hf = "GraniteForCausalLM", .type = "granite", .arch = "granite", .flags = LLAMA_FLAGS | FAMILY_NO_HEAD_DIM,
      .keys = granite_keys},
@@ -505,6 +517,8 @@ const struct family family_table[] = {
     {.hf = "HunYuanDenseV1ForCausalLM", .type = "hunyuan_v1_dense",
      .arch = "hunyuan-dense", .flags = FAMILY_NO_EXPERTS,
      .names = hunyuan_names, .more = meta_hunyuan},
+    {.hf = "HunYuanMoEV1ForCausalLM", .type = "hunyuan_v1_moe", .spell = "num_experts",
+     .arch = "hunyuan-moe", .names = hunyuan_moe_names, .more = meta_hunyuan_moe},
     {.hf = "Ernie4_5ForCausalLM|Ernie4_5_ForCausalLM", .type = "ernie4_5", .arch = "ernie4_5"},
     {.hf = "Lfm2ForCausalLM", .type = "lfm2", .spell = "norm_eps",
      .arch = "lfm2", .flags = FAMILY_VOCAB_SIZE, .names = lfm2_names, .keys = lfm2_keys,

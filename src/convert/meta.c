@@ -345,7 +345,7 @@ static int yarn_factor(struct meta *m, double s)
     else if (mscale > 0 && all > 0 && s > 1)
         want = (0.1 * mscale * log(s) + 1) / (0.1 * all * log(s) + 1);
     if (!strcmp(m->f->arch, "mistral3") && s > 1) usual /= 0.1 * all * log(s) + 1;
-    if (!strcmp(m->f->arch, "deepseek2")) return 0; /* has a key of its own */
+    if (!strcmp(m->f->arch, "deepseek2") && all > 0) usual = 1; /* it is in the scale of q . k */
     if (fabs(want / usual - 1) > 1e-6) meta_f32(m, "rope.scaling.attn_factor", want / usual);
     return 0;
 }
@@ -399,9 +399,12 @@ static int rotation(struct meta *m)
     }
     if (str_is(type, "yarn") && has_factor) return yarn(m, s);
     if (str_is(type, "llama3")) return llama3(m);
-    if (str_is(type, "default") || str_is(type, "longrope") || str_is(type, "su") || str_is(type, "proportional") ||
-        str_is(type, "mrope"))
-        return 0;
+    if (str_is(type, "longrope") || str_is(type, "su")) {
+        if (gguf_keys_has(m->k, str_of(meta_key(m, "rope.scaling.attn_factor", key)))) return 0; /* Phi's do it themselves */
+        gguf_keys_str(m->k, meta_key(m, "rope.scaling.type", key), STR("longrope"));
+        return meta_longrope(m);
+    }
+    if (str_is(type, "default") || str_is(type, "proportional") || str_is(type, "mrope")) return 0;
     if (str_is(type, "dynamic")) { /* with alpha: see meta_hunyuan */
         if (has_factor && !config_in(m->c->rope, "alpha")) meta_f32(m, "rope.scaling.dynamic_factor", s);
         return 0;
@@ -456,7 +459,7 @@ static void expert_norm(struct meta *m)
     static const struct {
         const char *arch;
         int usual;
-    } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}};
+    } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}, {"olmoe", 0}};
     char key[128];
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int v = json_bool(config_find(m->c, "norm_topk_prob"), all[i].usual);

@@ -35,11 +35,13 @@ int meta_gemma3(struct meta *m);
 int meta_gemma3n(struct meta *m);
 int meta_gemma4(struct meta *m);
 int meta_phi3(struct meta *m);
+int meta_phimoe(struct meta *m);
 int meta_smollm3(struct meta *m);
 int meta_granite_hybrid(struct meta *m);
 int meta_olmo3(struct meta *m);
 int meta_exaone4(struct meta *m);
 int meta_hunyuan(struct meta *m);
+int meta_hunyuan_moe(struct meta *m);
 int meta_lfm2(struct meta *m);
 int meta_mamba2(struct meta *m);
 int meta_gpt2(struct meta *m);
@@ -63,6 +65,8 @@ void meta_u32(struct meta *m, const char *tail, uint32_t v);
 void meta_f32(struct meta *m, const char *tail, double v);
 /* One bool a layer: whether its type in config.json's layer_types is `type`; 1, 0 (no layer_types), or an error. */
 int meta_layer_types(struct meta *m, const char *tail, const char *type);
+/* LongRoPE: the factors' tensors, and its keys but the type. */
+int meta_longrope(struct meta *m);
 /* A key that must be there. */
 int meta_need_u32(struct meta *m, const char *names, uint32_t *out);
 

@@ -243,29 +243,59 @@ static int factors(struct meta *m, const char *from, const char *name)
     return plan_add(m->p, name, f, n, n, m->err);
 }
 
-/* Phi-3 and 4: LongRoPE. */
-int meta_phi3(struct meta *m)
+/* What cosines and sines are multiplied by when a text s times as long as orig is asked for. Phi-3.5-MoE names it for short and long texts. */
+static int longrope_factor(struct meta *m, double s, double orig, double *attn)
 {
-    double most = 0, orig = 0, attn = 0;
-    uint32_t w = 0;
+    double of_short = 0;
+    int rc = config_rope(m->c, "attention_factor", attn, m->err);
+    if (rc == 0) rc = config_rope(m->c, "long_mscale", attn, m->err);
+    if (rc < 0 || config_rope(m->c, "short_mscale", &of_short, m->err) < 0) return LAR_EFORMAT;
+    if (rc == 1 && of_short > 0 && fabs(of_short - *attn) > 1e-6)
+        return wrong(m, "short_mscale and long_mscale differ, and GGUF has one key for both");
+    if (rc == 1) return 0;
+    if (str_is(config_rope_type(m->c), "yarn"))
+        *attn = s > 1 ? 0.1 * log(s) + 1 : 1;
+    else
+        *attn = s > 1 ? sqrt(1 + log(s) / log(orig)) : 1;
+    return 0;
+}
+
+int meta_longrope(struct meta *m)
+{
+    double most = 0, orig = 0, attn = 1;
     int rc;
     if ((rc = config_num(m->c, "max_position_embeddings", &most, m->err)) < 0) return rc;
     if ((rc = config_rope(m->c, "original_max_position_embeddings", &orig, m->err)) < 0) return rc;
     if (rc == 0) orig = most;
     if (!(most >= 1) || !(orig >= 1) || orig > 1e9) return wrong(m, "max_position_embeddings is missing");
     meta_u32(m, "rope.scaling.original_context_length", (uint32_t)orig);
-    if ((rc = config_u32(m->c, "sliding_window", &w, m->err)) < 0) return rc;
-    meta_u32(m, "attention.sliding_window", w); /* 0 tells Phi-4 from Phi-3 */
     if (!config_in(m->c->rope, "long_factor")) return 0;
     double s = most / orig;
-    if ((rc = config_rope(m->c, "attention_factor", &attn, m->err)) < 0) return rc;
-    if (rc == 0 && str_is(config_rope_type(m->c), "yarn"))
-        attn = s > 1 ? 0.1 * log(s) + 1 : 1;
-    else if (rc == 0)
-        attn = s > 1 ? sqrt(1 + log(s) / log(orig)) : 1;
+    if ((rc = config_rope(m->c, "factor", &s, m->err)) < 0) return rc;
+    if ((rc = longrope_factor(m, s, orig, &attn)) < 0) return rc;
     meta_f32(m, "rope.scaling.attn_factor", attn);
     rc = factors(m, "long_factor", "rope_factors_long.weight");
     return rc < 0 ? rc : factors(m, "short_factor", "rope_factors_short.weight");
+}
+
+int meta_phi3(struct meta *m)
+{
+    uint32_t w = 0;
+    int rc = config_u32(m->c, "sliding_window", &w, m->err);
+    if (rc < 0) return rc;
+    meta_u32(m, "attention.sliding_window", w); /* 0 tells Phi-4 from Phi-3 */
+    return meta_longrope(m);
+}
+
+/* A router that lets only experts count whose scores are near the best (model/moe.c); how near is not in the file. */
+int meta_phimoe(struct meta *m)
+{
+    double near = 0.01;
+    int rc = config_num(m->c, "router_jitter_noise", &near, m->err);
+    if (rc < 0) return rc;
+    if (fabs(near - 0.01) > 1e-9) return wrong(m, "router_jitter_noise is not 0.01, and GGUF has no key for it");
+    if (json_num(config_find(m->c, "num_experts_per_tok"), 2) != 2) return wrong(m, "num_experts_per_tok is not 2");
+    return meta_phi3(m);
 }
 
 /* Each fourth layer does not turn; for another pattern GGUF has no key, and this one is Lar's. */
@@ -370,6 +400,38 @@ int meta_hunyuan(struct meta *m)
     return 0;
 }
 
+/* A whole number, or a list with one for each layer, which are all the same. */
+static int same_in_layers(struct meta *m, const char *names, uint32_t *out)
+{
+    const struct json *v = config_find(m->c, names);
+    if (!v || v->kind != JSON_ARRAY) return config_u32(m->c, names, out, m->err);
+    for (const struct json *e = v->child; e; e = e->next) {
+        if (!e->is_int || e->i < 0 || e->i > INT32_MAX || e->i != v->child->i)
+            return wrong(m, "moe_topk, moe_intermediate_size or num_shared_expert differs between layers");
+        *out = (uint32_t)e->i;
+    }
+    return v->n > 0;
+}
+
+int meta_hunyuan_moe(struct meta *m)
+{
+    uint32_t used = 1, shared = 1;
+    int rc;
+    if ((rc = same_in_layers(m, "moe_topk|num_experts_per_tok", &used)) < 0) return rc;
+    meta_u32(m, "expert_used_count", used);
+    if ((rc = same_in_layers(m, "num_shared_expert", &shared)) < 0) return rc;
+    meta_u32(m, "expert_shared_count", shared);
+    /* Tencent's code reads moe_intermediate_size, transformers intermediate_size: the tensors know */
+    for (size_t i = 0; i < m->p->n; i++) {
+        const struct output *o = &m->p->out[i];
+        if (str_is(o->name, "blk.0.ffn_gate_exps.weight"))
+            meta_u32(m, "expert_feed_forward_length", (uint32_t)o->dim[1]);
+        if (str_is(o->name, "blk.0.ffn_gate_shexp.weight"))
+            meta_u32(m, "expert_shared_feed_forward_length", (uint32_t)o->dim[1]);
+    }
+    return meta_hunyuan(m);
+}
+
 int meta_lfm2(struct meta *m)
 {
     uint32_t kv = 0, ff = 0, multiple = 256;
@@ -463,10 +525,14 @@ int meta_deepseek2(struct meta *m)
     return 0;
 }
 
-/* The rotation is never stretched, which their files say. */
+/* The rotation of published ones is not stretched, which their files say. */
 static void no_scaling(struct meta *m)
 {
+    static const char *const other[] = {"linear", "yarn", "longrope", "su"}; /* meta.c writes these */
+    struct str type = config_rope_type(m->c);
     char key[128];
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (str_is(type, other[i])) return;
     gguf_keys_str(m->k, meta_key(m, "rope.scaling.type", key), STR("none"));
 }
 
@@ -516,16 +582,13 @@ int meta_minicpm3(struct meta *m)
     uint32_t value = (uint32_t)m->head_dim; /* what readers take, width / heads */
     if ((rc = config_u32(m->c, "v_head_dim", &value, m->err)) < 0) return rc;
     if (value != m->head_dim) meta_u32(m, "attention.value_length", value);
-    if (!config_in(m->c->rope, "long_factor")) return 0;
     m->rope_dim = turn;
-    rc = factors(m, "long_factor", "rope_factors_long.weight");
-    return rc < 0 ? rc : factors(m, "short_factor", "rope_factors_short.weight");
+    return 0;
 }
 
 int meta_olmoe(struct meta *m)
 {
     if (json_num(config_find(m->c, "clip_qkv"), 0) > 0) return wrong(m, "clip_qkv is not known");
-    if (json_bool(config_find(m->c, "norm_topk_prob"), 0)) return wrong(m, "norm_topk_prob is not known in OLMoE");
     return 0;
 }
 

@@ -14,6 +14,7 @@ DEEPSEEK = dict(num_key_value_heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_r
 SHARED = dict(head_dim=16, n_routed_experts=6, num_experts_per_tok=3, n_shared_experts=1, moe_intermediate_size=16, first_k_dense_replace=1,
               routed_scaling_factor=1.5, n_group=1, topk_group=1, norm_topk_prob=True)
 YARN = dict(rope_type='yarn', factor=40.0, original_max_position_embeddings=64, beta_fast=32, beta_slow=1)
+SMALL = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1)
 CASES = {
     'cohere': ('cohere', dict(logit_scale=0.25, tie_word_embeddings=True)),
     'cohere2': ('cohere2', dict(num_hidden_layers=4, sliding_window=16, head_dim=8, logit_scale=0.25, tie_word_embeddings=True)),
@@ -40,6 +41,24 @@ CASES = {
     'gemma3n-three': ('gemma3n_text', dict(hidden_size=16, intermediate_size=[24, 40], head_dim=4, sliding_window=9, num_kv_shared_layers=0,
                       layer_types=['sliding_attention', 'full_attention'], vocab_size_per_layer_input=60, hidden_size_per_layer_input=4,
                       laurel_rank=3, activation_sparsity_pattern=[0.5, 0.0], altup_num_inputs=3, altup_active_idx=1)),
+    'hunyuan-moe': ('hunyuan_v1_moe', SMALL | dict(head_dim=4, num_experts=4, moe_topk=2, attention_bias=True, tie_word_embeddings=True)),
+    'phimoe': ('phimoe', SMALL | dict(head_dim=4, num_local_experts=4, num_experts_per_tok=2, sliding_window=9, attention_bias=True,
+               lm_head_bias=True)),
+    'ernie45-moe-biases': ('ernie4_5_moe', SMALL | dict(moe_num_experts=4, moe_k=4, moe_num_shared_experts=2, moe_intermediate_size=8,
+                           moe_layer_start_index=0, use_bias=True)),
+    'llama-longrope': ('llama', SMALL | dict(head_dim=6, rope_parameters=dict(rope_type='longrope', rope_theta=10000.0,
+                       original_max_position_embeddings=30, short_factor=[1.0, 1.1, 1.3], long_factor=[1.0, 3.0, 9.0]))),
+    'cohere-linear': ('cohere', SMALL | dict(logit_scale=0.25, tie_word_embeddings=True,
+                      rope_parameters=dict(rope_type='linear', rope_theta=10000.0, factor=3.0))),
+    'yarn-attn-factor': ('llama', SMALL | dict(head_dim=12, rope_parameters=YARN | dict(rope_theta=10000.0, attention_factor=0.7))),
+    'yarn-betas': ('qwen3', SMALL | dict(head_dim=12, rope_parameters=YARN | dict(rope_theta=10000.0, beta_fast=9.0, beta_slow=2.5,
+                   factor=5.0, original_max_position_embeddings=24))),
+    'yarn-truncate': ('llama', SMALL | dict(head_dim=12, rope_parameters=YARN | dict(rope_theta=10000.0, truncate=False, beta_slow=0.5))),
+    'deepseek2-mscale': ('deepseek_v2', SMALL | dict(num_key_value_heads=4, kv_lora_rank=8, q_lora_rank=None, qk_nope_head_dim=4,
+                         qk_rope_head_dim=8, v_head_dim=4, n_routed_experts=4, num_experts_per_tok=1, n_shared_experts=1,
+                         moe_intermediate_size=8, first_k_dense_replace=0, n_group=1, topk_group=1, routed_scaling_factor=1.0,
+                         rope_scaling=YARN | dict(mscale=0.8, mscale_all_dim=0.5))),
+    'olmoe-renorm': ('olmoe', SMALL | dict(num_experts=4, num_experts_per_tok=2, intermediate_size=8, norm_topk_prob=True)),
     'lfm2-biases': ('lfm2', dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, layer_types=['conv'], conv_L_cache=4, conv_bias=True,
                     block_auto_adjust_ff_dim=False)),
 }
