@@ -100,6 +100,46 @@ ok "with the key it is" is 200
 ok "which is in no log" not grep -q "$secret" "$TMP/server"
 serve_end
 
+# ---- what is given up ------------------------------------------------------------------------------------------------------------
+mkdir -p "$TMP/home/.lmstudio/models/us/here" "$TMP/home/.lmstudio/models/us/away" "$TMP/away" "$TMP/models"
+cp $model "$TMP/away/demo.gguf"
+cp $model "$TMP/home/.lmstudio/models/us/here/x-q8_0.gguf"
+ln -s "$TMP/away/demo.gguf" "$TMP/home/.lmstudio/models/us/away/x-q8_0.gguf"
+home=$HOME HOME="$TMP/home"
+serve --model demo=$model --read-only
+ok "the log says what the server has given up" grep -q '^lar: sandbox: ' "$TMP/server"
+if grep -q 'system calls by a list' "$TMP/server"; then
+    ok "the kernel too" sh -c 'cat /proc/$1/task/*/status | grep -c "^Seccomp:.2" > "$2"; [ "$(cat "$2")" = "$(ls /proc/$1/task | wc -l)" ]' - $server "$TMP/n"
+    ok "no privileges come back" grep -q '^NoNewPrivs:.1' /proc/$server/status
+else
+    skip "no filter of system calls here: $(cat "$TMP/server")"
+fi
+post /api/chat '{"model":"us/here:q8_0","messages":[{"role":"user","content":"x"}],"stream":false,"options":{"num_predict":2}}'
+cp "$TMP/body" "$TMP/here"
+post /api/chat '{"model":"us/away:q8_0","messages":[{"role":"user","content":"x"}],"stream":false,"options":{"num_predict":2}}'
+if grep -q 'files by a list' "$TMP/server"; then
+    ok "a folder of models is read" grep -q '"done":true' "$TMP/here"
+    ok "and not what lies elsewhere, whatever leads there" not is 200
+else
+    skip "no list of files here: $(cat "$TMP/server")"
+fi
+for what in create copy pull push; do
+    post /api/$what '{"model":"a","from":"demo","source":"demo","destination":"b"}'
+    ok "a server that is read only does not $what" is 403
+done
+ask -X DELETE -d '{"model":"us/here:q8_0"}' "$url/api/delete"
+ok "nor delete" is 403
+serve_end
+HOME=$home
+if ! grep -q 'NO ' "$TMP/server"; then
+    serve --sandbox require --model demo=$model
+    ok "what is required is there" not grep -q 'NO ' "$TMP/server"
+    serve_end
+else
+    try_status 2 "what is required and cannot be had ends it" timeout 60 "$LAR" serve --port 0 --sandbox require $model
+    ok "with a word" grep -q -- '--sandbox require' "$TMP/err"
+fi
+
 # ---- a socket that another program opened, as systemd does -------------------------------------------------------------------------
 cat > "$TMP/handed.pl" <<'END'
 use IO::Socket::INET;

@@ -13,7 +13,8 @@
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain, quiet, log_json,
+    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain,
+        quiet, log_json, sandbox, read_only,
         insecure, force;
 };
 
@@ -79,6 +80,8 @@ static int run(const void *values, char **arg, int narg)
                                 .tls_cert = o->tls_cert,
                                 .tls_key = o->tls_key,
                                 .insecure = o->insecure,
+                                .read_only = o->read_only,
+                                .sandbox = (enum sandbox_want)o->sandbox,
                                 .max_body_mib = o->max_body,
                                 .patience_s = o->patience,
                                 .drain_s = o->drain,
@@ -115,6 +118,12 @@ static const struct opt options[] = {
      .help = "Who may use a Unix socket, in octal as chmod has it; 0600 without it."},
     {.kind = OPT_FLAG, .name = "insecure", .at = AT(insecure), .value = 1,
      .help = "With --key-file and an address that others reach: keys and answers cross the network without TLS."},
+    {.kind = OPT_FLAG, .name = "read-only", .at = AT(read_only), .value = 1,
+     .help = "No models are fetched, made, renamed or deleted through the server; it then opens no connection and "
+             "writes no file."},
+    {.kind = OPT_WORD, .name = "sandbox", .at = AT(sandbox), .arg = "WHEN", .words = "try require off",
+     .help = "Once started the server keeps to the files and system calls that it needs (Landlock, seccomp): as far as "
+             "this kernel can (try, and says how far), or not without it (require), or not at all (off)."},
     {.kind = OPT_LIST, .name = "allow-origin", .at = AT(origin), .arg = "ORIGIN",
      .help = "Pages of this origin (https://app.example) may use the server, beside those of this machine; * "
              "allows all."},

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
@@ -37,6 +38,7 @@ struct server {
     struct http *http;
     struct keys *keys; /* NULL: none are asked for */
     struct buf cert, cert_key;
+    struct sandbox sandbox;
     atomic_int draining;
     char inherited[108]; /* where the socket that was handed to us listens */
 };
@@ -318,7 +320,9 @@ static void post_template(struct server *s, struct http_call *c)
 
 static void change(struct server *s, struct http_call *c, enum stock_kind kind)
 {
-    if (keys_allow(http_owner(c), NULL))
+    if (s->opt.read_only)
+        reply_error(c, ollama_error, 403, "this server changes no models (--read-only)");
+    else if (keys_allow(http_owner(c), NULL))
         stock_take(s->stock, c, kind);
     else
         reply_error(c, ollama_error, 403, "this key has some models only, and may not change which there are");
@@ -531,6 +535,44 @@ static int check_address(struct server *s, int unix_socket, struct lar_err *err)
     return 0;
 }
 
+static void allow_folder_of(struct sandbox *b, const char *path, enum sandbox_access access)
+{
+    struct buf folder = {0};
+    const char *slash = strrchr(path, '/');
+    buf_add(&folder, slash ? path : ".", slash ? (size_t)(slash - path) + (slash == path) : 1);
+    sandbox_allow(b, buf_z(&folder), access);
+    buf_done(&folder);
+}
+
+/* Before there are threads: no file any more but models, keys, the store, and what a program needs in any case. */
+static int give_up_files(struct server *s, struct lar_err *err)
+{
+    static const char *const certificates[] = {"LAR_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                               "LAR_REGISTRY_KEY"};
+    const struct server_options *o = &s->opt;
+    struct sandbox *b = &s->sandbox;
+    struct buf key = {0};
+    const char *home = getenv("HOME");
+    int rc = sandbox_open(b, o->sandbox, !o->read_only, err);
+    if (rc < 0) return rc;
+    if (o->sandbox != SANDBOX_OFF && !o->read_only)
+        store_make(s->shelf.store, NULL); /* where it cannot be made nothing will be written */
+    for (int p = STORE_LAR; p <= STORE_LMSTUDIO; p++)
+        sandbox_allow(b, store_place_root(s->shelf.store, (enum store_place)p),
+                      p == STORE_LAR && !o->read_only ? SANDBOX_WRITE : SANDBOX_READ);
+    for (size_t i = 0; i < s->shelf.nbook; i++) sandbox_allow_model(b, s->shelf.book[i].path);
+    for (size_t i = 0; !o->read_only && i < sizeof certificates / sizeof *certificates; i++)
+        sandbox_allow(b, getenv(certificates[i]), SANDBOX_READ);
+    if (home && !o->read_only) {
+        buf_printf(&key, "%s/.ollama/id_ed25519", home);
+        sandbox_allow(b, buf_z(&key), SANDBOX_READ);
+        buf_done(&key);
+    }
+    if (o->key_file) allow_folder_of(b, o->key_file, SANDBOX_READ);
+    if (o->host[0] == '/') allow_folder_of(b, o->host, SANDBOX_SOCKET);
+    return sandbox_files(b, err);
+}
+
 static int open_all(struct server *s, struct lar_err *err)
 {
     struct server_options *o = &s->opt;
@@ -585,12 +627,15 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = shelf_use_store(&s->shelf, err);
+    if (rc == 0) rc = give_up_files(s, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
     if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);
     if (rc == 0) rc = stock_open(&s->stock, err);
     if (rc == 0) rc = kept_open(&s->kept, err);
     if (rc == 0) rc = http_open(&s->http, &ho, err);
+    if (rc == 0) rc = sandbox_calls(&s->sandbox, err);
+    if (rc == 0) s->opt.say(buf_z(&s->sandbox.told));
     return rc;
 }
 
@@ -626,7 +671,7 @@ static void wait_for_end(struct server *s, const sigset_t *set)
 
 int server_run(const struct server_options *opt, struct lar_err *err)
 {
-    struct server s = {.opt = *opt};
+    struct server s = {.opt = *opt, .sandbox = {.ruleset = -1}};
     struct buf line = {0};
     sigset_t set, old;
     sigemptyset(&set);
@@ -648,6 +693,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     shelf_close(&s.shelf);
     kept_close(s.kept);
     keys_close(s.keys);
+    sandbox_done(&s.sandbox);
     buf_done(&s.cert);
     if (s.cert_key.p) explicit_bzero(s.cert_key.p, s.cert_key.n);
     buf_done(&s.cert_key);

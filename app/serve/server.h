@@ -8,6 +8,7 @@
 #include <lar/lar.h>
 
 #include "base/err.h"
+#include "serve/sandbox.h"
 
 struct server_options {
     const char *host; /* an address of the loopback, or the path of a Unix socket */
@@ -30,6 +31,8 @@ struct server_options {
     const char *key_file; /* NULL: whoever can reach the server may use it */
     const char *tls_cert, *tls_key; /* files in PEM; NULL: no TLS */
     int socket_mode;      /* of a Unix socket; 0: 0600 */
+    int read_only;        /* 1: no models are fetched, made or deleted */
+    enum sandbox_want sandbox;
     int insecure;         /* 1: keys and what is said may cross a network as they are */
     int max_body_mib;
     int patience_s; /* for a request to arrive */

@@ -69,6 +69,17 @@ void store_close(struct store *s)
 }
 
 const char *store_root(const struct store *s) { return s->root; }
+int store_make(struct store *s, struct lar_err *err) { return disk_folders(s->root, err); }
+
+const char *store_place_root(const struct store *s, enum store_place p)
+{
+    const char *const place[] = {[STORE_LAR] = s->root,
+                                 [STORE_OLLAMA] = s->ollama,
+                                 [STORE_HF] = s->hf,
+                                 [STORE_LMSTUDIO] = s->lmstudio,
+                                 [STORE_FILE] = ""};
+    return place[p];
+}
 
 /* ---- manifests ---------------------------------------------------------------------------------------------------------- */
 

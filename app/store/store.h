@@ -26,9 +26,15 @@ int store_open(struct store **out, const char *root, struct lar_err *err);
 void store_close(struct store *s);
 const char *store_root(const struct store *s);
 
+/* Makes its folder, where there is none. */
+int store_make(struct store *s, struct lar_err *err);
+
 enum store_place { STORE_LAR, STORE_OLLAMA, STORE_HF, STORE_LMSTUDIO, STORE_FILE };
 const char *store_place_name(
     enum store_place p); /* "lar", "ollama", "huggingface", "lmstudio", "file" */
+
+/* The folder of that place; "" when it is not here. */
+const char *store_place_root(const struct store *s, enum store_place p);
 
 /* ---- one model -------------------------------------------------------------------------------------------------------- */
 
