@@ -71,6 +71,51 @@ static int build_below(struct trie *t, const struct str *s, uint32_t p, size_t d
     return 0;
 }
 
+/* ---- their order ---- */
+
+struct head { /* a text's first bytes, as a number that sorts like them */
+    uint64_t key;
+    uint32_t id;
+};
+
+static uint64_t first_bytes(struct str s)
+{
+    uint64_t key = 0;
+    for (size_t i = 0; i < 8; i++) key = key << 8 | (i < s.n ? (unsigned char)s.p[i] : 0);
+    return key;
+}
+
+/* By their first eight bytes, the last of them first (radix sort: comparing took most of the time of a tree), then those that are alike. */
+static int sort_texts(uint32_t *order, uint32_t n, const struct str *s)
+{
+    struct head *v = mem_alloc((2 * (size_t)n + 1) * sizeof *v), *from = v, *to = v + n;
+    uint32_t(*count)[256] = mem_zalloc(8 * sizeof *count);
+    int ok = v && count;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        v[i] = (struct head){first_bytes(s[order[i]]), order[i]};
+        for (unsigned k = 0; k < 8; k++) count[k][v[i].key >> 8 * k & 255]++;
+    }
+    for (unsigned k = 0; ok && k < 8; k++) {
+        uint32_t at = 0;
+        for (unsigned b = 0; b < 256; b++) {
+            uint32_t c = count[k][b];
+            count[k][b] = at;
+            at += c;
+        }
+        for (uint32_t i = 0; i < n; i++) to[count[k][from[i].key >> 8 * k & 255]++] = from[i];
+        struct head *other = from;
+        from = to;
+        to = other;
+    }
+    for (uint32_t i = 0, end; ok && i < n; i = end) {
+        for (end = i; end < n && from[end].key == from[i].key; end++) order[end] = from[end].id;
+        if (end - i > 1) sort_u32(order + i, end - i, by_bytes, &(struct texts){s});
+    }
+    mem_free(v);
+    mem_free(count);
+    return ok ? 0 : -1;
+}
+
 /* Texts with n = 0 and longer ones than TOKTRIE_TOKEN_MAX are left out. */
 static int build(struct trie *t, const struct str *s, uint32_t n)
 {
@@ -78,7 +123,7 @@ static int build(struct trie *t, const struct str *s, uint32_t n)
     if (!(t->order = mem_alloc((n + 1) * sizeof *t->order)) || node_room(t) < 0) return -1;
     for (uint32_t i = 0; i < n; i++)
         if (s[i].n && s[i].n <= TOKTRIE_TOKEN_MAX) t->order[t->n++] = i;
-    sort_u32(t->order, t->n, by_bytes, &(struct texts){s});
+    if (sort_texts(t->order, t->n, s) < 0) return -1;
     t->node[t->nnode++] = (struct tnode){.hi = t->n};
     return build_below(t, s, 0, 0);
 }
@@ -287,12 +332,18 @@ static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t s
 
 /* ---- all of it ---- */
 
+/* Of a token that is in the tree; else empty. */
+static struct str text_of(const struct toktrie *t, uint32_t token)
+{
+    return t->bytes[token].n <= TOKTRIE_TOKEN_MAX ? t->bytes[token] : (struct str){0};
+}
+
 /* The distinct texts that stand behind a quote in some token: borrowed from the tokens. */
 static int find_tails(struct toktrie *t)
 {
     size_t n = 1, k = 1;
-    for (uint32_t i = 0; i < t->t.n; i++) {
-        struct str s = t->bytes[t->t.order[i]];
+    for (uint32_t i = 0; i < t->nvocab; i++) { /* by number: their texts lie in that order */
+        struct str s = text_of(t, i);
         for (size_t j = 0; j + 1 < s.n; j++) n += s.p[j] == '"';
     }
     struct str *all = mem_alloc(n * sizeof *all);
@@ -300,8 +351,8 @@ static int find_tails(struct toktrie *t)
     int ok = all && index;
     if (ok) {
         all[0] = (struct str){"", 0};
-        for (uint32_t i = 0; i < t->t.n; i++) {
-            struct str s = t->bytes[t->t.order[i]];
+        for (uint32_t i = 0; i < t->nvocab; i++) {
+            struct str s = text_of(t, i);
             for (size_t j = 0; j + 1 < s.n; j++)
                 if (s.p[j] == '"') all[k++] = str_from(s, j + 1);
         }
@@ -411,12 +462,12 @@ static int find_digits(struct toktrie *t)
 {
     uint32_t n = 0;
     for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < t->t.n; i++) {
-            struct str s = t->bytes[t->t.order[i]];
+        for (uint32_t i = 0; i < t->nvocab; i++) {
+            struct str s = text_of(t, i);
             size_t k = 0;
             while (k < s.n && ((s.p[k] >= '0' && s.p[k] <= '9') || s.p[k] == '.')) k++;
-            if (k < s.n) continue;
-            if (pass) t->digit[t->ndigit++] = t->t.order[i];
+            if (k < s.n || !s.n) continue;
+            if (pass) t->digit[t->ndigit++] = i;
             n += !pass;
         }
         if (!pass && !(t->digit = arena_array(&t->a, n + 1, sizeof *t->digit))) return -1;
@@ -433,10 +484,10 @@ static int by_length(const void *ctx, uint32_t a, uint32_t b)
 static int find_big(struct toktrie *t)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < t->t.n; i++) n += t->bytes[t->t.order[i]].n > TOKTRIE_BIG;
+    for (uint32_t i = 0; i < t->nvocab; i++) n += text_of(t, i).n > TOKTRIE_BIG;
     if (!(t->big = arena_array(&t->a, n + 1, sizeof *t->big))) return -1;
-    for (uint32_t i = 0; i < t->t.n; i++)
-        if (t->bytes[t->t.order[i]].n > TOKTRIE_BIG) t->big[t->nbig++] = t->t.order[i];
+    for (uint32_t i = 0; i < t->nvocab; i++)
+        if (text_of(t, i).n > TOKTRIE_BIG) t->big[t->nbig++] = i;
     sort_u32(t->big, n, by_length, &(struct texts){t->bytes});
     return 0;
 }
