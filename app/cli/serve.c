@@ -11,11 +11,11 @@
 #include "serve/server.h"
 
 struct serve_options {
-    const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory;
+    const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
     struct opt_list model, origin, host_name;
     int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
-        insecure, force;
+        trace_content, insecure, force;
 };
 
 static void init(void *values)
@@ -88,6 +88,8 @@ static int run(const void *values, char **arg, int narg)
                                 .log = !o->quiet,
                                 .force = o->force,
                                 .log_json = o->log_json,
+                                .trace_file = o->trace_file,
+                                .trace_content = o->trace_content,
                                 .say = o->log_json ? tell_as_object : tell,
                                 .say_object = tell_object};
     int rc = size_parse("--memory", o->memory, &so.memory, &err);
@@ -163,7 +165,13 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No line a request on standard error. What is said to a model is never in it."},
     {.kind = OPT_FLAG, .name = "log-json", .at = AT(log_json), .value = 1,
-     .help = "Each line of that log is a JSON object: time, id (as in X-Request-Id), method, path, status, ms, key."},
+     .help = "Each line of that log is a JSON object: time, id (as in X-Request-Id), method, path, status, ms, key; "
+             "and one more for each answer: its tokens and times."},
+    {.kind = OPT_TEXT, .name = "trace-file", .at = AT(trace_file), .arg = "FILE",
+     .help = "Appends a trace of each answer: a line of OpenTelemetry's OTLP in JSON, with OpenInference's "
+             "attributes."},
+    {.kind = OPT_FLAG, .name = "trace-content", .at = AT(trace_content), .value = 1,
+     .help = "What was said is in these traces too."},
     {.kind = OPT_END},
 };
 

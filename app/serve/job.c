@@ -27,6 +27,15 @@ static void make_id(struct job *j)
     }
 }
 
+/* "00-", 32 hexadecimal digits, "-", 16, "-", 2 (w3.org/TR/trace-context); anything else is none. */
+static void take_parent(struct job *j)
+{
+    const char *p = http_header(j->call, "traceparent");
+    if (!p || strlen(p) != 55 || strncmp(p, "00-", 3) != 0 || p[35] != '-' || p[52] != '-') return;
+    if (strspn(p + 3, "0123456789abcdef") != 32 || strspn(p + 36, "0123456789abcdef") != 16) return;
+    memcpy(j->parent, p, 55);
+}
+
 struct job *job_new(struct http_call *c, const struct dialect *d, int kind)
 {
     struct job *j = mem_zalloc(sizeof *j);
@@ -39,6 +48,7 @@ struct job *job_new(struct http_call *c, const struct dialect *d, int kind)
     j->arrived = time_ns();
     ask_init(&j->ask);
     make_id(j);
+    take_parent(j);
     return j;
 }
 

@@ -93,6 +93,7 @@ struct job {
     struct row *row;
     size_t nrow, left; /* rows; rows not done */
     char id[40];
+    char parent[56]; /* the client's trace and span (W3C's traceparent), or "" */
     int64_t created;          /* seconds since 1970 */
     int64_t spent;            /* tokens evaluated for it */
     int64_t arrived, load_ns; /* monotonic; what loading the model took */

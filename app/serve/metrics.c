@@ -5,43 +5,49 @@
 static const double bounds[METRICS_BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                0.5,   1,      2.5,   5,    10,    30,   60,  300};
 
-void metrics_note(struct histogram *h, double seconds)
+static const double counts[METRICS_BUCKETS] = {0,   5,   10,   25,   50,   100,   250,   500,
+                                               1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 64e3, 128e3};
+
+static void note(struct histogram *h, const double *bound, double v)
 {
     h->n++;
-    h->sum += seconds;
+    h->sum += v;
     for (int i = 0; i < METRICS_BUCKETS; i++)
-        if (seconds <= bounds[i]) {
+        if (v <= bound[i]) {
             h->count[i]++;
             return;
         }
 }
 
-static void head(struct buf *b, const char *name, const char *type, const char *help)
+void metrics_note(struct histogram *h, double seconds) { note(h, bounds, seconds); }
+void metrics_note_count(struct histogram *h, double n) { note(h, counts, n); }
+
+void metrics_head(struct buf *b, const char *name, const char *type, const char *help)
 {
     buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void one(struct buf *b, const char *name, const char *type, const char *help, double v)
 {
-    head(b, name, type, help);
+    metrics_head(b, name, type, help);
     buf_printf(b, "%s ", name);
     buf_json_num(b, v);
     buf_putc(b, '\n');
 }
 
-static void histogram(struct buf *b, const char *name, const char *help, const struct histogram *h)
+static void histogram(struct buf *b, const char *name, const char *help, const struct histogram *h, const double *bound)
 {
     long sum = 0;
-    head(b, name, "histogram", help);
+    metrics_head(b, name, "histogram", help);
     for (int i = 0; i < METRICS_BUCKETS; i++)
-        buf_printf(b, "%s_bucket{le=\"%g\"} %ld\n", name, bounds[i], sum += h->count[i]);
+        buf_printf(b, "%s_bucket{le=\"%g\"} %ld\n", name, bound[i], sum += h->count[i]);
     buf_printf(b, "%s_bucket{le=\"+Inf\"} %ld\n%s_sum %.9g\n%s_count %ld\n", name, h->n, name,
                h->sum, name, h->n);
 }
 
 void metrics_write(struct buf *b, const struct metrics *m)
 {
-    head(b, "lar_requests_total", "counter", "Requests by how they ended.");
+    metrics_head(b, "lar_requests_total", "counter", "Requests by how they ended.");
     buf_printf(b, "lar_requests_total{result=\"done\"} %ld\n", m->done);
     buf_printf(b, "lar_requests_total{result=\"failed\"} %ld\n", m->failed - m->gone);
     buf_printf(b, "lar_requests_total{result=\"gone\"} %ld\n", m->gone);
@@ -67,8 +73,11 @@ void metrics_write(struct buf *b, const struct metrics *m)
         (double)m->compiled);
     one(b, "lar_grammars_reused_total", "counter", "Those that were there already.", (double)m->found);
     one(b, "lar_grammars_kept_bytes", "gauge", "Memory of compiled grammars that are kept.", m->compiled_bytes);
-    histogram(b, "lar_first_token_seconds", "From arrival to the first token.", &m->first);
-    histogram(b, "lar_between_tokens_seconds", "From one token of an answer to the next.",
-              &m->between);
-    histogram(b, "lar_queue_seconds", "From arrival until evaluation began.", &m->queue);
+    histogram(b, "lar_first_token_seconds", "From arrival to the first token.", &m->first, bounds);
+    histogram(b, "lar_between_tokens_seconds", "From one token of an answer to the next.", &m->between, bounds);
+    histogram(b, "lar_queue_seconds", "From arrival until evaluation began.", &m->queue, bounds);
+    histogram(b, "lar_prompt_tokens_per_second", "How fast prompts were read, reused tokens not counted.",
+              &m->prompt_rate, counts);
+    histogram(b, "lar_answer_tokens_per_second", "How fast answers were written.", &m->answer_rate, counts);
+    histogram(b, "lar_cached_prompt_tokens", "Tokens of a prompt that were there already.", &m->cached, counts);
 }

@@ -7,7 +7,7 @@
 
 enum { METRICS_BUCKETS = 16 };
 
-/* Times in seconds; bucket i counts those up to metrics_bound(i), not those of the buckets below. */
+/* Times in seconds, or counts (tokens, tokens a second); bucket i counts what is up to its bound, not what is in the buckets below. */
 struct histogram {
     long count[METRICS_BUCKETS], n;
     double sum;
@@ -24,9 +24,13 @@ struct metrics {
     double compiled_bytes;
     struct histogram first, between,
         queue; /* from arrival to the first token; token to token; until evaluation began */
+    struct histogram prompt_rate, answer_rate, cached; /* tokens a second of a prompt, of an answer; tokens that were there */
 };
 
 void metrics_note(struct histogram *h, double seconds);
+void metrics_note_count(struct histogram *h, double n);
+/* HELP and TYPE of what follows. */
+void metrics_head(struct buf *b, const char *name, const char *type, const char *help);
 void metrics_write(struct buf *b, const struct metrics *m);
 
 #endif

@@ -10,6 +10,7 @@
 #include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/trace.h"
 
 enum { WAITING_MAX = 256, TEXTS_MAX = 4096 };
 
@@ -19,12 +20,13 @@ struct wish {
     struct ask q;
     const struct json *input, *documents, *query;
     int base64, dimensions, cut, top_n, documents_too, special, pieces;
-    int64_t began;
+    int64_t began, tokens;
     struct wish *next;
 };
 
 struct reading {
     struct shelf *shelf;
+    struct trace *trace;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -239,7 +241,7 @@ static int embed(struct wish *w, const struct book *k, int64_t load_ns, struct b
     }
     if (rc == 0) tokens = lar_embed(e, text, n, v, err);
     if (rc == 0 && tokens < 0) rc = (int)tokens;
-    if (rc == 0) keys_spend(http_owner(w->call), tokens);
+    if (rc == 0) w->tokens = tokens;
     if (rc == 0) write_vectors(b, w, k, v, n, (size_t)info.dimensions, tokens, load_ns);
     mem_free(v);
     lar_embedder_close(e);
@@ -289,7 +291,7 @@ static int rerank(struct wish *w, const struct book *k, struct buf *b, struct la
         rc = lar_fail(err, LAR_ENOMEM, "scores: out of memory");
     int64_t tokens = rc == 0 ? lar_rank(e, &query, doc, n, score, err) : 0;
     if (rc == 0 && tokens < 0) rc = (int)tokens;
-    if (rc == 0) keys_spend(http_owner(w->call), tokens);
+    if (rc == 0) w->tokens = tokens;
     if (rc == 0) write_scores(b, w, k, score, n, tokens);
     mem_free(score);
     lar_embedder_close(e);
@@ -400,6 +402,10 @@ static void answer(struct reading *r, struct wish *w)
     int rc = shelf_hold(r->shelf, k, &load_ns, &err);
     if (rc == 0) {
         rc = fulfil(w, k, load_ns, &b, &err);
+        if (w->kind <= READING_RERANK)
+            trace_reading(r->trace, w->call, w->kind == READING_RERANK ? "RERANKER" : "EMBEDDING", k->name, w->tokens,
+                          w->began, rc < 0);
+        keys_spend(http_owner(w->call), w->tokens);
         shelf_release(r->shelf, k, w->q.keep_ns);
     }
     if (rc == 0 && b.failed) rc = lar_fail(&err, LAR_ENOMEM, "out of memory");
@@ -443,12 +449,13 @@ static void *work(void *ctx)
     return NULL;
 }
 
-int reading_open(struct reading **out, struct shelf *s, struct lar_err *err)
+int reading_open(struct reading **out, struct shelf *s, struct trace *trace, struct lar_err *err)
 {
     struct reading *r = mem_zalloc(sizeof *r);
     *out = NULL;
     if (!r) return lar_fail(err, LAR_ENOMEM, "out of memory");
     r->shelf = s;
+    r->trace = trace;
     r->tail = &r->first;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->wake, NULL);

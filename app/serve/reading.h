@@ -12,6 +12,8 @@
 #include "net/http.h"
 #include "serve/shelf.h"
 
+struct trace;
+
 enum reading_kind {
     READING_EMBEDDINGS,
     READING_EMBED,
@@ -24,7 +26,8 @@ enum reading_kind {
 
 struct reading;
 
-int reading_open(struct reading **out, struct shelf *s, struct lar_err *err);
+/* trace may be NULL. */
+int reading_open(struct reading **out, struct shelf *s, struct trace *trace, struct lar_err *err);
 /* Answers what is under way, refuses what waits, ends. */
 void reading_close(struct reading *r);
 /* Reads the call's body and answers it, now or later. */

@@ -58,6 +58,7 @@ static void row_leave(struct sched *s, struct row *r)
         for (size_t i = 0; i < e->nrow; i++)
             if (e->row[i] == r) e->row[i] = e->row[--e->nrow];
         s->kv_used -= kv_of(r);
+        e->kv_used -= kv_of(r);
     }
     size_t n = 0;
     if (r->session) lar_session_tokens(r->session, &n);
@@ -87,6 +88,11 @@ static void row_complete(struct sched *s, struct row *r)
         return;
     }
     r->nout = r->result.ntoken;
+    if (r->nout > 1 && r->last > r->first) {
+        pthread_mutex_lock(&s->lock);
+        metrics_note_count(&s->number.answer_rate, (double)(r->nout - 1) * 1e9 / (double)(r->last - r->first));
+        pthread_mutex_unlock(&s->lock);
+    }
     job_row_done(r->job, r);
 }
 
@@ -226,6 +232,7 @@ static int admit_one(struct sched *s, struct engine *e, struct row *r)
         return 1;
     }
     row_unqueue(e, r);
+    e->kv_used += need;
     r->state = ROW_PROMPT;
     r->began = time_ns();
     e->row[e->nrow++] = r;
@@ -315,8 +322,11 @@ static void note_token(struct sched *s, struct row *r)
     int64_t now = time_ns();
     pthread_mutex_lock(&s->lock);
     if (!r->first) {
+        double took = (double)(now - r->began) * 1e-9;
         metrics_note(&s->number.first, (double)(now - r->job->arrived) * 1e-9);
         metrics_note(&s->number.queue, (double)(r->began - r->job->arrived) * 1e-9);
+        metrics_note_count(&s->number.cached, (double)r->reused);
+        if (took > 0) metrics_note_count(&s->number.prompt_rate, (double)(r->nprompt - r->reused) / took);
         s->number.reused_tokens += (long)r->reused;
     } else {
         metrics_note(&s->number.between, (double)(now - r->last) * 1e-9);
@@ -356,7 +366,7 @@ static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
     }
 }
 
-static void count_step(struct sched *s, const struct engine *e, double ns, size_t nwrite,
+static void count_step(struct sched *s, struct engine *e, double ns, size_t nwrite,
                        size_t nprompt)
 {
     pthread_mutex_lock(&s->lock);
@@ -364,6 +374,8 @@ static void count_step(struct sched *s, const struct engine *e, double ns, size_
     s->number.kv_bytes = s->kv_used;
     s->number.cache_bytes = e->cache.bytes;
     s->number.kv_limit = s->opt.kv_bytes;
+    atomic_store(&e->shown_kv, (int64_t)e->kv_used);
+    atomic_store(&e->shown_kept, (int64_t)e->cache.bytes);
     s->number.step_s += ns * 1e-9;
     if (nprompt) s->number.prompt_s += ns * 1e-9;
     s->number.prompt_tokens += (long)nprompt;
@@ -417,6 +429,9 @@ static void clear_away(struct sched *s)
         }
         for (size_t k = 0; k < j->nrow; k++) row_leave(s, &j->row[k]);
         int failed = j->over;
+        atomic_store(&j->engine->shown_kv, (int64_t)j->engine->kv_used);
+        atomic_store(&j->engine->shown_kept, (int64_t)j->engine->cache.bytes);
+        if (s->opt.over) s->opt.over(s->opt.ctx, j);
         job_free(j);
         s->job[i] = s->job[--s->njob];
         pthread_mutex_lock(&s->lock);
@@ -567,6 +582,7 @@ void sched_submit(struct sched *s, struct job *j)
     pthread_mutex_unlock(&s->lock);
     if (!why) return;
     job_fail(j, 503, why);
+    if (s->opt.over) s->opt.over(s->opt.ctx, j);
     job_free(j);
 }
 

@@ -21,6 +21,8 @@ struct sched_options {
     double kv_bytes; /* keys and values of all rows at work */
     enum lar_kv kv;
     int queue; /* jobs that may wait */
+    void (*over)(void *ctx, const struct job *j); /* it is answered, failed or gone, and about to be freed; may be NULL */
+    void *ctx;
 };
 
 int sched_open(struct sched **out, const struct sched_options *opt, struct lar_err *err);

@@ -25,6 +25,7 @@
 #include "serve/responses.h"
 #include "serve/sched.h"
 #include "serve/stock.h"
+#include "serve/trace.h"
 
 enum { STEP_TOKENS = 512, CONNECTIONS = 1024, PEM_MAX = 1 << 20 };
 
@@ -39,6 +40,7 @@ struct server {
     struct keys *keys; /* NULL: none are asked for */
     struct buf cert, cert_key;
     struct sandbox sandbox;
+    struct trace *trace;
     atomic_int draining;
     char inherited[108]; /* where the socket that was handed to us listens */
 };
@@ -107,6 +109,7 @@ static void get_metrics(struct server *s, struct http_call *c)
     sched_look(s->sched, &m);
     shelf_compiled(&s->shelf, &m);
     metrics_write(&b, &m);
+    shelf_memory(&s->shelf, &b);
     http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&b));
     buf_done(&b);
 }
@@ -180,6 +183,31 @@ static int read_again(struct job *j, read_fn *read, struct str body, struct lar_
     return read(&j->ask, j->kind, body, err);
 }
 
+/* What became of a job, before it is freed. */
+static void over(void *ctx, const struct job *j)
+{
+    struct server *s = ctx;
+    struct buf b = {0};
+    int64_t first = j->row && j->row[0].first ? j->row[0].first - j->arrived : 0;
+    trace_job(s->trace, j);
+    if (!s->opt.log || !s->opt.log_json || !j->row) return;
+    buf_puts(&b, "{\"time\":");
+    job_time(&b);
+    buf_printf(&b, ",\"event\":\"answer\",\"id\":\"%s\",\"model\":", http_id(j->call));
+    buf_json_str(&b, str_of(j->book->name));
+    buf_printf(&b, ",\"complete\":%s,\"prompt_tokens\":%zu,\"cached_tokens\":%zu,\"answer_tokens\":%zu",
+               j->over ? "false" : "true", job_prompt_tokens(j), job_reused(j), job_answer_tokens(j));
+    buf_printf(&b, ",\"first_token_ms\":%.1f,\"ms\":%.1f}", (double)first * 1e-6, time_ms_since(j->arrived));
+    s->opt.say_object(buf_z(&b));
+    buf_done(&b);
+}
+
+static void let_go(struct server *s, struct job *j)
+{
+    over(s, j);
+    job_free(j);
+}
+
 /* The job is answered, or the scheduler's. */
 static void start(struct server *s, struct job *j, read_fn *read)
 {
@@ -202,7 +230,7 @@ static void start(struct server *s, struct job *j, read_fn *read)
         sched_submit(s->sched, j);
         return;
     }
-    job_free(j);
+    let_go(s, j);
 }
 
 static void write_answer(struct server *s, struct http_call *c, const struct dialect *d, int kind,
@@ -221,7 +249,7 @@ static void write_answer(struct server *s, struct http_call *c, const struct dia
         return;
     }
     job_fail(j, rc < 0 ? job_status(rc) : 503, rc < 0 ? err.msg : "the server is shutting down");
-    job_free(j);
+    let_go(s, j);
 }
 
 static void post_chat(struct server *s, struct http_call *c)
@@ -605,7 +633,9 @@ static int open_all(struct server *s, struct lar_err *err)
                                .step_tokens = STEP_TOKENS,
                                .kv_bytes = kv > 0 ? kv : 1e18,
                                .kv = o->kv,
-                               .queue = o->queue};
+                               .queue = o->queue,
+                               .over = over,
+                               .ctx = s};
     struct http_options ho = {.host = o->host,
                               .port = o->port,
                               .inherited = inherited,
@@ -627,10 +657,11 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = shelf_use_store(&s->shelf, err);
+    if (rc == 0 && o->trace_file) rc = trace_open(&s->trace, o->trace_file, o->trace_content, o->say, err);
     if (rc == 0) rc = give_up_files(s, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
-    if (rc == 0) rc = reading_open(&s->reading, &s->shelf, err);
+    if (rc == 0) rc = reading_open(&s->reading, &s->shelf, s->trace, err);
     if (rc == 0) rc = stock_open(&s->stock, err);
     if (rc == 0) rc = kept_open(&s->kept, err);
     if (rc == 0) rc = http_open(&s->http, &ho, err);
@@ -692,6 +723,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     http_close(s.http);
     shelf_close(&s.shelf);
     kept_close(s.kept);
+    trace_close(s.trace);
     keys_close(s.keys);
     sandbox_done(&s.sandbox);
     buf_done(&s.cert);

@@ -39,6 +39,8 @@ struct server_options {
     int drain_s;
     int log;      /* a line a request: never what was said */
     int log_json; /* each an object */
+    const char *trace_file; /* a trace of each answer; NULL: none */
+    int trace_content;      /* with what was said */
     void (*say)(const char *line);
     void (*say_object)(const char *json); /* a line that is an object already */
 };

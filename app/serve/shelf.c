@@ -401,6 +401,29 @@ int64_t shelf_sweep(struct shelf *s, int all)
     return next;
 }
 
+static void model_line(struct buf *b, const struct book *k, const char *part, double bytes)
+{
+    buf_puts(b, "lar_model_bytes{model=");
+    buf_json_str(b, str_of(k->name));
+    buf_printf(b, ",part=\"%s\"} ", part);
+    buf_json_num(b, bytes);
+    buf_putc(b, '\n');
+}
+
+void shelf_memory(struct shelf *s, struct buf *b)
+{
+    metrics_head(b, "lar_model_bytes", "gauge", "Memory of a loaded model.");
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct engine *e = s->book[i].engine;
+        if (!e) continue;
+        model_line(b, &s->book[i], "weights", (double)e->info.weight_bytes);
+        model_line(b, &s->book[i], "kv", (double)atomic_load(&e->shown_kv));
+        model_line(b, &s->book[i], "kept", (double)atomic_load(&e->shown_kept));
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 void shelf_compiled(struct shelf *s, struct metrics *m)
 {
     m->compiled = m->found = 0;

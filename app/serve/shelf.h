@@ -10,6 +10,7 @@
 
 #include <lar/batch.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -36,6 +37,8 @@ struct engine {
     struct lar_part *part;
     struct row **who;
     struct cache cache;       /* timelines that are over */
+    double kv_used;           /* of rows at work */
+    _Atomic int64_t shown_kv, shown_kept; /* what others may look at: bytes of rows at work, and kept */
     double step_ns, token_ns; /* running means: a step that only writes; a prompt's token beside answers */
 };
 
@@ -92,6 +95,8 @@ int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err
 void shelf_release(struct shelf *s, struct book *b, int64_t keep_ns);
 /* Closes what nobody holds and whose time is over; gives when to come again (INT64_MAX: no need). all: whoever's time. */
 int64_t shelf_sweep(struct shelf *s, int all);
+/* Appends to a metrics page how much memory each loaded model has. */
+void shelf_memory(struct shelf *s, struct buf *b);
 /* Fills in what the loaded models have compiled. */
 void shelf_compiled(struct shelf *s, struct metrics *m);
 
