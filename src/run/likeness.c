@@ -139,21 +139,24 @@ int likeness_compare_record(const struct likeness_form *f, size_t n, const float
 {
     float nll;
     uint16_t mass;
-    double sum = 0, tail = 0, kept = 0, minus_log;
+    double sum = 0, tail = 0, kept = 0, other = 0, minus_log;
     size_t nkept = f->kept < n ? f->kept : n;
     memcpy(&nll, record, 4);
     memcpy(&mass, record + 4, 2);
-    double rest = (double)half_to_f32(mass);
+    double rest = (double)half_to_f32(mass), shift = 0;
+    int both = 0; /* the rest's mass in either is known well enough for its logarithm */
     for (size_t i = 0; i < f->kept + f->drawn; i++) {
         if (i >= nkept && i < f->kept) continue;
+        if (i == f->kept && (both = rest > 1e-4 && other < 1 - 1e-4)) shift = log(rest / (1 - other));
         size_t id = get_id(record + 6 + 5 * i, &minus_log);
         if (id >= n || !(minus_log >= 0)) return -1;
         double off = lse - (double)logits[id] - minus_log; /* log(p / q) */
         if (i < f->kept) {
             sum += exp(-minus_log) * off;
             kept += exp(-minus_log);
+            other += exp((double)logits[id] - lse);
         } else {
-            tail += off / (double)f->drawn;
+            tail += (both ? off + exp(shift - off) - 1 : off) / (double)f->drawn;
         }
         if (i == 0) out->same_top = (int32_t)id == out->top;
     }

@@ -4,8 +4,9 @@
  *
  * Of a whole base distribution a record keeps what the comparison needs: the negative log-likelihood of the true token, the most probable tokens
  * exactly, and a few drawn from the rest by its own probabilities. With P the base, Q the other, M the rest's mass:
- *     KL(P|Q) = sum over the kept of p log(p/q)  +  M * the mean of log(p/q) over the drawn
- * whose expectation is the true divergence, so over thousands of tokens the mean is right. A record has at most a hundredth of
+ *     KL(P|Q) = sum over the kept of p log(p/q)  +  M * the mean over the drawn of log(p/q) + r - 1,  r = (q / M') / (p / M)
+ * whose expectation is the true divergence, so over thousands of tokens the mean is right. M' is Q's mass of the rest; r - 1 is 0 in the mean over
+ * P's rest, and undoes most of what log(p/q) moves from draw to draw. A record has at most a hundredth of
  * the two bytes a token id that llama.cpp writes (but room for 4 ids).
  *
  *     f32 nll | f16 M | nkept x (u24 id, f16 -log p), the most probable first | ndrawn x the same
