@@ -178,6 +178,14 @@ ok "  ... the mix is the usual one" sh -c 'test $(grep -c "weight.* IQ2_XXS " "$
 $LAR perplexity "$TMP/IQ1_S.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/one"
 $LAR perplexity "$TMP/IQ3_S.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/three"
 ok "three bits are nearer to the original than one" awk -v a="$(figure kld "$TMP/three")" -v b="$(figure kld "$TMP/one")" 'BEGIN { exit !(a > 0 && a < 0.3 * b) }'
+if [ -z "${LAR_SLOW-}" ]; then # measures every type with a grid
+try "with it a size may be below two and a half bits" $LAR quantize "$TMP/f16.gguf" "$TMP/tiny.gguf" --target-bpw 2.4 --imatrix "$TMP/im.gguf"
+ok "  ... of types with grids" grep -q 'IQ1_[SM] .*IQ2_X*S\|IQ2_X*S .*IQ1_[SM]' "$TMP/out"
+$LAR perplexity "$TMP/tiny.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/tiny"
+$LAR perplexity "$TMP/IQ2_XXS.gguf" -f "$TMP/text" --ctx 64 --chunks 10 --base $M --json >"$TMP/two"
+ok "  ... nearer than a larger mix" sh -c 'test $(wc -c <"$1") -lt $(wc -c <"$2")' - "$TMP/tiny.gguf" "$TMP/IQ2_XXS.gguf"
+ok "  ... in divergence" awk -v a="$(figure kld "$TMP/tiny")" -v b="$(figure kld "$TMP/two")" 'BEGIN { exit !(a > 0 && a < b) }'
+fi
 try "it lets a small type be made" $LAR quantize $M "$TMP/q2i.gguf" Q2_K_S --imatrix "$TMP/im.gguf"
 try "  ... whose file says so" $LAR show "$TMP/q2i.gguf" --json
 ok "  ... by the number of entries" grep -q '"quantize.imatrix.entries_count":42' "$TMP/out"

@@ -2,22 +2,26 @@
  *
  * quant/target.c: see target.h. Noise of different tensors adds up in the stream whatever their size, so losses are added without regard to it: small
  * tensors are cheap to keep well and get larger types, as the well-known mixes have them too. A layer gives the stream only its share, while the
- * embedding is all of its beginning and the output all of the logits: these count once for each layer (weight_of). Only types that need no importance are
- * candidates. What a type costs in speed is not weighed.
+ * embedding is all of its beginning and the output all of the logits: these count once for each layer (weight_of). Types with grids, which take longer to
+ * measure, are candidates only below GRID_BITS on the average, and (but IQ3_S) only of tensors whose importance is known: without it they are garbage
+ * (mix_needs_importance). What a type costs in speed is not weighed.
  */
 #include "quant/target.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "kern/kern.h"
 #include "quant/quantise.h"
 
-enum { ROWS = 48, NTYPE = 10 };
+enum { ROWS = 48, NTYPE = 17 };
+static const double GRID_BITS = 4.75;
 
-/* From small to large; of a width that is no multiple of 256 the later ones of 32. */
-static const enum dtype types[NTYPE] = {DT_Q2_K, DT_Q3_K, DT_IQ4_XS, DT_Q4_K, DT_Q5_K,
-                                        DT_Q6_K, DT_Q4_0, DT_Q5_0,   DT_Q8_0, DT_F16};
+/* Of a width that is no multiple of 256 the later ones of 32. */
+static const enum dtype types[NTYPE] = {DT_IQ1_S, DT_IQ1_M, DT_IQ2_XXS, DT_IQ2_XS, DT_IQ2_S, DT_Q2_K,
+                                        DT_IQ3_XXS, DT_IQ3_S, DT_Q3_K, DT_IQ4_XS, DT_Q4_K, DT_Q5_K,
+                                        DT_Q6_K, DT_Q4_0, DT_Q5_0, DT_Q8_0, DT_F16};
 
 struct option {
     enum dtype type;
@@ -41,6 +45,8 @@ struct measuring {
     size_t k, nrow;
     float *x;                  /* [threads][2 k] */
     uint8_t *bytes;            /* [threads][4 k] */
+    uint8_t *scratch;          /* [threads][scratch_each], each type at its place, since tables are dear; NULL: no grids */
+    size_t scratch_each, scratch_at[DTYPE_COUNT];
     double (*sums)[NTYPE + 1]; /* [nrow]: each type's error; the square */
 };
 
@@ -71,6 +77,7 @@ static void some_rows(void *ctx, size_t begin, size_t end, int thread)
     struct dtype_info from = dtype_info(m->t->type);
     float *x = m->x + (size_t)thread * 2 * m->k, *y = x + m->k;
     uint8_t *b = m->bytes + (size_t)thread * 4 * m->k;
+    uint8_t *scratch = m->scratch ? m->scratch + (size_t)thread * m->scratch_each : NULL;
     uint64_t rows = (uint64_t)(m->t->dim[1] * m->t->dim[2] * m->t->dim[3]);
     for (size_t i = begin; i < end; i++) {
         uint64_t row = rows * i / m->nrow;
@@ -80,7 +87,7 @@ static void some_rows(void *ctx, size_t begin, size_t end, int thread)
         m->sums[i][NTYPE] = error_of(m->k, x, NULL, w);
         for (size_t o = 0; o < m->of->n; o++) {
             enum dtype d = m->of->option[o].type;
-            quantise_rows(m->fit, d, m->k, 1, x, w, b, NULL);
+            quantise_rows(m->fit, d, m->k, 1, x, w, b, scratch ? scratch + m->scratch_at[d] : NULL);
             m->kern->type[d].dequant(m->k, b, y);
             m->sums[i][o] = error_of(m->k, x, y, w);
         }
@@ -174,6 +181,12 @@ static int choose(struct tensor *t, size_t n, uint64_t fixed, struct mix_tensor 
     return 0;
 }
 
+static int may_be(const struct measuring *m, enum dtype d)
+{
+    if (!fits(m->t, d) || !quantise_can(d) || !m->kern->type[d].dequant) return 0;
+    return !quantise_scratch(d) || (m->scratch && (m->importance || d == DT_IQ3_S));
+}
+
 static int add(const struct requantise *q, struct measuring *m, struct tensor *t,
                struct lar_err *err)
 {
@@ -181,12 +194,32 @@ static int add(const struct requantise *q, struct measuring *m, struct tensor *t
     int rc = requantise_importance(q, m->t, &m->importance, err);
     if (rc < 0) return rc;
     for (size_t o = 0; o < NTYPE; o++)
-        if (fits(m->t, types[o]) && quantise_can(types[o]) && m->kern->type[types[o]].dequant)
+        if (may_be(m, types[o]))
             t->option[t->n++] = (struct option){types[o], bytes_as(m->t, types[o]), 0};
     if (t->n && (rc = measure(m, t, err)) < 0) return rc;
     filemap_forget(&q->in->part[m->t->part], m->t->offset, m->t->bytes);
     for (size_t o = 0; o < t->n; o++) t->option[o].loss *= weight_of(q->in, m->t->name);
     prune(t);
+    return 0;
+}
+
+/* Room for grids, when so few bits are asked for that they may be wanted. */
+static int begin_grids(struct measuring *m, uint64_t bytes, struct lar_err *err)
+{
+    const struct gguf *g = m->q->in;
+    double elements = 1;
+    size_t threads = (size_t)pool_threads(m->q->pool);
+    for (size_t i = 0; i < g->ntensor; i++)
+        elements += (double)g->tensor[i].dim[0] * (double)g->tensor[i].dim[1] * (double)g->tensor[i].dim[2] *
+                    (double)g->tensor[i].dim[3];
+    if (8 * (double)bytes / elements > GRID_BITS) return 0;
+    for (size_t o = 0; o < NTYPE; o++) {
+        m->scratch_at[types[o]] = m->scratch_each;
+        m->scratch_each += (quantise_scratch(types[o]) + 63) / 64 * 64;
+    }
+    m->scratch = mem_alloc_aligned(threads * m->scratch_each);
+    if (!m->scratch) return lar_fail(err, LAR_ENOMEM, "choosing types: out of memory");
+    memset(m->scratch, 0, threads * m->scratch_each);
     return 0;
 }
 
@@ -202,6 +235,7 @@ int target_plan(const struct requantise *q, struct mix_tensor *plan, uint64_t by
     int rc = t ? 0 : lar_fail(err, LAR_ENOMEM, "%zu tensors: out of memory", q->in->ntensor);
     kern_init(&kern, q->cpu_flags);
     fit_init(&fit, q->cpu_flags);
+    if (rc == 0) rc = begin_grids(&m, bytes, err);
     for (size_t i = 0; rc == 0 && i < q->in->ntensor; i++) {
         const struct gguf_tensor *in = &q->in->tensor[i];
         int free = mix_touches(in) && !plan[i].override && kern.type[in->type].dequant;
@@ -215,6 +249,7 @@ int target_plan(const struct requantise *q, struct mix_tensor *plan, uint64_t by
             fixed += requantise_bytes(q, i);
     }
     if (rc == 0) rc = choose(t, n, fixed, plan, bytes, err);
+    mem_free(m.scratch);
     mem_free(t);
     return rc;
 }
