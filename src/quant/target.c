@@ -3,8 +3,8 @@
  * quant/target.c: see target.h. Noise of different tensors adds up in the stream whatever their size, so losses are added without regard to it: small
  * tensors are cheap to keep well and get larger types, as the well-known mixes have them too. A layer gives the stream only its share, while the
  * embedding is all of its beginning and the output all of the logits: these count once for each layer (weight_of). Types with grids, which take longer to
- * measure, are candidates only below GRID_BITS on the average, and (but IQ3_S) only of tensors whose importance is known: without it they are garbage
- * (mix_needs_importance). What a type costs in speed is not weighed.
+ * measure, are candidates only below GRID_BITS on the average, and only of tensors whose importance is known: without it they are garbage
+ * (mix_needs_importance), or (IQ3_S) lose more than their figure says. What a type costs in speed is not weighed.
  */
 #include "quant/target.h"
 
@@ -184,7 +184,7 @@ static int choose(struct tensor *t, size_t n, uint64_t fixed, struct mix_tensor 
 static int may_be(const struct measuring *m, enum dtype d)
 {
     if (!fits(m->t, d) || !quantise_can(d) || !m->kern->type[d].dequant) return 0;
-    return !quantise_scratch(d) || (m->scratch && (m->importance || d == DT_IQ3_S));
+    return !quantise_scratch(d) || (m->scratch && m->importance);
 }
 
 static int add(const struct requantise *q, struct measuring *m, struct tensor *t,
