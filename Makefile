@@ -66,7 +66,7 @@ MAN   := $(wildcard doc/*.1)
 ROOT  := $(DESTDIR)$(PREFIX)
 SCRIPT := $(sort $(wildcard tests/*.t))
 
-.PHONY: all help demo check bench accuracy fuzz fuzz-run install uninstall format deps tests clean FORCE
+.PHONY: all help demo check bench storm accuracy fuzz fuzz-run install uninstall format deps tests clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $B/liblar.a $B/liblar.so $B/lar
@@ -76,6 +76,7 @@ help:
 	@echo 'make demo        installs what is missing, builds, and answers a message with the model in models/'
 	@echo 'make check       installs what is missing, builds, runs every test; ONLY="tests/test_json tests/cli.t" runs some'
 	@echo 'make bench       kernels against the scalar reference, on this machine'
+	@echo 'make storm       N=10000 SEED=1: so many good and bad clients of lar serve (make check sends 300)'
 	@echo 'make accuracy    the model in models/ over its test set, beside the figures of its card'
 	@echo 'make fuzz        FUZZ_SECONDS=10 of libFuzzer for each target in tests/fuzz (needs clang)'
 	@echo 'make install     PREFIX=/usr/local DESTDIR=: program, library, headers, pkg-config file, manual'
@@ -169,6 +170,8 @@ check: deps
 
 bench: $B/kcheck
 	$(RUN) $B/kcheck --bench
+storm: $B/tests/test_storm $B/lar
+	LAR='$B/lar' LAR_STORM=$(or $(N),10000) LAR_STORM_SEED=$(or $(SEED),1) $(RUN) $B/tests/test_storm
 accuracy: $B/tests/test_demo_model
 	$(RUN) $B/tests/test_demo_model --table
 fuzz:
