@@ -12,8 +12,8 @@ extern const struct dialect ollama_dialect;
 
 /* Fills q from the body of /api/chat or /api/generate. */
 int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err);
-/* A Modelfile's PARAMETERs, by the names of options. */
-int ollama_params(struct ask *q, const struct json *params, struct lar_err *err);
+/* Options by their names, of a request or a Modelfile's PARAMETERs; where: how an error calls them. */
+int ollama_params(struct ask *q, const struct json *params, const char *where, struct lar_err *err);
 /* keep_alive: seconds, or a duration as Go writes it: "5m", "1h30m", "-1". Nanoseconds; negative: for good. */
 int ollama_duration(const struct json *v, int64_t *ns, struct lar_err *err);
 void ollama_error(struct buf *b, int status, const char *message);

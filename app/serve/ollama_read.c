@@ -201,9 +201,9 @@ static int generate_prompt(struct ask *q, struct lar_err *err)
     return rc;
 }
 
-int ollama_params(struct ask *q, const struct json *params, struct lar_err *err)
+int ollama_params(struct ask *q, const struct json *params, const char *where, struct lar_err *err)
 {
-    return field_read(q, params, options, "PARAMETER", err);
+    return field_read(q, params, options, where, err);
 }
 
 int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err)

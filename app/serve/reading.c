@@ -20,6 +20,7 @@ struct wish {
     struct ask q;
     const struct json *input, *documents, *query;
     int base64, dimensions, cut, top_n, documents_too, special, pieces;
+    int vllm; /* its words for a text: prompt, add_special_tokens, which is true when not said */
     int64_t began, tokens;
     struct wish *next;
 };
@@ -53,7 +54,6 @@ static void reply_error(struct wish *w, int status, const char *message)
 /* Members that the common reader does not know: told by name here, since they are the wish's and not the ask's. */
 static int member(struct wish *w, const struct json *v, struct lar_err *err)
 {
-    static const struct field none = {"options", NULL, 0, 0, 0, NULL};
     enum reading_kind k = w->kind;
     int ollama = k == READING_EMBED || k == READING_EMBEDDING,
         embeds = ollama || k == READING_EMBEDDINGS;
@@ -65,12 +65,13 @@ static int member(struct wish *w, const struct json *v, struct lar_err *err)
     if (embeds && k != READING_EMBEDDING && str_is(s, "input")) return w->input = v, 0;
     if (k == READING_EMBEDDING && str_is(s, "prompt")) return w->input = v, 0;
     if (k == READING_TOKENIZE && str_is(s, "content")) return w->input = v, 0;
+    if (k == READING_TOKENIZE && str_is(s, "prompt")) return w->input = v, w->vllm = 1, 0;
     if (k == READING_DETOKENIZE && str_is(s, "tokens")) return w->input = v, 0;
     if (k == READING_TEMPLATE && str_is(s, "messages")) return w->input = v, 0;
     if (k == READING_RERANK && str_is(s, "query")) return w->query = v, 0;
     if (k == READING_RERANK && str_is(s, "documents")) return w->documents = v, 0;
     if (ollama && str_is(s, "keep_alive")) return ollama_duration(v, &w->q.keep_ns, err);
-    if (ollama && str_is(s, "options")) return field_false(&w->q, v, &none, err);
+    if (ollama && str_is(s, "options")) return ollama_params(&w->q, v, "", err);
     if (k == READING_EMBED && str_is(s, "truncate") && v->kind == JSON_BOOL)
         return w->cut = v->boolean, 0;
     if (k == READING_EMBEDDINGS && str_is(s, "encoding_format")) {
@@ -95,6 +96,7 @@ static int member(struct wish *w, const struct json *v, struct lar_err *err)
                 : words && str_is(s, "add_special")                  ? &w->special
                 : words && str_is(s, "with_pieces")                  ? &w->pieces
                                                                      : NULL;
+    if (words && str_is(s, "add_special_tokens") && v->kind == JSON_BOOL) return w->special = v->boolean ? 1 : -1, 0;
     if (flag && v->kind == JSON_BOOL) return *flag = v->boolean, 0;
     return lar_fail(err, LAR_EINVAL, flag ? "needs true or false" : "is not known here");
 }
@@ -225,13 +227,17 @@ static void write_vectors(struct buf *b, const struct wish *w, const struct book
 static int embed(struct wish *w, const struct book *k, int64_t load_ns, struct buf *b,
                  struct lar_err *err)
 {
-    struct lar_embed_options o = {.dimensions = w->dimensions, .truncate = w->cut ? -1 : 0};
+    int most = w->q.ctx && w->q.ctx < k->ctx_train ? w->q.ctx : -1; /* num_ctx: as much of a text is read */
+    struct lar_embed_options o = {.dimensions = w->dimensions, .truncate = w->cut ? most : 0};
     struct lar_embedder *e = NULL;
     struct lar_embedder_info info;
     struct lar_text *text;
     size_t n, floats;
     float *v = NULL;
     int64_t tokens = 0;
+    if (!w->cut && most > 0)
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "options: num_ctx: a text is cut to it, or not at all (truncate: false)");
     int rc = take_texts(w, w->input, &text, &n, err);
     if (rc == 0) rc = lar_embedder_open(&e, k->engine->model, &o, err);
     if (rc == 0) {
@@ -303,7 +309,7 @@ static int rerank(struct wish *w, const struct book *k, struct buf *b, struct la
 static int tokenize(struct wish *w, const struct book *k, struct buf *b, struct lar_err *err)
 {
     const struct lar_model *m = k->engine->model;
-    unsigned flags = LAR_TOKENIZE_SPECIAL | (w->special ? LAR_TOKENIZE_BOS : 0u);
+    unsigned flags = LAR_TOKENIZE_SPECIAL | (w->special > 0 || (w->vllm && !w->special) ? LAR_TOKENIZE_BOS : 0u);
     if (w->input->kind != JSON_STRING) return lar_fail(err, LAR_EINVAL, "content: needs a string");
     struct str s = w->input->s;
     int64_t n = lar_tokenize(m, s.p, s.n, flags, NULL, 0, err);
@@ -339,6 +345,8 @@ static int detokenize(struct wish *w, const struct book *k, struct buf *b, struc
     if (rc == 0) rc = lar_detokenize(k->engine->model, t.tokens, t.ntoken, 1, &text, &n, err);
     if (rc < 0) return rc;
     buf_puts(b, "{\"content\":");
+    buf_json_str(b, (struct str){text, n});
+    buf_puts(b, ",\"prompt\":"); /* vLLM's word */
     buf_json_str(b, (struct str){text, n});
     buf_puts(b, "}\n");
     lar_free(text);

@@ -21,6 +21,7 @@
 #include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/props.h"
 #include "serve/reading.h"
 #include "serve/responses.h"
 #include "serve/sched.h"
@@ -114,6 +115,40 @@ static void get_metrics(struct server *s, struct http_call *c)
     buf_done(&b);
 }
 
+static void get_slots(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    struct metrics m;
+    const struct book *k = shelf_find(&s->shelf, "", 0);
+    sched_look(s->sched, &m);
+    if (http_query(c, "fail_on_no_slot") && m.running >= s->opt.parallel) {
+        reply_error(c, openai_error, 503, "no slot is free");
+        return;
+    }
+    props_slots(&b, s->opt.ctx || !k ? s->opt.ctx : book_ctx(k), s->opt.parallel, m.running);
+    reply_json(c, &b);
+}
+
+/* Of the one model that is served, or of ?model=. */
+static void get_props(struct server *s, struct http_call *c)
+{
+    struct buf b = {0};
+    struct lar_err err;
+    const char *name = http_query(c, "model");
+    const struct book *k = shelf_find(&s->shelf, name ? name : "", name ? strlen(name) : 0);
+    int rc = k && keys_allow(http_owner(c), k->name) ? 0 : lar_fail(&err, LAR_EINVAL, "which model? ?model=NAME");
+    if (rc == 0)
+        rc = strcmp(http_path(c), "/props") == 0
+                 ? props_write(&b, k, s->opt.ctx ? s->opt.ctx : book_ctx(k), s->opt.parallel, &err)
+                 : props_tokenizer(&b, k, &err);
+    if (rc == 0) {
+        reply_json(c, &b);
+        return;
+    }
+    buf_done(&b);
+    reply_error(c, openai_error, rc == LAR_EINVAL ? 404 : job_status(rc), err.msg);
+}
+
 static void get_models(struct server *s, struct http_call *c)
 {
     struct buf b = {0};
@@ -174,7 +209,7 @@ static int read_again(struct job *j, read_fn *read, struct str body, struct lar_
     if (!m || (!m->params && !m->messages && !(m->system && *m->system))) return 0;
     ask_done(&j->ask);
     ask_init(&j->ask);
-    if (m->params && (rc = ollama_params(&j->ask, m->params, err)) < 0) return rc;
+    if (m->params && (rc = ollama_params(&j->ask, m->params, "PARAMETER", err)) < 0) return rc;
     if (m->system && *m->system) {
         j->ask.role_system = str_of(m->system);
         j->ask.from_file = 1;
@@ -372,6 +407,9 @@ static const struct route {
     {"GET", "/health", get_health},
     {"GET", "/v1/health", get_health},
     {"GET", "/metrics", get_metrics},
+    {"GET", "/props", get_props},
+    {"GET", "/tokenizer_info", get_props},
+    {"GET", "/slots", get_slots},
     {"GET", "/api/version", get_version},
     {"GET", "/api/tags", get_tags},
     {"GET", "/api/ps", get_ps},

@@ -271,11 +271,9 @@ static int open_model(struct engine *e, const struct book *b, struct lar_model_o
     return lar_model_open(&e->model, b->path, o, err);
 }
 
-int engine_ctx(const struct engine *e)
-{
-    int train = e->info.ctx_train;
-    return train > 0 && train < CTX_DEFAULT ? train : CTX_DEFAULT;
-}
+static int ctx_of(int64_t train) { return train > 0 && train < CTX_DEFAULT ? (int)train : CTX_DEFAULT; }
+int engine_ctx(const struct engine *e) { return ctx_of(e->info.ctx_train); }
+int book_ctx(const struct book *k) { return ctx_of(k->ctx_train); }
 
 /* One answer's context must fit beside the models that are loaded: their weights count as free where the kernel is asked. */
 static int fits(const struct engine *e, const struct book *b, const struct shelf_options *o,

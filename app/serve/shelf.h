@@ -78,6 +78,7 @@ struct shelf {
 
 /* The context of who asks for none and is given none by the options. */
 int engine_ctx(const struct engine *e);
+int book_ctx(const struct book *k); /* the same before it is loaded */
 
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err);
 void shelf_close(struct shelf *s);
