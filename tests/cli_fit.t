@@ -24,10 +24,22 @@ if [ -z "${LAR_SLOW-}" ]; then # emulators and sanitizers have memory of their o
         n=$((n + 1))
         ok "  ... and what $name takes" close $golden/$name/model-f32.gguf
     done
+    for name in bert-mean nomic-bert modernbert embedding-gemma; do
+        [ -e $golden/../embed/$name/model.gguf ] || continue
+        n=$((n + 1))
+        ok "  ... and what $name takes to read" close -c 512 $golden/../embed/$name/model.gguf
+    done
     [ $n -gt 0 ] || skip "no ../shared/golden"
+    try "of a folder of safetensors too" $LAR fit tests/data/tiny-llama --ctx 64 --check
 else
     skip "memory is not measured where all is slower"
 fi
+
+$LAR fit $model --ctx 512 --json > "$TMP/fit"
+try "tells what eight sessions take" $LAR fit $model --ctx 512 --sessions 8 --json
+ok "  ... keys and values of each, weights once" look json "$TMP/out" \
+    "\$j->{plans}[0]{kv_bytes} == 8 * $(look get "$TMP/fit" '$j->{plans}[0]{kv_bytes}') && \$j->{weight_bytes} == $(look get "$TMP/fit" '$j->{weight_bytes}')"
+ok "  ... with all of which they are together" look json "$TMP/out" '!grep { $_->{total} != $j->{weight_bytes} + $_->{kv_bytes} + $_->{work_bytes} } @{$j->{plans}}'
 
 # ---- refused -----------------------------------------------------------------------------------------------------------------------------
 try "says what fits" $LAR fit $model --json --ctx 512

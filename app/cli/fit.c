@@ -22,7 +22,7 @@
 #include "cli/verbs.h"
 
 struct fit_options {
-    int json, check, ctx, kv, threads;
+    int json, check, ctx, kv, threads, sessions;
     const char *memory;
 };
 
@@ -83,6 +83,7 @@ static void tell_machine(const struct machine *m)
                lar_cpu_level());
     buf_bytes(b, m->disk);
     buf_puts(b, " of disk free\n");
+    if (!m->ngpu) buf_puts(b, "no graphics processor (none is needed: Lar computes on the processor)\n");
     for (int i = 0; i < m->ngpu; i++) {
         out_text_to(b, 1, m->gpu[i].name, strlen(m->gpu[i].name));
         buf_puts(b, ": ");
@@ -120,17 +121,45 @@ static void machine_json(const struct machine *m)
 struct plan {
     struct lar_model_info info;
     struct lar_plan p;
-    double tok_s; /* at best */
+    double tok_s;   /* at best */
+    int reads_only; /* embeds, ranks or classifies: texts are read, none is written */
 };
 
+static void speed(const struct lar_model *m, const struct machine *mach, struct plan *p)
+{
+    lar_model_info(m, &p->info);
+    double one = p->info.integer ? mach->limits.int8_gops : mach->limits.f32_gflops;
+    p->reads_only = lar_session_bytes(m, NULL, NULL, NULL, NULL) == LAR_EUNSUPPORTED;
+    if (p->reads_only)
+        p->tok_s = p->info.token_weights ? one * 1e9 / 2 / (double)p->info.token_weights : 0;
+    else
+        p->tok_s = p->info.token_bytes ? mach->limits.read_gbs * 1e9 / (double)p->info.token_bytes : 0;
+}
+
+/* Several sessions have keys, values and states of their own each, and the rows of one step in common. */
+static int plan_n(const struct lar_model *m, struct lar_session_options so, int sessions,
+                  uint64_t have, struct lar_plan *p, struct lar_err *err)
+{
+    uint64_t kv = 0, work = 0;
+    int e = lar_plan(m, &so, have, p, err);
+    if (e < 0 || sessions < 2) return e;
+    so.batch = 1;
+    if ((e = lar_session_bytes(m, &so, &kv, &work, err)) < 0)
+        return e == LAR_EUNSUPPORTED ? lar_fail(err, e, "--sessions: a model that only reads has none") : e;
+    p->kv_bytes *= (uint64_t)sessions;
+    p->work_bytes += (uint64_t)sessions * work;
+    p->total = p->weight_bytes + p->kv_bytes + p->work_bytes;
+    p->fits = p->total <= have;
+    return 0;
+}
+
 static int plan_for(const struct lar_model *m, const struct machine *mach, int ctx, enum lar_kv kv,
-                    struct plan *p, struct lar_err *err)
+                    int sessions, struct plan *p, struct lar_err *err)
 {
     struct lar_session_options so = {.ctx = ctx, .kv = kv};
     *p = (struct plan){0};
-    lar_model_info(m, &p->info);
-    p->tok_s = p->info.token_bytes ? mach->limits.read_gbs * 1e9 / (double)p->info.token_bytes : 0;
-    return lar_plan(m, &so, mach->available, &p->p, err);
+    speed(m, mach, p);
+    return plan_n(m, so, sessions, mach->available, &p->p, err);
 }
 
 static void row(const struct plan *p, int ctx, int kv, int json, int first)
@@ -165,7 +194,12 @@ static int rows(const struct lar_model *m, const struct machine *mach, const str
     for (int64_t c = o->ctx ? o->ctx : most < 2048 ? most : 2048; e == 0; c *= 2) {
         int ctx = c > most ? most : (int)c;
         for (int kv = 0; kv < 3 && e == 0; kv += 2) { /* F16 and Q8_0; F32 is for comparisons */
-            e = plan_for(m, mach, ctx, (enum lar_kv)kv, &p, err);
+            e = plan_for(m, mach, ctx, (enum lar_kv)kv, o->sessions, &p, err);
+            if (e == 0 && p.reads_only) { /* whose keys and values are F32 */
+                row(&p, ctx, LAR_KV_F32, o->json, first);
+                first = 0;
+                break;
+            }
             if (e == LAR_EUNSUPPORTED && kv) { /* heads whose width fits no block */
                 e = 0;
                 continue;
@@ -186,6 +220,24 @@ static int add_bytes(void *ctx, const struct lar_quantize_tensor *t)
     return 0;
 }
 
+/* The longest context up to ctx with which so many sessions fit. */
+static int longest(const struct lar_model *m, int ctx, int sessions, uint64_t have)
+{
+    struct lar_plan p;
+    struct lar_session_options so = {.ctx = ctx};
+    if (sessions < 2) return lar_plan(m, &so, have, &p, NULL) < 0 ? -1 : p.ctx_fits;
+    int lo = 0, hi = ctx;
+    while (lo < hi) {
+        so.ctx = lo + (hi - lo + 1) / 2;
+        if (plan_n(m, so, sessions, have, &p, NULL) < 0) return -1;
+        if (p.fits)
+            lo = so.ctx;
+        else
+            hi = so.ctx - 1;
+    }
+    return lo;
+}
+
 /* Exact bytes of each mix that is smaller than the file, and the longest context that then fits. */
 static void smaller(const struct lar_model *m, const char *path, const struct machine *mach,
                     const struct fit_options *o, const struct plan *now)
@@ -199,15 +251,14 @@ static void smaller(const struct lar_model *m, const char *path, const struct ma
         uint64_t bytes = 0, was = now->info.weight_bytes, have = mach->available;
         struct lar_quantize_options q = {
             .type = name, .dry_run = 1, .threads = 1, .on_tensor = add_bytes, .ctx = &bytes};
-        struct lar_session_options so = {.ctx = ctx};
-        struct lar_plan p;
         if (lar_quantize(path, NULL, &q, NULL) < 0) break;
-        if (bytes >= was || lar_plan(m, &so, have + was - bytes, &p, NULL) < 0) continue;
-        double tok_s = now->tok_s * (double)was / (double)bytes;
+        int most = bytes < was ? longest(m, ctx, o->sessions, have + was - bytes) : -1;
+        if (most < 0) continue;
+        double tok_s = now->reads_only ? now->tok_s : now->tok_s * (double)was / (double)bytes;
         if (o->json) {
             buf_printf(
                 b, "%s{\"type\":\"%s\",\"weight_bytes\":%llu,\"ctx_fits\":%d,\"tok_s_at_best\":",
-                n ? "," : "", name, (unsigned long long)bytes, p.ctx_fits);
+                n ? "," : "", name, (unsigned long long)bytes, most);
             buf_json_num(b, tok_s);
             buf_putc(b, '}');
         } else {
@@ -219,7 +270,7 @@ static void smaller(const struct lar_model *m, const char *path, const struct ma
             size_t at = b->n;
             buf_bytes(b, bytes);
             buf_printf(b, "%*s", (int)(14 - (b->n - at)), "");
-            buf_printf(b, "%15d   %23.0f\n", p.ctx_fits, tok_s);
+            buf_printf(b, "%15d   %23.0f\n", most, tok_s);
         }
         n++;
     }
@@ -244,20 +295,32 @@ struct own {
     uint64_t memory, head, files;
 };
 
+/* Of a folder or a split model there are several. */
+static int holds_weights(const char *path)
+{
+    struct str s = str_of(path);
+    return str_ends(s, STR(".gguf")) || str_ends(s, STR(".safetensors")) || strstr(path, "/blobs/sha256-") != NULL;
+}
+
 static struct own own_bytes(const char *path, uint64_t weights)
 {
     struct stat st;
     struct own own = {0};
     char line[1024];
     unsigned long inode = 0, at;
+    int weights_too = 0;
     uint64_t of_model = 0, kb;
     FILE *f = fopen("/proc/self/smaps", "re");
     if (stat(path, &st) != 0) st = (struct stat){0};
     while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%*x-%*x %*4s %*x %*x:%*x %lu", &at) == 1) inode = at;
+        if (sscanf(line, "%*x-%*x %*4s %*x %*x:%*x %lu", &at) == 1) {
+            line[strcspn(line, "\n")] = 0;
+            inode = at;
+            weights_too = inode && (inode == st.st_ino || holds_weights(line));
+        }
         if (strncmp(line, "Rss:", 4) != 0) continue;
         kb = strtoull(line + 4, NULL, 10);
-        *(inode == 0 ? &own.memory : inode == st.st_ino ? &of_model : &own.files) += kb * 1024;
+        *(inode == 0 ? &own.memory : weights_too ? &of_model : &own.files) += kb * 1024;
     }
     if (f) fclose(f);
     own.head = (uint64_t)st.st_size > weights ? (uint64_t)st.st_size - weights : 0;
@@ -265,68 +328,101 @@ static struct own own_bytes(const char *path, uint64_t weights)
     return own;
 }
 
-/* One token in a session of its own: the pages of the program and of its libraries that computing needs are the program's own too. */
-static int warm_up(struct lar_model *m, enum lar_kv kv, struct lar_err *err)
+/* One token again and again first: all rows of a batch then go to the same experts, the most that these can be given. Then many tokens, for which
+ * all experts are read. */
+static int write_on(struct lar_session *s, int32_t *ids, int n, int vocab, struct lar_err *err)
 {
-    struct lar_session_options so = {.ctx = 1, .kv = kv};
-    struct lar_session *s = NULL;
-    int32_t id = 0;
-    int e = lar_session_open(&s, m, &so, err);
-    if (e == 0) e = lar_session_sync(s, &id, 1, err);
-    lar_session_close(s);
+    int e = 0;
+    for (int pass = 0; e >= 0 && pass < 2; pass++) {
+        for (int i = 0; i < n; i++) ids[i] = (int32_t)((pass ? (int64_t)i + 1 : 1) * 7919 % vocab);
+        e = lar_session_sync(s, ids, (size_t)n, err);
+    }
     return e < 0 ? e : 0;
 }
 
-/* Fills a context and compares what the process then takes at most with what was foretold. */
+enum { TEXTS = 64 }; /* that an embedder takes at once */
+
+/* As one text, and as many, of which each begins a block of keys and values. */
+static int read_on(struct lar_embedder *r, const int32_t *ids, int n, float *vector, struct lar_err *err)
+{
+    struct lar_text text[TEXTS] = {{.tokens = ids, .ntoken = (size_t)n}};
+    int64_t e = lar_embed(r, text, 1, vector, err);
+    if (e < 0 || n < 2 * TEXTS) return e < 0 ? (int)e : 0;
+    for (int i = 0; i < TEXTS; i++)
+        text[i] = (struct lar_text){.tokens = ids + i, .ntoken = i == TEXTS - 1 ? (size_t)(n - i) : 1};
+    e = lar_embed(r, text, TEXTS, vector, err);
+    return e < 0 ? (int)e : 0;
+}
+
+/* Evaluates n tokens with all that is planned for; peak: what the process had at most by then. */
+static int work_through(struct lar_model *m, const struct lar_session_options *so, int reads_only, int n,
+                        uint64_t *peak, struct lar_err *err)
+{
+    struct lar_embed_options eo = {.pooling = LAR_POOL_MEAN};
+    struct lar_embedder_info ei = {0};
+    struct lar_embedder *r = NULL;
+    struct lar_session *s = NULL;
+    struct lar_model_info info;
+    float *vector = NULL;
+    lar_model_info(m, &info);
+    int32_t *ids = mem_zalloc((size_t)n * sizeof *ids);
+    int e = !ids         ? lar_fail(err, LAR_ENOMEM, "fit: out of memory")
+            : reads_only ? lar_embedder_open(&r, m, &eo, err)
+                         : lar_session_open(&s, m, so, err);
+    if (e == 0 && r) {
+        lar_embedder_info(r, &ei);
+        for (int i = 0; i < n; i++) ids[i] = (int32_t)((int64_t)(i + 1) * 7919 % info.vocab);
+        vector = mem_zalloc((size_t)TEXTS * (size_t)ei.dimensions * sizeof *vector);
+        e = vector ? read_on(r, ids, n, vector, err) : lar_fail(err, LAR_ENOMEM, "fit: out of memory");
+    } else if (e == 0) {
+        e = write_on(s, ids, n, info.vocab, err);
+    }
+    if (peak) *peak = kilobytes("/proc/self/status", "VmHWM");
+    lar_embedder_close(r);
+    lar_session_close(s);
+    mem_free(vector);
+    mem_free(ids);
+    return e;
+}
+
+/* Fills a context and compares what the process then takes at most with what was foretold. One token before that, in a session of its own: the
+ * pages of the program and of its libraries that computing needs are the program's own too. */
 static int check(struct lar_model *m, const char *path, const struct fit_options *o,
                  struct lar_err *err)
 {
-    struct lar_session_options so = {.ctx = o->ctx ? o->ctx : 512, .kv = (enum lar_kv)o->kv};
-    struct lar_session *s = NULL;
+    struct lar_session_options so = {.ctx = 1, .kv = (enum lar_kv)o->kv};
     struct lar_model_info info;
-    uint64_t kv = 0, work = 0, before = 0;
+    struct lar_plan p;
+    uint64_t before = 0, peak = 0;
     lar_model_info(m, &info);
+    int ctx = o->ctx ? o->ctx : 512, reads = lar_session_bytes(m, NULL, NULL, NULL, NULL) == LAR_EUNSUPPORTED;
+    if (info.ctx_train > 0 && ctx > info.ctx_train) ctx = info.ctx_train;
     struct own own = own_bytes(path, info.weight_bytes);
-    int e = warm_up(m, so.kv, err);
+    int e = work_through(m, &so, reads, 1, NULL, err);
     if (e < 0) return e;
     before = own.memory + own.head + own_bytes(path, info.weight_bytes).files;
     forget_peak();
-    if (info.ctx_train > 0 && so.ctx > info.ctx_train) so.ctx = info.ctx_train;
-    int32_t *ids = mem_zalloc((size_t)so.ctx * sizeof *ids);
-    e = ids ? lar_session_bytes(m, &so, &kv, &work, err)
-            : lar_fail(err, LAR_ENOMEM, "fit: out of memory");
-    if (e == 0) e = lar_session_open(&s, m, &so, err);
-    /* One token again and again first: all rows of a batch then go to the same experts, the most that these can be given. Then many tokens, for
-     * which all experts are read. */
-    for (int pass = 0; e >= 0 && pass < 2; pass++) {
-        for (int i = 0; i < so.ctx; i++)
-            ids[i] = (int32_t)((pass ? (int64_t)i + 1 : 1) * 7919 % info.vocab);
-        e = lar_session_sync(s, ids, (size_t)so.ctx - 1, err);
+    so.ctx = ctx;
+    if ((e = lar_plan(m, &so, 0, &p, err)) < 0) return e;
+    if ((e = work_through(m, &so, reads, reads || ctx == 1 ? ctx : ctx - 1, &peak, err)) < 0) return e;
+    uint64_t foretold = p.total + before;
+    struct buf *b = out();
+    if (o->json) {
+        buf_printf(
+            b,
+            ",\"check\":{\"ctx\":%d,\"kv\":\"%s\",\"own\":%llu,\"foretold\":%llu,\"measured\":%llu}",
+            so.ctx, kv_name[reads ? LAR_KV_F32 : so.kv], (unsigned long long)before, (unsigned long long)foretold,
+            (unsigned long long)peak);
+        return 0;
     }
-    if (e >= 0) {
-        uint64_t peak = kilobytes("/proc/self/status", "VmHWM"),
-                 foretold = info.weight_bytes + kv + work + before;
-        struct buf *b = out();
-        if (o->json) {
-            buf_printf(
-                b,
-                ",\"check\":{\"ctx\":%d,\"kv\":\"%s\",\"own\":%llu,\"foretold\":%llu,\"measured\":%llu}",
-                so.ctx, kv_name[so.kv], (unsigned long long)before, (unsigned long long)foretold,
-                (unsigned long long)peak);
-        } else {
-            buf_printf(b, "\nWith %d tokens, the program's own ", so.ctx);
-            buf_bytes(b, before);
-            buf_puts(b, " included: foretold ");
-            buf_bytes(b, foretold);
-            buf_puts(b, ", measured ");
-            buf_bytes(b, peak);
-            buf_printf(b, " (%+.1f %%)\n", 100 * ((double)peak / (double)foretold - 1));
-        }
-        e = 0;
-    }
-    lar_session_close(s);
-    mem_free(ids);
-    return e;
+    buf_printf(b, "\nWith %d tokens, the program's own ", so.ctx);
+    buf_bytes(b, before);
+    buf_puts(b, " included: foretold ");
+    buf_bytes(b, foretold);
+    buf_puts(b, ", measured ");
+    buf_bytes(b, peak);
+    buf_printf(b, " (%+.1f %%)\n", 100 * ((double)peak / (double)foretold - 1));
+    return 0;
 }
 
 static int one(const char *arg, const struct machine *mach, const struct fit_options *o,
@@ -340,7 +436,7 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
     struct own own = {0};
     int e = named_open(&named, arg, err);
     if (e == 0) e = named_load(&m, &named, &mo, err);
-    if (e == 0) e = plan_for(m, mach, 512, LAR_KV_F16, &p, err);
+    if (e == 0) e = plan_for(m, mach, 512, LAR_KV_F16, 1, &p, err);
     if (e == 0) {
         own = own_bytes(named.path, p.info.weight_bytes);
         if (o->json) {
@@ -356,8 +452,12 @@ static int one(const char *arg, const struct machine *mach, const struct fit_opt
             out_text_to(b, 1, arg, strlen(arg));
             buf_puts(b, ": weights ");
             buf_bytes(b, p.info.weight_bytes);
-            buf_printf(b, ", at best %.0f tokens a second (%.2f GB are read for each)\n\n", p.tok_s,
-                       (double)p.info.token_bytes * 1e-9);
+            buf_printf(b, ", at best %.0f tokens a second", p.tok_s);
+            if (p.reads_only)
+                buf_puts(b, " (it reads texts, and writes none)\n\n");
+            else
+                buf_printf(b, " (%.2f GB are read for each)\n\n", (double)p.info.token_bytes * 1e-9);
+            if (o->sessions > 1) buf_printf(b, "  %d sessions, each with the context\n", o->sessions);
             buf_printf(b, "  %9s  %-5s %-16s%-14s%-14s\n", "context", "kv", "keys, values",
                        "work space", "together");
         }
@@ -393,7 +493,7 @@ static int all(const struct machine *mach, const struct fit_options *o, struct l
         if (known) {
             lar_model_info(m, &p.info);
             int ctx = p.info.ctx_train > 0 && p.info.ctx_train < 4096 ? p.info.ctx_train : 4096;
-            known = plan_for(m, mach, ctx, LAR_KV_F16, &p, &why) == 0;
+            known = plan_for(m, mach, ctx, LAR_KV_F16, 1, &p, &why) == 0;
         }
         if (o->json) {
             buf_puts(b, i ? ",{\"name\":" : "{\"name\":");
@@ -455,6 +555,8 @@ static int run(const void *values, char **arg, int narg)
 static const struct opt options[] = {
     {.kind = OPT_INT, .name = "ctx", .at = AT(ctx), .arg = "N", .min = 1, .max = 1 << 28,
      .help = "Only for a context of N tokens; without it several, up to what the model was trained with."},
+    {.kind = OPT_INT, .name = "sessions", .letter = 's', .at = AT(sessions), .arg = "N", .min = 1, .max = 1024,
+     .help = "As if N conversations went on at once, each with the whole context."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "For --check: how keys and values are kept."},
     {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",

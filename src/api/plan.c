@@ -7,15 +7,25 @@
 
 #include "api/api.h"
 #include "base/cpu.h"
+#include "run/embed.h"
 
-enum { CTX_USEFUL = 512 };
+enum { CTX_USEFUL = 512, TEXTS_TOKENS = 512 };
+
+/* Of a session; of a model that only reads, of an embedder whose longest text has ctx tokens. */
+static int bytes_of(const struct lar_model *m, const struct lar_session_options *o, uint64_t *kv,
+                    uint64_t *work, struct lar_err *err)
+{
+    if (!m || !m->model->dev || !m->model->both) return lar_session_bytes(m, o, kv, work, err);
+    size_t most = m->model->h.ctx_train, n = o->ctx > TEXTS_TOKENS ? (size_t)o->ctx : TEXTS_TOKENS;
+    return embed_bytes(m->model, n < most ? n : most, kv, work, err);
+}
 
 static int total_at(const struct lar_model *m, struct lar_session_options o, int ctx,
                     uint64_t *total)
 {
     uint64_t kv = 0, work = 0;
     o.ctx = ctx;
-    int rc = lar_session_bytes(m, &o, &kv, &work, NULL);
+    int rc = bytes_of(m, &o, &kv, &work, NULL);
     *total = m->model->weight_bytes + kv + work;
     return rc;
 }
@@ -43,7 +53,7 @@ int lar_plan(const struct lar_model *m, const struct lar_session_options *opt, u
     struct lar_session_options o = opt ? *opt : (struct lar_session_options){0};
     if (!out) return lar_fail(err, LAR_EINVAL, "lar_plan: out is needed");
     *out = (struct lar_plan){0};
-    int rc = lar_session_bytes(m, &o, &out->kv_bytes, &out->work_bytes, err);
+    int rc = bytes_of(m, &o, &out->kv_bytes, &out->work_bytes, err);
     if (rc < 0) return rc;
     size_t train = m->model->h.ctx_train;
     out->ctx = o.ctx ? o.ctx : (int)(train < 4096 ? train : 4096); /* as lar_session_open has it */

@@ -73,6 +73,21 @@ static int lay_out(struct embed *e, struct lar_err *err)
     return 0;
 }
 
+int embed_bytes(const struct model *m, size_t batch, uint64_t *kv, uint64_t *work,
+                struct lar_err *err)
+{
+    struct dev_need need;
+    struct embed e = {.model = (struct model *)(uintptr_t)m, .layout = mem_zalloc(m->h.nlayer * sizeof *e.layout)};
+    int rc = e.layout ? lay_out(&e, err) : lar_fail(err, LAR_ENOMEM, "embedding: out of memory");
+    mem_free(e.layout);
+    if (rc < 0) return rc;
+    session_need(m, batch, &need);
+    *kv = (uint64_t)(batch / DEV_KV_BLOCK + TEXTS_MAX + 1) * e.block_bytes;
+    *work = work_bytes(m, batch, 0) + dev_cpu_reserve_bytes(m->dev, &need) +
+            batch * (sizeof *e.ids + sizeof *e.types);
+    return 0;
+}
+
 int embed_open(struct embed *e, struct model *m, size_t batch, struct lar_err *err)
 {
     int rc;

@@ -32,6 +32,9 @@ struct embed {
     atomic_int cancel;
 };
 
+/* What room for so many tokens at once takes: keys and values of one layer, and the rest. */
+int embed_bytes(const struct model *m, size_t batch, uint64_t *kv, uint64_t *work,
+                struct lar_err *err);
 /* batch: tokens evaluated at once; a longer text makes it grow. */
 int embed_open(struct embed *e, struct model *m, size_t batch, struct lar_err *err);
 void embed_close(struct embed *e);
