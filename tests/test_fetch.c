@@ -49,7 +49,8 @@ static void answer(int fd, long long from, long long to)
                      to - from + 1, from, to, SIZE);
     say(fd, head, (size_t)n);
     say(fd, file + from, wrong ? SENT : (size_t)(to - from + 1));
-    for (from += SENT; wrong; from++) {
+    if (!wrong) return;
+    for (from += SENT;; from++) {
         if (fault == HALFWAY) pause();
         say(fd, file + from, 1);
         usleep(100000);
