@@ -9,7 +9,7 @@
 
 #include "base/num.h"
 #include "convert/export.h"
-#include "text/split.h"
+#include "text/split_regex.h"
 #include "text/vocab_hf.h"
 #include "text/vocab_make.h"
 
@@ -248,16 +248,44 @@ static void normalizer(struct tok *t)
     buf_puts(&t->b, n > 1 ? "]},\n" : ",\n");
 }
 
+/* A step of tokenizer.lar.split (vocab_make.c makes them). */
+static void own_step(struct tok *t, struct str s)
+{
+    static const struct {
+        char how;
+        const char *name;
+    } of[] = {{SPLIT_ISOLATED, "Isolated"},
+              {SPLIT_REMOVED, "Removed"},
+              {SPLIT_PREVIOUS, "MergedWithPrevious"},
+              {SPLIT_NEXT, "MergedWithNext"},
+              {SPLIT_CONTIGUOUS, "Contiguous"}};
+    const char *name = "";
+    int inverted = s.n > 1 && s.p[1] == '!';
+    struct str regex = str_from(s, 2 + (size_t)inverted), punct = STR("\\p{BertPunctuation}");
+    for (size_t i = 0; i < 5; i++)
+        if (s.n && of[i].how == s.p[0]) name = of[i].name;
+    if (str_starts(regex, punct)) {
+        if (regex.n > punct.n) name = "Contiguous";
+        buf_printf(&t->b, "    {\"type\": \"Punctuation\", \"behavior\": \"%s\"},\n", name);
+        return;
+    }
+    buf_puts(&t->b, "    {\"type\": \"Split\", \"pattern\": {\"Regex\": ");
+    text(t, regex);
+    buf_printf(&t->b, "}, \"behavior\": \"%s\", \"invert\": %s},\n", name, inverted ? "true" : "false");
+}
+
 static int byte_level(struct tok *t)
 {
+    const struct gguf_kv *own = array(t->g, "tokenizer.lar.split", GGUF_STRING, 0);
     const char *const *stage = vocab_hf_stages(t->pre.n ? t->pre : STR("default"));
-    if (!stage)
+    if (!stage && !own)
         return lar_fail(
             t->err, LAR_EUNSUPPORTED,
             "tokenizer.ggml.pre \"%.*s\": lar has no expression for tokenizer.json that cuts words so",
             STR_ARG(t->pre));
     buf_puts(&t->b, "  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n");
-    for (int i = 0; i < SPLIT_STAGES_MAX && stage[i]; i++) {
+    for (uint64_t i = 0; own && i < own->count; i++) own_step(t, gguf_str_at(own, i));
+    for (int i = 0; !own && i < SPLIT_STAGES_MAX && stage[i]; i++) {
         buf_puts(&t->b, "    {\"type\": \"Split\", \"pattern\": {\"Regex\": ");
         text(t, str_of(stage[i]));
         buf_puts(&t->b, "}, \"behavior\": \"Isolated\", \"invert\": false},\n");
@@ -610,8 +638,8 @@ static int differs(const char *key, struct lar_err *err)
 
 static int check(const struct tok *t, const char *folder, int spm, struct lar_err *err)
 {
-    static const char *const same[] = {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id",
-                                       "tokenizer.ggml.tokens", "tokenizer.ggml.merges"};
+    static const char *const same[] = {"tokenizer.lar.split", "tokenizer.ggml.bos_token_id",
+                                       "tokenizer.ggml.eos_token_id", "tokenizer.ggml.tokens", "tokenizer.ggml.merges"};
     struct vocab_image im;
     int rc = vocab_hf_open(&im, folder, (int64_t)t->tokens->count, err);
     if (rc < 0) return rc;
@@ -624,7 +652,7 @@ static int check(const struct tok *t, const char *folder, int spm, struct lar_er
     if (rc == 0 && str_is(t->model, "gpt2") && a && b &&
         (memcmp(a->stage, b->stage, sizeof a->stage) || a->last != b->last))
         rc = differs("tokenizer.ggml.pre", err);
-    for (int i = 0; i < 4 && rc == 0; i++) {
+    for (size_t i = 0; i < sizeof same / sizeof *same && rc == 0; i++) {
         const struct gguf_kv *x = gguf_find(&im.g, same[i]), *y = gguf_find(t->g, same[i]);
         if (!y || (x && x->bytes == y->bytes && !memcmp(x->data, y->data, x->bytes))) continue;
         rc = differs(same[i], err);

@@ -138,7 +138,9 @@ int bpe_encode(struct encoder *e, struct str s, int first)
     split_emit *word = v->split_flags & SPLIT_IGNORE_MERGES ? byte_word_whole
                        : v->split_flags & SPLIT_LONG        ? byte_word_long
                                                             : byte_word;
-    return split_each(v->split, s, word, e);
+    if (!v->own) return split_each(v->split, s, word, e);
+    int rc = split_own_each(v->own, s, word, e);
+    return rc == LAR_ENOMEM ? encoder_nomem(e) : rc;
 }
 
 int chars_word(struct encoder *e, struct str s)

@@ -28,6 +28,8 @@ enum {
 
 extern const uint16_t split_ascii[128];
 
+/* split_word.c: \p{Han} */
+int split_is_han(uint32_t cp);
 /* The classes of a character beyond ASCII. */
 uint16_t split_class(uint32_t cp);
 

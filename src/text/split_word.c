@@ -145,7 +145,7 @@ STAGE(split_exaone_moe)
 /* ---- GPT-4o and its family ------------------------------------------------------------------------------------------------- */
 
 /* Han in Unicode 16's Scripts.txt. */
-static int is_han(uint32_t c)
+int split_is_han(uint32_t c)
 {
     static const uint32_t han[][2] = {
         {0x2e80, 0x2e99},   {0x2e9b, 0x2ef3},   {0x2f00, 0x2fd5},   {0x3005, 0x3005},   {0x3007, 0x3007},
@@ -165,7 +165,7 @@ INLINE unsigned cased_at(const char *s, size_t n, size_t i, size_t *k, int han)
     unsigned c = split_at(s, n, i, k);
     if (han && *k > 2) {
         size_t kk;
-        if (is_han(split_cp(s, n, i, &kk))) c &= ~(unsigned)(C_UP | C_LOW);
+        if (split_is_han(split_cp(s, n, i, &kk))) c &= ~(unsigned)(C_UP | C_LOW);
     }
     return c;
 }
@@ -198,8 +198,8 @@ INLINE size_t gpt4o_like(const char *s, size_t n, size_t i, struct shape f)
 {
     size_t k, kk, end = i;
     unsigned c = split_at(s, n, i, &k);
-    if (f.extra == HAN && k > 2 && is_han(split_cp(s, n, i, &kk))) {
-        while (i < n && is_han(split_cp(s, n, i, &kk))) i += kk;
+    if (f.extra == HAN && k > 2 && split_is_han(split_cp(s, n, i, &kk))) {
+        while (i < n && split_is_han(split_cp(s, n, i, &kk))) i += kk;
         return i;
     }
     struct cased with = {i, i}, bare = {i, i}; /* with a character before the word, and without */

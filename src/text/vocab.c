@@ -44,15 +44,18 @@ static int load_kind(struct vocab *v, const struct gguf *g, struct lar_err *err)
 static int load_splitter(struct vocab *v, const struct gguf *g, struct lar_err *err)
 {
     struct str pre = STR(""), arch = STR("");
-    int rc;
+    int rc = split_own_open(&v->own, g, err);
+    if (rc != 0) return rc < 0 ? rc : 0;
     if ((rc = gguf_str(g, "tokenizer.ggml.pre", &pre, err)) < 0) return rc;
     if ((rc = gguf_str(g, "general.architecture", &arch, err)) < 0) return rc;
     v->split = pre.n && !str_is(pre, "default") ? split_find(pre) : split_find_arch(arch);
     if (v->split) return 0;
     struct buf names = {0};
     split_names(&names);
-    rc = lar_fail(err, LAR_EUNSUPPORTED, "tokenizer.ggml.pre: \"%.*s\" is unknown; known are %s", STR_ARG(pre),
-                  buf_z(&names));
+    rc = lar_fail(err, LAR_EUNSUPPORTED,
+                  "tokenizer.ggml.pre: \"%.*s\" is unknown; a model's folder, whose tokenizer.json says more, may do. "
+                  "Known are %s",
+                  STR_ARG(pre), buf_z(&names));
     buf_done(&names);
     return rc;
 }
@@ -119,6 +122,7 @@ int vocab_open(struct vocab **out, const struct gguf *g, struct lar_err *err)
 void vocab_close(struct vocab *v)
 {
     if (!v) return;
+    split_own_close(v->own);
     trie_done(&v->added);
     trie_done(&v->added_norm);
     trie_done(&v->verbatim);

@@ -3,9 +3,11 @@
  * text/vocab_hf_pre.c: the pre_tokenizer of a byte-level BPE in tokenizer.json, as a name of tokenizer.ggml.pre.
  *
  * Its steps become a list of regular expressions, each applied to the pieces that the one before left. A list that stands in the table
- * below has a splitter written by hand (split.h), and a name that other programs know too; any other is refused, with its first expression.
+ * below has a splitter written by hand (split.h), and a name that other programs know too; any other is run as it stands (split_regex.h), or refused
+ * when an expression holds what is not known there.
  */
-#include "text/split.h"
+#include "text/regex.h"
+#include "text/split_regex.h"
 #include "text/vocab_make.h"
 
 // clang-format off
@@ -65,6 +67,7 @@
     "}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define DIGIT "\\p{N}"
 #define PUNCT "[\\p{P}!-/:-@\\[-`{-~]+"
+#define PUNCT_ONE "[\\p{P}!-/:-@\\[-`{-~]"
 #define ASCII3 "[0-9][0-9][0-9]"
 
 /* For the same expressions the name whose flags are those of the file is taken, else the first. */
@@ -101,8 +104,20 @@ static int unknown(const struct json *v, const char *what, struct lar_err *err)
                     STR_ARG(json_str(json_get(v, "type"), STR(""))), what);
 }
 
+/* One more expression, and what becomes of its matches. */
+static int add_split(struct vocab_make *m, struct str regex, int how, int inverted, struct lar_err *err)
+{
+    size_t n = m->split.n;
+    int rc = make_list_add(&m->split, regex, err);
+    if (rc < 0) return rc;
+    m->how[n] = (unsigned char)how;
+    m->inverted[n] = inverted != 0;
+    m->alphabet[n] = m->is_alphabet != 0;
+    return 0;
+}
+
 /* A text as the expression that matches it. */
-static int literal(struct vocab_make *m, struct str s, struct lar_err *err)
+static int literal(struct vocab_make *m, struct str s, int how, int inverted, struct lar_err *err)
 {
     char *p = arena_alloc(&m->a, 2 * s.n + 1);
     size_t n = 0;
@@ -111,7 +126,21 @@ static int literal(struct vocab_make *m, struct str s, struct lar_err *err)
         if (strchr("\\^$.|?*+()[]{}", s.p[i]) && s.p[i]) p[n++] = '\\';
         p[n++] = s.p[i];
     }
-    return make_list_add(&m->split, (struct str){p, n}, err);
+    return add_split(m, (struct str){p, n}, how, inverted, err);
+}
+
+/* SPLIT_* of a behavior's name, 0 for none. */
+static int behavior(const struct json *v)
+{
+    static const struct {
+        const char *name;
+        int how;
+    } of[] = {{"Isolated", SPLIT_ISOLATED}, {"Removed", SPLIT_REMOVED}, {"MergedWithPrevious", SPLIT_PREVIOUS},
+              {"MergedWithNext", SPLIT_NEXT}, {"Contiguous", SPLIT_CONTIGUOUS}};
+    struct str name = json_str(json_get(v, "behavior"), STR("Isolated"));
+    for (size_t i = 0; i < COUNT(of); i++)
+        if (str_is(name, of[i].name)) return of[i].how;
+    return 0;
 }
 
 static int read_split(struct vocab_make *m, const struct json *v, struct lar_err *err)
@@ -119,20 +148,19 @@ static int read_split(struct vocab_make *m, const struct json *v, struct lar_err
     const struct json *pattern = json_get(v, "pattern");
     struct str regex = json_str(json_get(pattern, "Regex"), STR("")),
                text = json_str(json_get(pattern, "String"), STR(""));
-    if (!str_is(json_str(json_get(v, "behavior"), STR("Isolated")), "Isolated") ||
-        json_bool(json_get(v, "invert"), 0))
-        return unknown(v, "behavior Isolated without invert is known", err);
-    if (regex.n) return make_list_add(&m->split, regex, err);
-    return text.n ? literal(m, text, err) : unknown(v, "it has no pattern", err);
+    int how = behavior(v), inverted = json_bool(json_get(v, "invert"), 0);
+    if (!how) return unknown(v, "this behavior is not known to Lar", err);
+    if (regex.n) return add_split(m, regex, how, inverted, err);
+    return text.n ? literal(m, text, how, inverted, err) : unknown(v, "it has no pattern", err);
 }
 
+/* Isolated and Contiguous as expressions, as falcon's name has them. What counts as punctuation is an older table's, which vocab_make.c names. */
 static int read_punctuation(struct vocab_make *m, const struct json *v, struct lar_err *err)
 {
-    struct str behavior = json_str(json_get(v, "behavior"), STR("Isolated"));
-    if (str_is(behavior, "Contiguous")) return make_list_add(&m->split, STR(PUNCT), err);
-    if (!str_is(behavior, "Isolated"))
-        return unknown(v, "behaviors Isolated and Contiguous are known", err);
-    return make_list_add(&m->split, STR("[\\p{P}!-/:-@\\[-`{-~]"), err);
+    int how = behavior(v), all = how == SPLIT_CONTIGUOUS;
+    if (!how) return unknown(v, "this behavior is not known to Lar", err);
+    m->punctuation |= 1u << m->split.n;
+    return add_split(m, all ? STR(PUNCT) : STR(PUNCT_ONE), all ? SPLIT_ISOLATED : how, 0, err);
 }
 
 static int read_step(struct vocab_make *m, const struct json *v, int depth, struct lar_err *err)
@@ -146,24 +174,32 @@ static int read_step(struct vocab_make *m, const struct json *v, int depth, stru
     }
     if (is(v, "Split")) return read_split(m, v, err);
     if (is(v, "Punctuation")) return read_punctuation(m, v, err);
-    if (is(v, "Digits"))
-        return make_list_add(
-            &m->split, json_bool(json_get(v, "individual_digits"), 0) ? STR(DIGIT) : STR(DIGIT "+"),
-            err);
+    struct str digits = json_bool(json_get(v, "individual_digits"), 0) ? STR(DIGIT) : STR(DIGIT "+");
+    if (is(v, "Digits")) return add_split(m, digits, SPLIT_ISOLATED, 0, err);
     if (!is(v, "ByteLevel"))
         return unknown(v, "known are Split, Punctuation, Digits and ByteLevel", err);
     if (json_bool(json_get(v, "add_prefix_space"), 1)) {
         if (m->split.n) return unknown(v, "add_prefix_space is known for the first step only", err);
         m->prefix = PREFIX_UNLESS;
     }
-    return json_bool(json_get(v, "use_regex"), 1) ? make_list_add(&m->split, STR(GPT2), err) : 0;
+    rc = json_bool(json_get(v, "use_regex"), 1) ? add_split(m, STR(GPT2), SPLIT_ISOLATED, 0, err) : 0;
+    m->is_alphabet = 1;
+    return rc;
 }
 
-static int same_stages(const struct make_list *l, const char *const *stage)
+/* An expression that matches everywhere leaves nothing that inverting and removing could take. */
+static int keeps_all(const struct vocab_make *m, size_t i, const struct splitter *sp)
 {
+    if (m->how[i] == SPLIT_ISOLATED) return 1;
+    return m->how[i] == SPLIT_REMOVED && m->inverted[i] && i + 1 == m->split.n && sp && sp->last;
+}
+
+static int same_stages(const struct vocab_make *m, const char *const *stage, const struct splitter *sp)
+{
+    const struct make_list *l = &m->split;
     for (size_t i = 0; i < SPLIT_STAGES_MAX; i++) {
         if (!stage[i]) return l->n == i;
-        if (i == l->n || !str_is(l->s[i], stage[i])) return 0;
+        if (i == l->n || !str_is(l->s[i], stage[i]) || !keeps_all(m, i, sp)) return 0;
     }
     return l->n == SPLIT_STAGES_MAX;
 }
@@ -176,6 +212,23 @@ static unsigned flags_of(const struct vocab_make *m)
     return f;
 }
 
+/* What is not understood is told here, where the file is known. */
+static int check_split(const struct vocab_make *m, struct lar_err *err)
+{
+    int rc = m->split.n > SPLIT_STAGES_MAX
+                 ? lar_fail(err, LAR_EUNSUPPORTED, "tokenizer.json: pre_tokenizer: %zu steps, %d is the most",
+                            m->split.n, SPLIT_STAGES_MAX)
+                 : 0;
+    for (size_t i = 0; i < m->split.n && rc == 0; i++) {
+        struct regex *re;
+        struct lar_err why;
+        if ((rc = regex_open(&re, m->split.s[i], &why)) < 0)
+            rc = lar_fail(err, rc, "tokenizer.json: pre_tokenizer: %s", why.msg);
+        regex_close(re);
+    }
+    return rc;
+}
+
 int vocab_hf_pre(struct vocab_make *m, const struct json *pre, struct lar_err *err)
 {
     int rc = pre && pre->kind == JSON_OBJECT ? read_step(m, pre, 0, err) : 0;
@@ -183,17 +236,22 @@ int vocab_hf_pre(struct vocab_make *m, const struct json *pre, struct lar_err *e
     if (m->prefix < 0) m->prefix = PREFIX_NONE;
     unsigned mask = SPLIT_NFC | SPLIT_IGNORE_MERGES, want = flags_of(m);
     for (size_t i = 0; i < COUNT(known); i++) {
-        if (!same_stages(&m->split, known[i].stage)) continue;
         const struct splitter *sp = split_find(str_of(known[i].name));
+        if (!same_stages(m, known[i].stage, sp)) continue;
         int exact = sp && (sp->flags & mask) == want;
         if (exact || !m->pre.n) m->pre = str_of(known[i].name);
         if (exact) break;
     }
-    if (m->pre.n || !m->split.n) return m->split.n = 0, 0;
-    return lar_fail(err, LAR_EUNSUPPORTED,
-                    "tokenizer.json: pre_tokenizer: no splitter of Lar's cuts words as its %zu expressions do; "
-                    "the first is %.*s",
-                    m->split.n, STR_ARG(m->split.s[0]));
+    if (m->pre.n) m->split.n = 0;
+    if (m->pre.n || !m->split.n) return 0;
+    for (size_t i = 0; i < m->split.n; i++)
+        if (m->alphabet[i])
+            return lar_fail(err, LAR_EUNSUPPORTED,
+                            "tokenizer.json: pre_tokenizer: a step behind ByteLevel is known to Lar in falcon's "
+                            "list only; this one is %.*s",
+                            STR_ARG(m->split.s[i]));
+    m->pre = STR("lar.split");
+    return check_split(m, err);
 }
 
 const char *const *vocab_hf_stages(struct str pre)

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "text/split.h"
+#include "text/split_regex.h"
 #include "text/vocab.h"
 #include "text/vocab_table.h"
 #include "text/vocab_trie.h"
@@ -85,6 +86,7 @@ struct vocab {
     int32_t unk;             /* what unknown characters become, or -1 */
     struct vocab_special special;
     const struct splitter *split;
+    struct split_own *own;   /* BPE: expressions of the file, instead of a splitter */
     unsigned split_flags;    /* SPLIT_*: the splitter's, or what the file says */
     const uint8_t *found;    /* [n] MAKE_* of vocab_make.h; with exact */
     int exact;               /* made from the tokenizer's own files: nothing is guessed from names */

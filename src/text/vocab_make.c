@@ -155,6 +155,26 @@ static void put_special(struct gguf_keys *k, const struct vocab_make *m)
     gguf_keys_array(k, "tokenizer.lar.after", GGUF_I32, m->after, m->nafter);
 }
 
+/* Steps as split_regex.h reads them. */
+static void put_split(struct gguf_keys *k, struct vocab_make *m)
+{
+    struct buf b = {0};
+    struct str s[MAKE_LIST];
+    size_t at[MAKE_LIST + 1] = {0};
+    for (size_t i = 0; i < m->split.n; i++) {
+        int punctuation = m->punctuation >> i & 1, all = punctuation && str_ends(m->split.s[i], STR("+"));
+        buf_putc(&b, (char)m->how[i]);
+        buf_puts(&b, m->inverted[i] ? "!\x1f" : "\x1f");
+        if (punctuation) buf_puts(&b, all ? "\\p{BertPunctuation}+" : "\\p{BertPunctuation}");
+        else buf_str(&b, m->split.s[i]);
+        at[i + 1] = b.n;
+    }
+    for (size_t i = 0; i < m->split.n && !b.failed; i++) s[i] = (struct str){b.p + at[i], at[i + 1] - at[i]};
+    if (b.failed) k->b.failed = 1;
+    else if (m->split.n) gguf_keys_strs(k, "tokenizer.lar.split", s, m->split.n);
+    buf_done(&b);
+}
+
 static void put_rules(struct gguf_keys *k, const struct vocab_make *m)
 {
     if (m->prefix >= 0) {
@@ -205,6 +225,7 @@ int vocab_make_image(struct vocab_make *m, struct buf *out, struct lar_err *err)
     rc = put_tokens(&k, m, err);
     put_special(&k, m);
     put_rules(&k, m);
+    put_split(&k, m);
     put_str(&k, "tokenizer.chat_template", m->chat_template);
     buf_add(out, "GGUF\3\0\0", 8);
     put_u64(out, 0); /* tensors */

@@ -14,6 +14,8 @@
  *     tokenizer.lar.words       u32: what lies between the normalizer and the model, WORDS_*; with it the normalizer's steps are all that
  *                               happens to text before (byte-level BPE: tokenizer.ggml.pre instead)
  *     tokenizer.lar.scores      f64 [tokens], Unigram's scores where floats (tokenizer.ggml.scores) are not the same numbers
+ *     tokenizer.lar.split       strings: steps of the pre_tokenizer (split_regex.h) where tokenizer.ggml.pre has no name for them, which is "lar.split"
+ *                               then, so that other programs do not take the file for one that they know
  *     tokenizer.lar.word_max    u32: characters of WordPiece's longest word
  */
 #ifndef TEXT_VOCAB_MAKE_H
@@ -58,7 +60,10 @@ struct vocab_make {
     int words, word_max; /* WORDS_* or -1; 0: the usual */
     int remove_spaces, lowercase, strip_accents, ignore_merges; /* -1: nothing is said */
     struct str charsmap, chat_template;
-    struct make_list normalizer, split;
+    struct make_list normalizer, split; /* split: expressions of the pre_tokenizer */
+    unsigned char how[MAKE_LIST], inverted[MAKE_LIST], alphabet[MAKE_LIST]; /* of each: SPLIT_*; it stands behind ByteLevel */
+    unsigned punctuation; /* bits of those that are the step Punctuation */
+    int is_alphabet;      /* ByteLevel was read */
     struct arena a;
 };
 
