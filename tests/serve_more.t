@@ -51,6 +51,29 @@ ok "a system prompt is read once for all" has '$j->{usage}{prompt_tokens_details
 chat "$system,{\"role\":\"user\",\"content\":\"Four answers to one question, please, about order C-4\"}" ',"n":4,"max_tokens":8'
 ok "several answers to one prompt are one answer's" has '(grep { $_->{message}{content} ne $j->{choices}[0]{message}{content} } @{$j->{choices}}) == 0 && @{$j->{choices}} == 4'
 
+# ---- guessed tokens ------------------------------------------------------------------------------------------------------
+counted=$(get /metrics; sed -n 's/^lar_guessed_right_tokens_total //p' "$TMP/body")
+ok "nobody guesses unasked" test "$counted" = 0
+list='1 2 3 4 5 6 7 8 9 1 2 3 4 5 6 7 8 9 1 2 3 4 5 6'
+post /v1/completions "{\"model\":\"demo\",\"temperature\":0,\"max_tokens\":40,\"prompt\":\"$list\"}"
+look get "$TMP/body" '$j->{choices}[0]{text}' > "$TMP/first"
+post /v1/completions "{\"model\":\"demo\",\"temperature\":0,\"max_tokens\":40,\"prompt\":\"$list\",\"lookup\":8,\"logprobs\":1}"
+look get "$TMP/body" '$j->{choices}[0]{text}' > "$TMP/again"
+ok "guessed tokens change no answer" cmp "$TMP/first" "$TMP/again"
+ok "each token has its probability" has '@{$j->{choices}[0]{logprobs}{tokens}} == $j->{usage}{completion_tokens} && $j->{usage}{completion_tokens} == 40'
+ok "how many were right is told" has '$j->{usage}{completion_tokens_details}{accepted_prediction_tokens} > 10'
+post /api/generate "{\"model\":\"demo\",\"raw\":true,\"stream\":false,\"options\":{\"temperature\":0,\"num_predict\":40,\"lookup\":16},\"prompt\":\"$list\"}"
+look get "$TMP/body" '$j->{response}' > "$TMP/again"
+ok "the same in Ollama's form" cmp "$TMP/first" "$TMP/again"
+post /v1/completions "{\"model\":\"demo\",\"temperature\":0,\"max_tokens\":40,\"prompt\":\"$list\",\"lookup\":8,\"stream\":true}"
+events '1' > /dev/null
+look get "$TMP/events" 'join("", map { $_->{choices}[0]{text} // "" } @$j)' > "$TMP/again"
+ok "and in a stream" cmp "$TMP/first" "$TMP/again"
+post /v1/completions '{"model":"demo","prompt":"a","lookup":17}'
+ok "more than 16 are refused" has '$j->{error}{message} =~ /lookup/'
+get /metrics
+ok "and counted" sh -c '[ "$(sed -n "s/^lar_guessed_right_tokens_total //p" "$1")" -gt 20 ]' - "$TMP/body"
+
 # ---- tokens ------------------------------------------------------------------------------------------------------------
 post /tokenize '{"model":"demo","content":"Order A-4"}'
 ok "tokens of a text" has 'join(",", @{$j->{tokens}}) eq "682,32,65,45,52"'

@@ -135,6 +135,7 @@ void runner_request(const struct runner *r, struct lar_sampling *sampling, struc
         .parse_special = r->o.parse_special,
         .sampling = sampling,
         .max_tokens = r->o.max_tokens,
+        .lookup = r->o.lookup,
         .stop = r->o.stop.v,
         .nstop = r->o.stop.n,
         .dry_breaker = cuts->n ? cuts->v : NULL,
@@ -189,6 +190,7 @@ void runner_tell(const struct runner *r, const struct lar_result *res)
     fprintf(stderr, "; first token after %.1f ms; answer %zu tokens", res->first_token_ms,
             res->ntoken);
     if (a >= 0) fprintf(stderr, ", %.1f/s", a);
+    if (r->o.lookup) fprintf(stderr, "; %zu of %zu guessed tokens were right", res->guessed_right, res->guessed);
     fprintf(stderr, "; stopped by %s; load %.1f ms\n", lar_stop_name(res->stop), r->load_ms);
 }
 
@@ -217,7 +219,9 @@ static void write_json(const struct runner *r, const struct lar_result *res, con
     }
     buf_puts(b, ",\"tokens\":[");
     for (size_t i = 0; i < res->ntoken; i++) buf_printf(b, "%s%d", i ? "," : "", res->tokens[i]);
-    buf_printf(b, "],\"stop\":\"%s\",\"seed\":%lld,\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
+    buf_puts(b, "]");
+    if (r->o.lookup) buf_printf(b, ",\"guessed\":%zu,\"guessed_right\":%zu", res->guessed, res->guessed_right);
+    buf_printf(b, ",\"stop\":\"%s\",\"seed\":%lld,\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
                (long long)res->seed, res->prompt_tokens);
     number_or_null(b, "load_ms", r->load_ms);
     buf_putc(b, ',');
@@ -343,6 +347,10 @@ const struct opt generation_options[] = {
      .help = "How keys and values are kept: f16 (the default), f32 or q8_0."},
     {.kind = OPT_INT, .name = "max-tokens", .at = AT(max_tokens), .arg = "N", .max = 1 << 30,
      .help = "Ends the answer after N tokens; 0, the default, is until the context is full."},
+    {.kind = OPT_INT, .name = "lookup", .at = AT(lookup), .arg = "N", .max = 16,
+     .help = "Guesses up to N next tokens (16 at most) from what stands in prompt and answer, and evaluates them "
+             "together: faster where the answer repeats its prompt, as edited text and code do. The answer is drawn "
+             "as without. 0, the default: none."},
     {.kind = OPT_LIST, .name = "stop", .at = AT(stop), .arg = "TEXT", .check = stop_is_text,
      .help = "Ends the answer before TEXT; may be given more than once."},
     {.kind = OPT_LIST, .name = "dry-sequence-breaker", .at = AT(breaker), .arg = "TEXT",

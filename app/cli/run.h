@@ -14,7 +14,7 @@
 struct run_options {
     const char *system, *memory, *lock_file;
     struct opt_list stop, breaker, adapter;
-    int ctx, kv, max_tokens, threads, deterministic;
+    int ctx, kv, max_tokens, lookup, threads, deterministic;
     int raw, think, no_think, parse_special, hide_thinking, json, verbose, force, locked;
     struct sampling_given sampling;
     struct constraint_given constraint;

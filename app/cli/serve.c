@@ -13,7 +13,7 @@
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
     struct opt_list model, origin, host_name;
-    int port, threads, deterministic, kv, ctx, parallel, queue, kv_mib, max_body, patience, drain,
+    int port, threads, deterministic, kv, ctx, parallel, lookup, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
         trace_content, insecure, force;
 };
@@ -73,6 +73,7 @@ static int run(const void *values, char **arg, int narg)
                                 .kv = (enum lar_kv)o->kv,
                                 .ctx = o->ctx,
                                 .parallel = o->parallel,
+                                .lookup = o->lookup,
                                 .queue = o->queue,
                                 .kv_mib = o->kv_mib,
                                 .keep_alive = o->keep_alive,
@@ -136,6 +137,9 @@ static const struct opt options[] = {
      .help = "Context for requests that name none (num_ctx); without it the model's own, at most 8192."},
     {.kind = OPT_INT, .name = "parallel", .at = AT(parallel), .arg = "N", .min = 1, .max = 1024,
      .help = "So many answers of a model are written at once, 16 without it; others wait."},
+    {.kind = OPT_INT, .name = "lookup", .at = AT(lookup), .arg = "N", .max = 16,
+     .help = "Guesses up to N next tokens (16 at most) from what stands in prompt and answer, as lar run's --lookup; "
+             "shared by the answers at work. A request's own \"lookup\" comes first. 0, the default: none."},
     {.kind = OPT_INT, .name = "queue", .at = AT(queue), .arg = "N", .min = 1, .max = 1 << 16,
      .help = "So many requests may be waiting or at work, 512 without it; more are refused with status 503."},
     {.kind = OPT_INT, .name = "kv-memory", .at = AT(kv_mib), .arg = "MIB", .min = 1, .max = 1 << 24,

@@ -131,6 +131,7 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .bias = q->bias,
                                   .nbias = q->nbias,
                                   .max_tokens = q->max_tokens,
+                                  .lookup = q->lookup < 0 ? j->shelf->opt.lookup : q->lookup,
                                   .stop = q->stop,
                                   .nstop = q->nstop,
                                   .grammar = j->format ? j->format->grammar : NULL,

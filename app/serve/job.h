@@ -32,6 +32,8 @@ struct logprob {
     } top[20];
 };
 
+enum { ROW_FORCED = 7, ROW_GUESSES = 16, ROW_AHEAD = 1 + ROW_FORCED + ROW_GUESSES }; /* tokens beside the drawn one; at most */
+
 enum row_state { ROW_WAITS, ROW_PROMPT, ROW_WRITES, ROW_DONE };
 
 struct row {
@@ -47,7 +49,8 @@ struct row {
     size_t nprompt, at; /* of the prompt: evaluated */
     size_t reused;      /* of these, already there */
     int ctx;
-    int32_t token;        /* to be evaluated next */
+    int32_t ahead[ROW_AHEAD]; /* [nnext] to be evaluated next: sure ones, then guesses */
+    size_t sure, nnext;
     struct buf piece[2];  /* written and not yet sent: answer, thinking */
     struct row_calls calls; /* of functions, where the ask has tools */
     struct logprob *prob; /* [nprob] not yet sent */

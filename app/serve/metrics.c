@@ -60,6 +60,9 @@ void metrics_write(struct buf *b, const struct metrics *m)
     one(b, "lar_prompt_tokens_reused_total", "counter", "Prompt tokens that were there already.",
         (double)m->reused_tokens);
     one(b, "lar_answer_tokens_total", "counter", "Tokens of answers.", (double)m->answer_tokens);
+    one(b, "lar_guessed_tokens_total", "counter", "Tokens guessed by lookup.", (double)m->guessed_tokens);
+    one(b, "lar_guessed_right_tokens_total", "counter", "Guessed tokens that became an answer's.",
+        (double)m->right_tokens);
     one(b, "lar_steps_total", "counter", "Steps of models.", (double)m->steps);
     one(b, "lar_step_seconds_total", "counter", "Time in steps.", m->step_s);
     one(b, "lar_prompt_step_seconds_total", "counter", "Time in steps that had prompts in them.",

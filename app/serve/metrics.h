@@ -18,6 +18,7 @@ struct metrics {
     long done, failed, gone,
         refused; /* requests so far; failed ones include those that were gone */
     long prompt_tokens, reused_tokens, answer_tokens, steps;
+    long guessed_tokens, right_tokens; /* of ended answers: by lookup */
     double prompt_s, step_s; /* of steps that had prompts in them; of all */
     double kv_bytes, cache_bytes, kv_limit;
     long compiled, found; /* grammars and tools of the loaded models: made; found in their caches */

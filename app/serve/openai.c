@@ -58,7 +58,12 @@ static void usage(struct job *j, struct buf *b)
     buf_printf(b, "\"prompt_tokens_details\":{\"cached_tokens\":%zu},", job_reused(j));
     size_t thought = 0;
     for (size_t i = 0; i < j->nrow; i++) thought += j->row[i].nthink;
-    buf_printf(b, "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}", thought);
+    size_t made = 0, right = 0;
+    for (size_t i = 0; i < j->nrow; i++) made += j->row[i].result.guessed, right += j->row[i].result.guessed_right;
+    buf_printf(b, "\"completion_tokens_details\":{\"reasoning_tokens\":%zu", thought);
+    if (made)
+        buf_printf(b, ",\"accepted_prediction_tokens\":%zu,\"rejected_prediction_tokens\":%zu", right, made - right);
+    buf_puts(b, "}}");
 }
 
 /* Older form: lists side by side, text_offset counted in characters of the answer. */

@@ -186,7 +186,8 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"safety_identifier", field_hint, 0, 0, 0, NULL},                     \
     {"prompt_cache_key", field_hint, 0, 0, 0, NULL},                      \
     {"service_tier", openai_tier, 0, 0, 0, NULL},                           \
-    {"store", field_false, 0, 0, 0, NULL}
+    {"store", field_false, 0, 0, 0, NULL},                                \
+    {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL}
 
 static const struct field chat_fields[] = {
     COMMON,

@@ -88,11 +88,13 @@ static void row_complete(struct sched *s, struct row *r)
         return;
     }
     r->nout = r->result.ntoken;
-    if (r->nout > 1 && r->last > r->first) {
-        pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
+    s->number.answer_tokens += (long)r->result.ntoken;
+    s->number.guessed_tokens += (long)r->result.guessed;
+    s->number.right_tokens += (long)r->result.guessed_right;
+    if (r->nout > 1 && r->last > r->first)
         metrics_note_count(&s->number.answer_rate, (double)(r->nout - 1) * 1e9 / (double)(r->last - r->first));
-        pthread_mutex_unlock(&s->lock);
-    }
+    pthread_mutex_unlock(&s->lock);
     job_row_done(r->job, r);
 }
 
@@ -289,9 +291,12 @@ static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *
     for (size_t i = 0; i < e->nrow; i++) {
         struct row *r = e->row[i];
         if (r->state != ROW_WRITES) continue;
+        /* The more answers there are, the less of a step's arithmetic is free for guesses. */
+        r->nnext = r->sure + (size_t)lar_writer_guess(r->writer, r->ahead + r->sure, (int)(ROW_GUESSES / e->nrow));
+        logits -= r->nnext - r->sure;
         e->who[n] = r;
-        e->part[n++] =
-            (struct lar_part){.session = r->session, .tokens = &r->token, .n = 1, .logits = 1};
+        e->part[n++] = (struct lar_part){
+            .session = r->session, .tokens = r->ahead, .n = r->nnext, .logits = 1 + r->nnext - r->sure};
     }
     struct row *oldest, **prompt = e->who + n;
     size_t waiting = list_prompts(e, prompt, &oldest), left = slice(s, e, n, waiting),
@@ -336,15 +341,17 @@ static void note_token(struct sched *s, struct row *r)
     r->last = now;
 }
 
-/* Logits became known: the next token. */
-static void write_token(struct sched *s, struct row *r, const float *logits)
+/* Logits became known: the next token, and what a grammar forces behind it. Gives their number; 0: the row is at its end. */
+static int write_token(struct sched *s, struct row *r, const float *logits, int32_t *next)
 {
     struct lar_err err;
     r->steps++;
-    int rc = lar_writer_step(r->writer, logits, &r->token, &err);
+    int forced = 0, rc = lar_writer_step(r->writer, logits, next, &err);
     note_token(s, r);
-    if (rc >= 0 && r->job->ask.logprobs && note_logprob(r, logits, r->token) < 0)
+    if (rc >= 0 && r->job->ask.logprobs && note_logprob(r, logits, *next) < 0)
         rc = lar_fail(&err, LAR_ENOMEM, "logprobs: out of memory");
+    if (rc > 0 && !r->job->ask.logprobs && (forced = lar_writer_forced(r->writer, next + 1, ROW_FORCED, &err)) < 0)
+        rc = forced;
     if (rc < 0) {
         row_fail(s, r, &err);
     } else if (rc == 0) {
@@ -353,6 +360,24 @@ static void write_token(struct sched *s, struct row *r, const float *logits)
         r->state = ROW_WRITES;
         job_piece(r->job, r);
     }
+    return rc > 0 && !r->job->over ? 1 + forced : 0;
+}
+
+/* The logits of a step, a row of them after the last of the sure tokens and after each guess: draws as long as the guesses are right. */
+static void write_tokens(struct sched *s, struct row *r, const float *logits)
+{
+    size_t vocab = (size_t)r->job->engine->info.vocab, at = r->sure, more, same, all = 0;
+    int32_t next[1 + ROW_FORCED];
+    do {
+        more = (size_t)write_token(s, r, logits, next);
+        if (more == 0) return;
+        for (same = 0; same < more && at < r->nnext && r->ahead[at] == next[same]; same++) at++;
+        logits += same * vocab;
+    } while (same == more);
+    lar_session_tokens(r->session, &all);
+    lar_session_cut(r->session, all - (r->nnext - at), NULL);
+    r->sure = more - same;
+    memcpy(r->ahead, next + same, r->sure * sizeof *next);
 }
 
 /* A prompt's token costs more in the few of a slice than in a long one: what slices say counts, and long ones only before there are any. */
@@ -366,8 +391,7 @@ static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
     }
 }
 
-static void count_step(struct sched *s, struct engine *e, double ns, size_t nwrite,
-                       size_t nprompt)
+static void count_step(struct sched *s, struct engine *e, double ns, size_t nprompt)
 {
     pthread_mutex_lock(&s->lock);
     s->number.steps++;
@@ -379,7 +403,6 @@ static void count_step(struct sched *s, struct engine *e, double ns, size_t nwri
     s->number.step_s += ns * 1e-9;
     if (nprompt) s->number.prompt_s += ns * 1e-9;
     s->number.prompt_tokens += (long)nprompt;
-    s->number.answer_tokens += (long)nwrite;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -392,7 +415,7 @@ static void step(struct sched *s, struct engine *e)
     int rc = lar_batch_step(e->batch, e->part, n, &err);
     double ns = (double)(time_ns() - began);
     measure(e, ns, nwrite, nprompt);
-    count_step(s, e, ns, nwrite, nprompt);
+    count_step(s, e, ns, nprompt);
     for (size_t i = 0; i < n; i++) {
         struct row *r = e->who[i];
         struct lar_part *p = &e->part[i];
@@ -412,7 +435,7 @@ static void step(struct sched *s, struct engine *e)
             r->at += p->n;
             if (r->at < r->nprompt) continue;
         }
-        if (p->logits && !r->job->over) write_token(s, r, last);
+        if (p->logits && !r->job->over) write_tokens(s, r, last);
     }
 }
 

@@ -23,6 +23,7 @@ struct server_options {
     enum lar_kv kv;
     int ctx;      /* of who says none; 0: the model's, at most 8192 */
     int parallel; /* answers written at once */
+    int lookup;   /* tokens guessed at once, of requests that do not say */
     int queue;    /* requests at once, waiting ones included */
     int kv_mib;   /* keys and values of all; 0: half of the memory that is free */
     uint64_t memory; /* for models, bytes; 0: what is free */

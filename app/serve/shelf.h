@@ -19,7 +19,7 @@
 #include "serve/metrics.h"
 #include "store/store.h"
 
-enum { SHELF_SCORED = 32 }; /* prompt tokens of a step that may have logits, beside one of each row */
+enum { SHELF_SCORED = 32 }; /* rows of logits of a step beside one of each row: of guesses, and of prompts whose tokens are scored */
 
 struct row;
 
@@ -61,6 +61,7 @@ struct shelf_options {
     int threads, deterministic, kv; /* enum lar_kv */
     int parallel;                   /* rows at once */
     int step_tokens;                /* of a step */
+    int lookup;                     /* tokens guessed at once, of who does not say */
     int64_t keep_ns;                /* default keep_alive; negative: for good */
     int ctx;                        /* of who asks for none; 0: the model's, at most 8192 */
     uint64_t memory;                /* for models; 0: what is free */

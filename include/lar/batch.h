@@ -47,6 +47,9 @@ LAR_API int lar_batch_step(struct lar_batch *b, struct lar_part *part, size_t np
 /* Cuts the session's timeline to the longest beginning that it shares with tokens, but leaves at least the last of them to be evaluated.
  * Gives how many of the tokens are there: go on with tokens + that. Ends an earlier lar_session_cancel. */
 LAR_API int64_t lar_session_reuse(struct lar_session *s, const int32_t *tokens, size_t n);
+/* Takes the tokens from position n on off the timeline. LAR_EUNSUPPORTED, and nothing is done, for a model with recurrent layers: see
+ * lar_session_reuse. */
+LAR_API int lar_session_cut(struct lar_session *s, size_t n, struct lar_err *err);
 /* Makes the timeline of s (of the same model and kind of key and value memory) begin as from's does, for as many of tokens as they share
  * (all but the last of them at most) and as s has room for, without evaluating or copying: memory is shared until one of them goes on. Gives
  * how many are there. A model with recurrent layers shares up to a place that it can go back to. Ends an earlier lar_session_cancel of s. */
@@ -76,6 +79,10 @@ LAR_API int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *
 /* With a grammar, after a step that gave 1: what must follow *token whatever the model wants, as at most cap tokens. They are already in the
  * answer; evaluate them together with *token. Gives their number, often 0. */
 LAR_API int lar_writer_forced(struct lar_writer *w, int32_t *tokens, int cap, struct lar_err *err);
+/* With the request's lookup, after lar_writer_step and lar_writer_forced: what may follow, as at most cap tokens; often none. Evaluate them behind
+ * the others, with logits after the last of those and after each guess. Then draw from these in turn, as long as lar_writer_step's token is the
+ * next guess; at the first that is not, lar_session_cut takes the others off the timeline. Gives their number. */
+LAR_API int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap);
 /* Once, at the end or before it (then stop is LAR_STOP_CANCEL): gives out what was held back, and the result, to be freed with lar_result_free. Of the
  * times only generate_ms is set. */
 LAR_API int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err);

@@ -47,7 +47,7 @@ struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
 struct lar_tools;   /* lar/tools.h */
 
-#define LAR_ABI 4
+#define LAR_ABI 5
 LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
@@ -201,6 +201,10 @@ struct lar_request {
     const struct lar_sampling *sampling; /* NULL: lar_sampling_default of the model */
     const struct lar_bias *bias; size_t nbias;
     int max_tokens;                      /* 0: until the context is full */
+    /* Up to so many next tokens (16 at most) are guessed from what stands in prompt and answer already, and evaluated together; those that are then
+     * drawn are kept, so the answer is distributed as without. 0: none. Pays where answers repeat their prompt; how much is guessed follows from
+     * how often it is right. Models with recurrent layers ignore it. */
+    int lookup;
     const char *const *stop;             /* strings that end the answer */
     size_t nstop;
     const char *const *dry_breaker;      /* strings over which DRY follows no repetition; NULL: line break, ':', '"' and '*' */
@@ -226,6 +230,8 @@ struct lar_result {
     int64_t seed;       /* that the tokens were drawn with: the request's, or the one that the system gave */
     size_t prompt_tokens; /* of the whole prompt */
     size_t prompt_reused; /* of these, already in the session */
+    size_t guessed;       /* tokens, by lookup */
+    size_t guessed_right; /* of these, those that became the answer's */
     double prompt_ms;     /* evaluating the rest */
     double first_token_ms; /* from the call to the first token's choice */
     double generate_ms;   /* from the first token's choice to the end */

@@ -93,6 +93,15 @@ int64_t lar_session_shared(const struct lar_session *from, const int32_t *tokens
     return (int64_t)session_shared(&from->s, tokens, n);
 }
 
+int lar_session_cut(struct lar_session *s, size_t n, struct lar_err *err)
+{
+    if (!s) return lar_fail(err, LAR_EINVAL, "lar_session_cut: a session is needed");
+    if (s->s.state && n < s->s.n)
+        return lar_fail(err, LAR_EUNSUPPORTED, "a recurrent state cannot go back by single tokens");
+    session_cut(&s->s, n);
+    return 0;
+}
+
 int64_t lar_session_fork(struct lar_session *s, const struct lar_session *from,
                          const int32_t *tokens, size_t n, struct lar_err *err)
 {

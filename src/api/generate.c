@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "base/time.h"
+#include "run/lookup.h"
 
 const char *lar_stop_name(enum lar_stop s)
 {
@@ -51,20 +52,70 @@ static int evaluate_prompt(struct run *r, struct lar_err *err)
     return 0;
 }
 
+enum { AHEAD = 64 }; /* tokens of a step: drawn, forced by a grammar, guessed */
+
+/* One step's tokens: `sure` ones that are the answer's, then guesses. rows [1 + LOOKUP_MAX][vocab]: logits after the last sure one and each
+ * guess, where there are guesses. */
+struct ahead {
+    int32_t id[AHEAD];
+    int sure, n;
+    float *rows;
+};
+
+static int evaluate(struct run *r, struct ahead *a, struct lar_err *err)
+{
+    struct session *s = &r->s->s;
+    int guesses = a->n - a->sure, rc = 0;
+    if (!guesses) return session_extend(s, a->id, (size_t)a->n, NULL, NULL, NULL, err);
+    if (a->sure > 1) rc = session_extend(s, a->id, (size_t)a->sure - 1, NULL, NULL, NULL, err);
+    return rc < 0 ? rc : session_extend(s, a->id + a->sure - 1, (size_t)guesses + 1, a->rows, NULL, NULL, err);
+}
+
+/* Draws from the logits that are there, as long as the guesses are right. 1: a->id[0 .. a->sure - 1] are to be evaluated next; 0: the answer is
+ * complete. The timeline then is what the answer is so far. */
+static int draw(struct run *r, struct ahead *a, int64_t start, struct lar_err *err)
+{
+    struct session *s = &r->s->s;
+    size_t vocab = s->model->h.vocab;
+    const float *logits = a->n > a->sure ? a->rows : session_logits(s);
+    int32_t next[AHEAD];
+    int at = a->sure, more = 0, same = 0, rc;
+    while ((rc = lar_writer_step(r->w, logits, next, err)) > 0) {
+        if (r->first_token_ms == 0) r->first_token_ms = time_ms_since(start);
+        int forced = r->req->grammar ? lar_writer_forced(r->w, next + 1, AHEAD - LOOKUP_MAX - 1, err) : 0;
+        if (forced < 0) {
+            rc = forced;
+            break;
+        }
+        more = 1 + forced;
+        for (same = 0; same < more && at < a->n && a->id[at] == next[same]; same++) at++;
+        if (same < more) break;
+        logits = a->rows + (size_t)(at - a->sure) * vocab;
+    }
+    session_cut(s, s->n - (size_t)(a->n - at));
+    if (rc <= 0) return rc;
+    a->sure = more - same;
+    memcpy(a->id, next + same, (size_t)a->sure * sizeof *next);
+    a->n = a->sure + lar_writer_guess(r->w, a->id + a->sure, LOOKUP_MAX);
+    return 1;
+}
+
 static int decode(struct run *r, int64_t start, struct lar_err *err)
 {
     struct session *s = &r->s->s;
-    int32_t id[64]; /* the token drawn, and what a grammar forces behind it */
+    struct ahead a = {.rows = NULL};
+    size_t bytes;
     int rc;
-    while ((rc = lar_writer_step(r->w, session_logits(s), id, err)) > 0) {
-        if (r->first_token_ms == 0) r->first_token_ms = time_ms_since(start);
-        if (atomic_load(&s->cancel)) return 0;
-        if (r->req->grammar && (rc = lar_writer_forced(r->w, id + 1, 63, err)) < 0) return rc;
-        rc = session_extend(s, id, r->req->grammar ? (size_t)rc + 1 : 1, NULL, NULL, NULL, err);
-        if (rc < 0) return rc == LAR_ECANCEL ? 0 : rc;
+    if (r->req->lookup && (mul_size((1 + LOOKUP_MAX) * sizeof *a.rows, s->model->h.vocab, &bytes) ||
+                           !(a.rows = mem_alloc(bytes))))
+        return lar_fail(err, LAR_ENOMEM, "logits of guesses: out of memory");
+    while ((rc = draw(r, &a, start, err)) > 0) {
+        if (atomic_load(&s->cancel)) rc = LAR_ECANCEL;
+        if (rc < 0 || (rc = evaluate(r, &a, err)) < 0) break;
     }
+    mem_free(a.rows);
     if (r->first_token_ms == 0) r->first_token_ms = time_ms_since(start);
-    return rc;
+    return rc == LAR_ECANCEL ? 0 : rc;
 }
 
 int lar_generate(struct lar_session *s, const struct lar_request *req, struct lar_result *out,

@@ -11,6 +11,7 @@
 #include "api/guide.h"
 #include "api/tools.h"
 #include "base/time.h"
+#include "run/lookup.h"
 
 struct lar_writer {
     struct lar_model *m; /* a reference of its own */
@@ -23,6 +24,7 @@ struct lar_writer {
     struct answer answer;
     struct vocab_decoder decoder;
     struct guide guide;
+    struct lookup lookup;
     size_t ctx;
     int done;
     enum lar_stop ending;
@@ -40,6 +42,8 @@ static int check(const struct lar_request *q, struct lar_err *err)
 {
     if ((q->messages != NULL) + (q->chat != NULL) + (q->text != NULL) + (q->tokens != NULL) != 1)
         return lar_fail(err, LAR_EINVAL, "a request needs one of messages, chat, text and tokens");
+    if (q->lookup < 0 || q->lookup > LOOKUP_MAX)
+        return lar_fail(err, LAR_EINVAL, "lookup %d: use 0 (none) to %d", q->lookup, LOOKUP_MAX);
     if (q->max_tokens < 0)
         return lar_fail(err, LAR_EINVAL, "max_tokens %d is negative", q->max_tokens);
     for (size_t i = 0; i < q->nmessage; i++)
@@ -204,6 +208,7 @@ int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
     if (q->on_text) w->answer.on_text = on_text;
     w->answer.ctx = &w->req;
     answer_begin(&w->answer, buf_view(&w->prompt_text));
+    lookup_init(&w->lookup, w->m->model->state_floats ? 0 : q->lookup); /* a recurrent state cannot go back */
     return guide_open(&w->guide, q->grammar, w->m, q->grammar && drops_space(w), err);
 }
 
@@ -272,6 +277,7 @@ int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, s
     api_sampler_accept(&w->sampler, id);
     if (ids_add(&w->out, id) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
     *token = id;
+    lookup_token(&w->lookup, id);
     int ends = vocab_is_end(w->m->vocab, id), full = at == w->ctx;
     int length = w->req.max_tokens && w->out.n >= (size_t)w->req.max_tokens;
     if (!ends && !thinking && id != mark && (rc = follow(w, id, err)) < 0) return rc;
@@ -299,12 +305,26 @@ int lar_writer_forced(struct lar_writer *w, int32_t *token, int cap, struct lar_
     n = room ? guide_forced(&w->guide, w->out.id[w->out.n - 1], token, room) : 0;
     for (size_t i = 0; i < n; i++) {
         api_sampler_accept(&w->sampler, token[i]);
+        lookup_token(&w->lookup, token[i]);
         if (ids_add(&w->out, token[i]) < 0) return lar_fail(err, LAR_ENOMEM, "answer: out of memory");
         int rc = follow(w, token[i], err);
         if (rc < 0) return rc;
         give_text(w, token[i], 0);
     }
     return (int)n;
+}
+
+int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap)
+{
+    if (!w || w->done || !w->out.n || !tokens || cap < 1) return 0;
+    size_t at = w->prompt.n + w->out.n, room = w->ctx > at ? w->ctx - at : 0;
+    size_t most = w->req.max_tokens ? (size_t)w->req.max_tokens : SIZE_MAX;
+    if (most - w->out.n < room + 1) room = most - w->out.n - 1;
+    if (room > (size_t)cap) room = (size_t)cap;
+    if (!rope_alike(w->m->model, at, w->ctx, at + room, w->ctx)) return 0; /* keys turned as in a longer text */
+    int n = lookup_make(&w->lookup, &w->prompt, &w->out, room);
+    memcpy(tokens, w->lookup.guess, (size_t)n * sizeof *tokens);
+    return n;
 }
 
 int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err)
@@ -327,6 +347,8 @@ int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err 
         rc = api_give(&w->answer.text[ANSWER_THINKING], &out->thinking, &out->thinking_n, err);
     out->tokens = w->out.id;
     out->ntoken = w->out.n;
+    out->guessed = w->lookup.made;
+    out->guessed_right = w->lookup.taken + (size_t)w->lookup.right;
     w->out = (struct ids){0};
     if (rc < 0) lar_result_free(out);
     return rc;
