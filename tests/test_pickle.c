@@ -100,7 +100,7 @@ static void what_is_broken_is_refused(void)
     REFUSED("\x80\x02X\xff\xff\xff\x7f.", LAR_EFORMAT, "past the end");
     REFUSED("\x80\x02R.", LAR_EFORMAT, "cannot be called");
     REFUSED("\x80\x02}NNs00.", LAR_EFORMAT, "below its stack");
-    REFUSED("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", LAR_EFORMAT, "before 1.6");
+    REFUSED("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", LAR_EFORMAT, "before 1.6"); /* its number, in an archive */
     REFUSED(DICT(TENSOR(STORAGE("FloatStorage", "\x06"), "\x01", "K\x02K\x03\x86", "K\x03K\x01\x86")), LAR_EFORMAT,
             "past the end of its data");
     REFUSED(DICT(TENSOR(STORAGE("DoubleStorage", "\x06"), "\0", "K\x02K\x03\x86", "K\x03K\x01\x86")), LAR_EFORMAT,
@@ -112,11 +112,160 @@ static void what_is_broken_is_refused(void)
     REFUSED("\x80\x02}q\0(K\0h\0K\1h\0u.", LAR_ELIMIT, "nested too deep");
 }
 
+/* Every way to name a thing leads to the same table, and what it refuses it names. */
+static void whatever_the_way_a_name_is_told(void)
+{
+    static const char *const evil[][2] = {{"os", "system"},
+                                          {"posix", "system"},
+                                          {"nt", "system"},
+                                          {"subprocess", "Popen"},
+                                          {"builtins", "exec"},
+                                          {"__builtin__", "eval"},
+                                          {"builtins", "getattr"},
+                                          {"importlib", "import_module"},
+                                          {"operator", "attrgetter"},
+                                          {"functools", "partial"},
+                                          {"runpy", "_run_code"},
+                                          {"copyreg", "_reconstructor"},
+                                          {"torch.storage", "_load_from_bytes"},
+                                          {"torch", "load"},
+                                          {"torch.jit", "load"},
+                                          {"torch._utils", "_rebuild_tensor_v2.__globals__"},
+                                          {"torch ", "Size"},
+                                          {"", ""}};
+    for (size_t i = 0; i < sizeof evil / sizeof *evil; i++)
+        for (int way = 0; way < 4; way++) {
+            struct buf b = {0};
+            char says[100];
+            const char *m = evil[i][0], *n = evil[i][1];
+            int mn = (int)strlen(m), nn = (int)strlen(n);
+            buf_puts(&b, "\x80\x04");
+            if (way == 0) buf_printf(&b, "c%s\n%s\n", m, n);
+            if (way == 1) buf_printf(&b, "\x8c%c%s\x8c%c%s\x93", mn ? mn : 1, mn ? m : " ", nn ? nn : 1, nn ? n : " ");
+            if (way == 2) /* from the memo, and by the old instructions */
+                buf_printf(&b, "U%c%s\x94" "0U%c%s\x94" "0h%ch\x01\x93", mn ? mn : 1, mn ? m : " ", nn ? nn : 1,
+                           nn ? n : " ", 0);
+            if (way == 3) buf_printf(&b, "}(c%s\n%s\n(X\x02", m, n); /* deep within */
+            if (way == 2) b.p[b.n - 4] = 0;
+            buf_puts(&b, "X");
+            zb_int(&b, 2, 4);
+            buf_puts(&b, "id\x85R.");
+            snprintf(says, sizeof says, "names %s.%s", mn || way == 0 || way == 3 ? m : " ",
+                     nn || way == 0 || way == 3 ? n : " ");
+            refused(b.p, b.n, LAR_EUNSUPPORTED, says);
+            buf_done(&b);
+        }
+    /* instructions that make objects by other ways: by their number */
+    static const uint8_t op[] = {'i', 'o', 0x81, 0x92, 0x82, 0x83, 0x84, 'P', 'B', 'C', 0x8e, 0x96, 0x97, 0x8f, 0x90,
+                                 0x91, 'I', 'L', 'F', 'S', 'V', 'd', 'l', 'p', 'g', 'D'};
+    for (size_t i = 0; i < sizeof op; i++) {
+        char program[] = "\x80\x04]]a?", says[40];
+        program[5] = (char)op[i];
+        snprintf(says, sizeof says, "instruction 0x%02x is not one", op[i]);
+        refused(program, 6, LAR_EUNSUPPORTED, says);
+    }
+}
+
+static void bombs_are_refused(void)
+{
+    struct buf b = {0};
+    buf_puts(&b, "\x80\x02N");
+    for (int i = 0; i < 200000; i++) buf_putc(&b, '\x85'); /* tuples in tuples in tuples */
+    buf_putc(&b, '.');
+    refused(b.p, b.n, LAR_EFORMAT, "has no tensors");
+    buf_clear(&b);
+    buf_puts(&b, "\x80\x04}\x94"); /* 2^100 ways down a ladder of dictionaries */
+    for (int i = 0; i < 100; i++) {
+        buf_puts(&b, "}\x94(K\1h");
+        buf_putc(&b, (char)i);
+        buf_puts(&b, "K\2h");
+        buf_putc(&b, (char)i);
+        buf_putc(&b, 'u');
+    }
+    buf_puts(&b, ".");
+    refused(b.p, b.n, LAR_EFORMAT, "leaves not one value");
+    buf_clear(&b);
+    buf_puts(&b, "\x80\x04}\x94");
+    for (int i = 0; i < 15; i++) {
+        buf_puts(&b, "0}\x94(");
+        for (int k = 0; k < 8; k++) buf_printf(&b, "K%ch", 1 + k), buf_putc(&b, (char)i);
+        buf_putc(&b, 'u');
+    }
+    buf_puts(&b, ".");
+    refused(b.p, b.n, LAR_ELIMIT, "nested too deep");
+    buf_clear(&b);
+    buf_puts(&b, "\x80\x02");
+    for (int i = 0; i < 70000; i++) buf_putc(&b, 'N');
+    refused(b.p, b.n, LAR_ELIMIT, "values on its stack");
+    buf_done(&b);
+}
+
+/* tests/fuzz/corpus/pickle/legacy: torch.save({"w": t, "v": t[0]}, _use_new_zipfile_serialization=False) of PyTorch 2.15, t = [[0, 1, 2], [3, 4, 5]]. */
+static void a_checkpoint_of_before_1_6_is_read(void)
+{
+    struct filemap m;
+    struct pickle p;
+    struct lar_err err = {0};
+    CHECK_EQ(filemap_open(&m, "tests/fuzz/corpus/pickle/legacy", NULL), 0);
+    CHECK_EQ(pickle_open_memory(&p, m.p, m.n, &err), 0);
+    if (err.code) {
+        printf("# %s\n", err.msg);
+        return;
+    }
+    CHECK_EQ(p.ntensor, 2);
+    for (size_t i = 0; i < p.ntensor; i++) {
+        const struct pickle_tensor *t = &p.tensor[i];
+        int w = str_is(t->name, "w");
+        float v[6];
+        CHECK(w || str_is(t->name, "v"));
+        CHECK(t->bytes == (w ? 24 : 12) && t->ndim == (w ? 2 : 1));
+        memcpy(v, t->data, t->bytes);
+        for (int k = 0; k < (w ? 6 : 3); k++) CHECK_NEAR(v[k], k, 0);
+    }
+    pickle_close(&p);
+    char *copy = malloc(m.n + 1);
+    for (size_t n = 0; n <= m.n; n++) { /* shorter by some; longer by one */
+        memcpy(copy, m.p, n);
+        if (n == m.n) copy[n] = 0;
+        CHECK(pickle_open_memory(&p, copy, n == m.n ? n + 1 : n, NULL) < 0);
+    }
+    for (size_t i = 0; i < m.n; i++) { /* a byte of it is another: refused, or a tensor within the file */
+        memcpy(copy, m.p, m.n);
+        copy[i] ^= 0x15;
+        if (pickle_open_memory(&p, copy, m.n, NULL) < 0) continue;
+        for (size_t k = 0; k < p.ntensor; k++)
+            CHECK(p.tensor[k].data >= (uint8_t *)copy && p.tensor[k].data + p.tensor[k].bytes <= (uint8_t *)copy + m.n);
+        pickle_close(&p);
+    }
+    free(copy);
+    filemap_close(&m);
+}
+
+static void archives_of_other_shapes_are_read(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct zb z = {.wide = i == 0};
+        struct pickle p;
+        struct lar_err err = {0};
+        if (i == 1) zb_add(&z, "../../../etc/passwd", "x", 1); /* a name is never a path here */
+        if (i == 2) zb_add(&z, "model/code/evil.py", "import os", 9);
+        int rc = OPEN(&z, &p, GOOD, &err);
+        CHECK_EQ(rc, 0);
+        if (rc == 0) {
+            CHECK(p.ntensor == 1 && !memcmp(p.tensor[0].data, values, sizeof values));
+            pickle_close(&p);
+        }
+        zb_done(&z);
+    }
+}
+
 static void archives_that_mean_two_things_are_refused(void)
 {
-    static const char *const says[] = {"encrypted", "compressed", "something else", "two of that name"};
-    for (int i = 0; i < 4; i++) {
-        struct zb z = {.flags = i == 0, .method = i == 1 ? 8 : 0, .other_name = i == 2};
+    static const char *const says[] = {"encrypted",       "compressed",           "something else",
+                                       "two of that name", "64-bit sizes are missing", "two sizes differ"};
+    for (int i = 0; i < 6; i++) {
+        struct zb z = {.flags = i == 0, .method = i == 1 ? 8 : 0, .other_name = i == 2, .wide = i == 4 ? 2 : 0};
+        z.short_by = i == 5;
         struct pickle p;
         struct lar_err err = {0};
         if (i == 3) zb_add(&z, "model/data.pkl", "N.", 2);
@@ -228,6 +377,10 @@ int main(void)
     RUN(a_tensor_is_found);
     RUN(what_is_named_is_refused);
     RUN(what_is_broken_is_refused);
+    RUN(whatever_the_way_a_name_is_told);
+    RUN(bombs_are_refused);
+    RUN(a_checkpoint_of_before_1_6_is_read);
+    RUN(archives_of_other_shapes_are_read);
     RUN(archives_that_mean_two_things_are_refused);
     RUN(every_shorter_file_is_refused);
     RUN(every_allocation_may_fail);

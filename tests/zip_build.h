@@ -10,6 +10,8 @@ struct zb {
     unsigned n;
     unsigned method, flags; /* of what is added next */
     int other_name;         /* the next entry's own header has another name */
+    int wide;               /* its sizes and place are said in 64 bits; 2: nowhere */
+    size_t short_by;        /* it says to be stored in so much less */
 };
 
 static inline void zb_int(struct buf *b, uint64_t v, int bytes)
@@ -27,11 +29,13 @@ static inline void zb_add(struct zb *z, const char *name, const void *p, size_t 
     if (z->other_name) z->file.p[z->file.n - 1] ^= 1;
     buf_add(&z->file, p, n);
     struct buf *d = &z->directory;
+    uint64_t none = 0xffffffff, extra = z->wide == 1 ? 28 : 0;
     zb_int(d, 0x02014b50, 4);
     zb_int(d, 20, 2), zb_int(d, 20, 2), zb_int(d, z->flags, 2), zb_int(d, z->method, 2), zb_int(d, 0, 8);
-    zb_int(d, n, 4), zb_int(d, n, 4), zb_int(d, k, 2), zb_int(d, 0, 12), zb_int(d, at, 4);
-    d->n -= 4, zb_int(d, at, 4);
+    zb_int(d, z->wide ? none : n - z->short_by, 4), zb_int(d, z->wide ? none : n, 4), zb_int(d, k, 2);
+    zb_int(d, extra, 2), zb_int(d, 0, 10), zb_int(d, z->wide ? none : at, 4);
     buf_add(d, name, k);
+    if (extra) zb_int(d, 1, 2), zb_int(d, 24, 2), zb_int(d, n, 8), zb_int(d, n, 8), zb_int(d, at, 8);
     z->n++;
 }
 

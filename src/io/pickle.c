@@ -130,19 +130,29 @@ static int check_order(struct opener *o)
     return lar_fail(o->err, LAR_EUNSUPPORTED, "%.80s: its numbers are not little-endian", o->file);
 }
 
+static int read_archive(struct opener *o, const struct pickle_value **root, size_t *used)
+{
+    struct pickle *p = o->p;
+    struct str program;
+    int rc = zip_open(&o->zip, p->map.p, p->map.n, o->file, &p->a, o->err);
+    if (rc == 0) rc = find_program(o, &program);
+    if (rc == 0) rc = check_order(o);
+    if (rc == 0) rc = pickle_run(root, program, o->file, &p->a, o->err);
+    if (rc == 0) *used = program.n;
+    return rc;
+}
+
 static int read_all(struct pickle *p, const char *file, struct lar_err *err)
 {
-    struct opener o = {.p = p, .file = file, .err = err};
-    struct str program;
+    struct opener o = {.p = p, .file = file, .err = err, .prefix = STR("")};
     const struct pickle_value *root = NULL;
     struct buf name = {0};
+    size_t used = 0;
     arena_init(&p->a, (size_t)1 << 30);
-    int rc = zip_open(&o.zip, p->map.p, p->map.n, file, &p->a, err);
-    if (rc == 0) rc = find_program(&o, &program);
-    if (rc == 0) rc = check_order(&o);
-    if (rc == 0) rc = pickle_run(&root, program, file, &p->a, err);
+    int rc = pickle_legacy(&o.zip, &root, &used, p->map.p, p->map.n, file, &p->a, err);
+    if (rc == 0) rc = read_archive(&o, &root, &used);
     if (rc < 0) return rc;
-    o.visits_max = 4 * program.n + 16;
+    o.visits_max = 4 * used + 16;
     rc = flatten(&o, &name, root, 0);
     if (rc == 0 && name.failed) rc = lar_fail(err, LAR_ENOMEM, "%.80s: out of memory", file);
     buf_done(&name);

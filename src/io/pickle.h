@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * io/pickle.h: the tensors of a PyTorch checkpoint (torch.save's zip form), read without executing anything.
+ * io/pickle.h: the tensors of a PyTorch checkpoint, read without executing anything.
  *
- * Such a file is a zip archive (PKWARE's APPNOTE 6.3, entries stored, not compressed) of NAME/data.pkl and NAME/data/KEY. The first is a
+ * Such a file is, since PyTorch 1.6 (for the older form see pickle_legacy.c), a zip archive (PKWARE's APPNOTE 6.3, entries stored, not compressed) of NAME/data.pkl and NAME/data/KEY. The first is a
  * program for Python's unpickling machine. Of its instructions only those are known here that build dictionaries, lists, tuples,
  * numbers and strings, and of the things it may name only those that a tensor needs: torch._utils._rebuild_tensor_v2 and
  * _rebuild_parameter, the storage types, collections.OrderedDict. Everything else is refused by its name; nothing is ever called.

@@ -37,7 +37,7 @@ static const struct {
     {"torch", "BoolStorage", STORAGE_TYPE, "BOOL", 1},
 };
 
-enum { STACK_MAX = 1 << 16 };
+enum { STACK_MAX = 1 << 16, MEMO_MAX = 1 << 22 };
 
 struct machine {
     struct cursor c;
@@ -48,6 +48,7 @@ struct machine {
     size_t n;
     const struct pickle_value **memo; /* [nmemo] */
     size_t nmemo, memoized;
+    const struct pickle_storage *storages; /* named so far */
 };
 
 static int bad(struct machine *m, const char *what)
@@ -237,22 +238,42 @@ static int reduce(struct machine *m)
     return bad(m, "calls a type");
 }
 
-/* ("storage", type, key, place, number of elements) */
+/* ("storage", type, key, place, number of elements); before 1.6 also None, or a view, which is refused */
 static int persistent(struct machine *m)
 {
     const struct pickle_value *t = pop(m);
-    const struct pickle_value **v = t->kind == PICKLE_TUPLE && t->items.n == 5 ? t->items.v : NULL;
+    const struct pickle_value **v =
+        t->kind == PICKLE_TUPLE && (t->items.n == 5 || (t->items.n == 6 && t->items.v[5]->kind == PICKLE_NONE))
+            ? t->items.v
+            : NULL;
     if (m->c.failed || !v || v[0]->kind != PICKLE_STR || !str_is(v[0]->str, "storage") || v[1]->kind != PICKLE_NAME ||
         names[v[1]->name].what != STORAGE_TYPE || v[2]->kind != PICKLE_STR || v[4]->kind != PICKLE_INT)
         return bad(m, "a storage that is none");
     struct pickle_value *s = make(m, PICKLE_STORAGE);
-    if (s)
-        s->storage =
-            (struct pickle_storage){v[2]->str, names[v[1]->name].type, names[v[1]->name].size, v[4]->integer};
+    if (!s) return LAR_ENOMEM;
+    s->storage = (struct pickle_storage){v[2]->str, names[v[1]->name].type, names[v[1]->name].size, v[4]->integer,
+                                         m->storages};
+    m->storages = &s->storage;
     return push(m, s);
 }
 
-/* ---- dictionaries --------------------------------------------------------------------------------------------------- */
+/* ---- dictionaries and lists ------------------------------------------------------------------------------------------ */
+
+static int add_pair(struct machine *m, const struct pickle_value *to, const struct pickle_value *key,
+                    const struct pickle_value *value)
+{
+    /* made by this machine, in its own memory */
+    struct pickle_value *d = (struct pickle_value *)(uintptr_t)to;
+    struct pickle_pair *p = arena_alloc(m->a, sizeof *p);
+    if (!p) return lar_fail(m->err, LAR_ENOMEM, "%.80s: data.pkl: out of memory", m->file);
+    *p = (struct pickle_pair){key, value, NULL};
+    if (d->last)
+        d->last->next = p;
+    else
+        d->pairs = p;
+    d->last = p;
+    return 0;
+}
 
 static int set_items(struct machine *m, size_t at)
 {
@@ -260,21 +281,10 @@ static int set_items(struct machine *m, size_t at)
     size_t base = m->stack[at - 1]->kind == PICKLE_MARK ? at - 1 : at;
     if (base < 1 || (m->n - at) % 2 || m->stack[base - 1]->kind != PICKLE_DICT)
         return bad(m, "items of something that is no dictionary");
-    /* made by this machine, in its own memory */
-    struct pickle_value *d = (struct pickle_value *)(uintptr_t)m->stack[base - 1];
-    for (size_t i = at; i < m->n; i += 2) {
-        struct pickle_pair *p = arena_alloc(m->a, sizeof *p);
-        if (!p) return lar_fail(m->err, LAR_ENOMEM, "%.80s: data.pkl: out of memory", m->file);
-        p->key = m->stack[i];
-        p->value = m->stack[i + 1];
-        if (d->last)
-            d->last->next = p;
-        else
-            d->pairs = p;
-        d->last = p;
-    }
+    int rc = 0;
+    for (size_t i = at; i < m->n && rc == 0; i += 2) rc = add_pair(m, m->stack[base - 1], m->stack[i], m->stack[i + 1]);
     m->n = base;
-    return 0;
+    return rc;
 }
 
 static int append(struct machine *m, size_t at)
@@ -282,8 +292,10 @@ static int append(struct machine *m, size_t at)
     if (at == SIZE_MAX || at < 1) return bad(m, "there is no mark");
     size_t base = m->stack[at - 1]->kind == PICKLE_MARK ? at - 1 : at;
     if (base < 1 || m->stack[base - 1]->kind != PICKLE_LIST) return bad(m, "members of something that is no list");
+    int rc = 0;
+    for (size_t i = at; i < m->n && rc == 0; i++) rc = add_pair(m, m->stack[base - 1], NULL, m->stack[i]);
     m->n = base;
-    return 0;
+    return rc;
 }
 
 /* Attributes of a dictionary (its _metadata): not needed. */
@@ -360,23 +372,40 @@ static int step(struct machine *m)
     return LAR_EUNSUPPORTED;
 }
 
+static int run(struct machine *m, struct str bytes)
+{
+    int rc = 0;
+    m->nmemo = bytes.n < MEMO_MAX ? bytes.n + 1 : MEMO_MAX; /* remembering takes two bytes */
+    m->stack = arena_array(m->a, STACK_MAX, sizeof *m->stack);
+    m->memo = arena_array(m->a, m->nmemo, sizeof *m->memo);
+    if (!m->stack || !m->memo)
+        return lar_fail(m->err, LAR_ENOMEM, "%.80s: data.pkl of %zu bytes: out of memory", m->file, bytes.n);
+    while (rc == 0) {
+        rc = step(m);
+        if (rc >= 0 && m->c.failed) rc = bad(m, "reaches past its end, or below its stack");
+    }
+    if (rc < 0) return rc;
+    return m->n == 1 ? 0 : bad(m, "leaves not one value");
+}
+
 int pickle_run(const struct pickle_value **root, struct str program, const char *file, struct arena *a,
                struct lar_err *err)
 {
     struct machine m = {.c = cursor_of(program.p, program.n), .file = file, .a = a, .err = err};
-    int rc = 0;
-    m.nmemo = program.n + 1; /* remembering takes two bytes */
-    m.stack = arena_array(a, STACK_MAX, sizeof *m.stack);
-    m.memo = arena_array(a, m.nmemo, sizeof *m.memo);
-    if (!m.stack || !m.memo)
-        return lar_fail(err, LAR_ENOMEM, "%.80s: data.pkl of %zu bytes: out of memory", file, program.n);
-    while (rc == 0) {
-        rc = step(&m);
-        if (rc >= 0 && m.c.failed) rc = bad(&m, "reaches past its end, or below its stack");
-    }
+    int rc = run(&m, program);
+    if (rc == 0 && cursor_left(&m.c)) rc = bad(&m, "more bytes follow its end, perhaps a second program");
+    if (rc == 0) *root = m.stack[0];
+    return rc;
+}
+
+int pickle_run_first(const struct pickle_value **root, struct str bytes, size_t *used,
+                     const struct pickle_storage **storages, const char *file, struct arena *a, struct lar_err *err)
+{
+    struct machine m = {.c = cursor_of(bytes.p, bytes.n), .file = file, .a = a, .err = err};
+    int rc = run(&m, bytes);
     if (rc < 0) return rc;
-    if (m.n != 1) return bad(&m, "leaves not one value");
-    if (cursor_left(&m.c)) return bad(&m, "more bytes follow its end, perhaps a second program");
     *root = m.stack[0];
+    *used = bytes.n - cursor_left(&m.c);
+    *storages = m.storages;
     return 0;
 }

@@ -4,6 +4,7 @@
 #define IO_PICKLE_MACHINE_H
 
 #include "io/pickle.h"
+#include "io/zip.h"
 
 enum pickle_kind {
     PICKLE_NONE,
@@ -25,6 +26,7 @@ struct pickle_storage {
     const char *type; /* as safetensors names it */
     int size;         /* of an element */
     int64_t count;
+    const struct pickle_storage *next; /* the one that the program named before */
 };
 
 struct pickle_pair {
@@ -50,11 +52,19 @@ struct pickle_value {
         } tensor;
     };
     struct pickle_pair *pairs,
-        *last; /* of a dictionary, in order (a list keeps no members: tensors are never in one) */
+        *last; /* of a dictionary, in order; of a list its members, as values */
 };
 
 /* Runs the program; *root lives in a. */
 int pickle_run(const struct pickle_value **root, struct str program, const char *file, struct arena *a,
                struct lar_err *err);
+
+/* Runs the program with which the bytes begin: *used of them. *storages: all that it named, NULL for none. */
+int pickle_run_first(const struct pickle_value **root, struct str bytes, size_t *used,
+                     const struct pickle_storage **storages, const char *file, struct arena *a, struct lar_err *err);
+
+/* pickle_legacy.c: the form of PyTorch before 1.6. 1: it is that, *root is its dictionary, z has its storages as "data/KEY"; 0: it is another. */
+int pickle_legacy(struct zip *z, const struct pickle_value **root, size_t *used, const uint8_t *p, size_t n,
+                  const char *file, struct arena *a, struct lar_err *err);
 
 #endif

@@ -49,7 +49,7 @@ static int find_directory(struct reader *r, struct directory *d)
     const uint8_t *e = find_end(r);
     if (!e)
         return lar_fail(r->err, LAR_EFORMAT,
-                        "%.80s: is no zip archive (a checkpoint of PyTorch before 1.6? save it again)", r->file);
+                        "%.80s: is no zip archive, nor a checkpoint of PyTorch before 1.6", r->file);
     *d = (struct directory){le(e + 16, 4), le(e + 12, 4), le(e + 10, 2)};
     uint64_t end = (uint64_t)(e - r->p);
     if (end >= LOCATOR_BYTES && le(e - LOCATOR_BYTES, 4) == 0x07064b50) {

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct lar_err err = {0};
     long live = mem_live();
     int rc;
-    if (n > 4 && data[0] == 'P' && data[1] == 'K') {
+    int old = n > 4 && data[0] == 0x80 && data[2] == 0x8a && data[3] == 0x0a;
+    if (old || (n > 4 && data[0] == 'P' && data[1] == 'K')) {
         if ((rc = pickle_open_memory(&p, data, n, &err)) == 0) {
             for (size_t i = 0; i < p.ntensor; i++) {
                 const struct pickle_tensor *t = &p.tensor[i];
