@@ -141,6 +141,13 @@ static int known(const char *path, char arch[64])
     return yes;
 }
 
+static int has(const char *folder, const char *name)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, R_OK) == 0;
+}
+
 static void one(const char *name)
 {
     struct golden g = {0};
@@ -149,7 +156,7 @@ static void one(const char *name)
     snprintf(gguf, sizeof gguf, "%s/%s/model-f32.gguf", root, name);
     snprintf(folder, sizeof folder, "%s/%s", root, name);
     /* mistral-window's numbers are those of a window that its GGUF does not have (the golden README); two have no GGUF. */
-    int folder_only = access(gguf, R_OK) || !strcmp(name, "mistral-window");
+    int convertible = has(folder, "config.json"), folder_only = access(gguf, R_OK) || !strcmp(name, "mistral-window");
     if (known(folder_only ? folder : gguf, arch) == 0) {
         snprintf(skip, sizeof skip, "%s: family %s is not known yet", name, arch);
         SKIP(skip);
@@ -178,7 +185,7 @@ static void one(const char *name)
         struct way whole = {levels[i], 1, 1000, KV_F32}, slices = {levels[i], 2, 7, KV_F32},
                    single = {levels[i], 1, 1, KV_F32}, half = {levels[i], 2, 40, KV_F16};
         const char *model = folder_only ? folder : gguf;
-        if (!folder_only && !need[i]) run_way(folder, &g, &whole);
+        if (!folder_only && !need[i] && convertible) run_way(folder, &g, &whole);
         if (slow && !need[i] && highest && !folder_only) continue;
         if (!slow || i == highest) run_way(model, &g, &slices);
         if (!slow || i != highest) run_way(model, &g, &half); /* greedy only: F16 keys and values move logits by some 1e-3 */

@@ -171,6 +171,7 @@ static const struct arch families[] = {
      .loose_ff = 1, .setup = granite_hybrid_setup},
     {.name = "falcon-h1", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_BOTH},
     {.name = "mamba2", .norm = NORM_RMS, .gate = GATE_SILU, .mixer = MIX_MAMBA2},
+    {.name = "rwkv7", .norm = NORM_LAYER, .no_rope = 1, .mixer = MIX_RWKV7},
     /* Qwen3-Next and 3.5: three gated delta nets to one gated attention. */
     {.name = "qwen3next", .norm = NORM_RMS, .neox = 1, .gate = GATE_SILU, .mixer = MIX_DELTA, .gated_attention = 1,
      .expert_renorm = 1, .ffn_norm_name = "post_attention_norm"},

@@ -207,7 +207,7 @@ static int layer_mixer(struct binder *b, enum mixer *out)
     uint32_t interval = 0;
     int rc;
     *out = MIX_ATTENTION;
-    if (m->arch->mixer == MIX_ATTENTION || m->arch->mixer == MIX_BOTH) {
+    if (m->arch->mixer == MIX_ATTENTION || m->arch->mixer == MIX_BOTH || m->arch->mixer == MIX_RWKV7) {
         *out = m->arch->mixer;
         return 0;
     }

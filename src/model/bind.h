@@ -36,12 +36,13 @@ int bind_need_norm(struct binder *b, const char *part, size_t width, struct norm
 int bind_stack(struct binder *b, const char *part, size_t k, size_t rows, size_t n,
                struct dev_matrix *out);
 
-/* moe.c, recur.c, altup.c, mla.c */
+/* moe.c, recur.c, rwkv.c, altup.c, mla.c */
 int altup_bind_model(struct binder *b);
 int altup_bind_layer(struct binder *b, struct layer *l);
 int moe_bind(struct binder *b, struct moe *m);
 int moe_bind_beside(struct binder *b, struct moe *m); /* of experts beside a dense feed-forward */
 int recur_bind(struct binder *b, struct layer *l);
+int rwkv_bind(struct binder *b, struct layer *l);
 int mla_bind(struct binder *b, struct layer *l);
 
 #endif

@@ -266,6 +266,11 @@ static void run_layer(struct pass *p, size_t li)
         altup_layer(p, li);
         return;
     }
+    if (l->mixer == MIX_RWKV7) {
+        rwkv_layer(p, li);
+        if (li + 1 == p->m->h.nlayer) keep_wanted(p);
+        return;
+    }
     pass_norm(p, &l->attn_norm, w->x, p->m->h.width, w->h);
     if (l->mixer == MIX_ATTENTION) {
         pass_attention(p, li);

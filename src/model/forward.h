@@ -22,6 +22,7 @@ void pass_linear(const struct pass *p, const struct dev_matrix *w, const float *
 void pass_attention(struct pass *p, size_t li);
 void pass_ffn(struct pass *p, const struct layer *l); /* w->h -> w->o */
 
+void rwkv_layer(const struct pass *p, size_t li); /* w->x -> w->x */
 void altup_begin(struct pass *p);
 void altup_layer(struct pass *p, size_t li);
 void altup_end(struct pass *p);

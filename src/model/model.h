@@ -78,7 +78,8 @@ enum mixer {
     MIX_SHORTCONV,
     MIX_MAMBA2,
     MIX_DELTA,
-    MIX_BOTH /* attention and Mamba-2, added */
+    MIX_BOTH, /* attention and Mamba-2, added */
+    MIX_RWKV7 /* the whole layer is another: rwkv.c */
 };
 
 struct recur {
@@ -89,6 +90,23 @@ struct recur {
     const float *norm; /* NULL: none */
     size_t norm_groups;
     size_t conv_at, scan_at; /* places in dev_seq.state */
+};
+
+/* The layers of rwkv.c. */
+struct rwkv_pair {
+    struct dev_matrix down, up; /* [rank][width], [width][rank] */
+    const float *b;             /* [width]; NULL: none */
+};
+struct rwkv {
+    size_t hd, state_at; /* of a head; the place in dev_seq.state */
+    int gated;
+    const float *shift;                               /* [5 or 6][width] */
+    struct dev_matrix wr, wk, wv, wo;                 /* [width][width] */
+    struct rwkv_pair w, a, v, g;
+    const float *kk, *ka, *rk, *ln, *ln_b;            /* [width] */
+    struct norm norm;                                 /* of the channel mix */
+    const float *channel_shift;                       /* [width] */
+    struct dev_matrix key, value;                     /* [nff][width], [width][nff] */
 };
 
 /* Gemma 3n's streams; see altup.c. */
@@ -102,7 +120,8 @@ struct altup {
 
 struct layer {
     enum mixer mixer;
-    struct recur recur; /* unless MIX_ATTENTION */
+    struct recur recur; /* unless MIX_ATTENTION or MIX_RWKV7 */
+    struct rwkv rwkv;
 
     /* attention: q [n][nhead][hd], k [n][nkv][hd], v [n][nkv][hdv] */
     struct norm attn_norm, q_norm, k_norm, attn_post;

@@ -154,6 +154,7 @@ int recur_bind(struct binder *b, struct layer *l)
     if (rc < 0) return rc;
     switch (l->mixer) {
     case MIX_SHORTCONV: return bind_shortconv(b, &l->recur);
+    case MIX_RWKV7: return rwkv_bind(b, l);
     case MIX_BOTH:
     case MIX_MAMBA2: return bind_mamba2(b, &l->recur);
     default: return bind_delta(b, &l->recur);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the folders beside it: the smallest models of families that tests/test_golden.c has no larger witness of.
-usage: make.py FOLDER [name...]      needs torch, transformers (5.23.0 made what is here), safetensors
+usage: make.py FOLDER [name...]      needs torch, transformers (5.23.0 made what is here), safetensors, gguf
 Random weights that BF16 holds exactly; expected.safetensors has transformers' own logits, computed in float64 without a cache."""
 import copy, json, os, sys
 import torch
@@ -137,6 +137,102 @@ def make(folder, name, seed, kind, settings):
     print(f'{name}: margin {least:.3f}, deviation {want["logits"].std():.3f}, {len(set(want["greedy"].tolist()))} tokens')
 
 
+def rwkv7(folder):
+    """RWKV-7 (Peng et al. 2025) as a GGUF with ggml's names: transformers does not have it, so the formulas are here, in numpy, token by token."""
+    import gguf
+    import numpy as np
+    width, hd, ff, nlayer, rank = 24, 8, 40, 3, dict(w=4, a=6, v=3, g=5)
+    rng = np.random.default_rng(7)
+    mat = lambda *shape: (rng.standard_normal(shape) * 1.3 / shape[-1] ** 0.5).astype(np.float32)
+    near = lambda base, *shape: (base + 0.2 * rng.standard_normal(shape)).astype(np.float32)
+    t = {'token_embd.weight': rng.standard_normal((V, width)).astype(np.float32), 'output.weight': mat(V, width)}
+    for n in ('token_embd_norm', 'output_norm'):
+        t[n + '.weight'], t[n + '.bias'] = near(1, width), near(0, width)
+    for i in range(nlayer):
+        b = f'blk.{i}.'
+        for n in ('attn_norm', 'attn_norm_2', 'time_mix_ln'):
+            t[b + n + '.weight'], t[b + n + '.bias'] = near(1, width), near(0, width)
+        for n, r in rank.items():
+            r = rank['a'] if (n, i) == ('v', 0) else r  # the first layer's is not used; llama.cpp wants it of this size
+            t[b + f'time_mix_{n}1.weight'], t[b + f'time_mix_{n}2.weight'] = mat(r, width), mat(width, r)
+            if n != 'g':
+                t[b + f'time_mix_{n}0.weight'] = near(-1 if n == 'w' else 0, width)
+        t[b + 'time_mix_lerp_fused.weight'] = rng.random((6, 1, 1, width)).astype(np.float32)
+        t[b + 'channel_mix_lerp_k.weight'] = rng.random((1, 1, width)).astype(np.float32)
+        for n in ('k_k', 'k_a', 'r_k'):
+            t[b + f'time_mix_{n}.weight'] = near(1, width)
+        for n in ('key', 'value', 'receptance', 'output'):
+            t[b + f'time_mix_{n}.weight'] = mat(width, width)
+        t[b + 'channel_mix_key.weight'], t[b + 'channel_mix_value.weight'] = mat(ff, width), mat(width, ff)
+    os.makedirs(folder, exist_ok=True)
+    g = gguf.GGUFWriter(os.path.join(folder, 'model-f32.gguf'), 'rwkv7')
+    g.add_context_length(256), g.add_embedding_length(width), g.add_block_count(nlayer), g.add_head_count(0), g.add_feed_forward_length(ff)
+    g.add_layer_norm_eps(1e-5), g.add_wkv_head_size(hd), g.add_token_shift_count(2), g.add_vocab_size(V), g.add_tokenizer_model('rwkv')
+    g.add_token_list(['<s>'] + ["'\\x%02x'" % (32 + i) for i in range(1, V)]), g.add_token_types([3] + [1] * (V - 1))
+    g.add_decay_lora_rank(rank['w']), g.add_iclr_lora_rank(rank['a']), g.add_value_residual_mix_lora_rank(rank['v'])
+    g.add_gate_lora_rank(rank['g'])
+    for n, x in t.items():
+        g.add_tensor(n, x)
+    g.write_header_to_file(), g.write_kv_data_to_file(), g.write_tensors_to_file(), g.close()
+    d = {n: x.astype(np.float64).squeeze() for n, x in t.items()}
+    sig = lambda x: 1 / (1 + np.exp(-x))
+
+    def norm(x, n, eps=1e-5, heads=1):
+        y = x.reshape(heads, -1)
+        y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + eps)
+        return y.reshape(-1) * d[n + '.weight'] + d[n + '.bias']
+
+    def step(token, state):
+        x, first = norm(d['token_embd.weight'][token], 'token_embd_norm'), None
+        for i in range(nlayer):
+            p = lambda n: d[f'blk.{i}.{n}.weight']
+            low = lambda n, z, act=lambda q: q: p(f'time_mix_{n}2') @ act(p(f'time_mix_{n}1') @ z)
+            s = state.setdefault(i, [np.zeros(width), np.zeros(width), np.zeros((width // hd, hd, hd))])
+            h = norm(x, f'blk.{i}.attn_norm')
+            r, w, k, v, a, gate = h + (s[0] - h) * p('time_mix_lerp_fused')
+            s[0] = h
+            r = p('time_mix_receptance') @ r
+            w = np.exp(-np.exp(-0.5) * sig(p('time_mix_w0') + low('w', w, np.tanh)))
+            k, mixed = p('time_mix_key') @ k, v
+            v = p('time_mix_value') @ v
+            first = v if i == 0 else first
+            v = v + (first - v) * sig(p('time_mix_v0') + low('v', mixed))
+            a = sig(p('time_mix_a0') + low('a', a))
+            kk = (k * p('time_mix_k_k')).reshape(-1, hd)
+            kk = kk / np.maximum(np.linalg.norm(kk, axis=-1, keepdims=True), 1e-12)
+            k = k * (1 + (a - 1) * p('time_mix_k_a'))
+            R, W, K, A, U = (z.reshape(-1, hd) for z in (r, w, k, a, v))
+            for e in range(width // hd):
+                S = s[2][e]
+                s[2][e] = S * W[e] - np.outer(S @ kk[e], kk[e] * A[e]) + np.outer(U[e], K[e])
+            y = norm(np.einsum('hij,hj->hi', s[2], R).reshape(-1), f'blk.{i}.time_mix_ln', 64e-5, width // hd)
+            y = y + ((R * K * p('time_mix_r_k').reshape(-1, hd)).sum(-1, keepdims=True) * U).reshape(-1)
+            x = x + p('time_mix_output') @ (y * low('g', gate, sig))
+            h = norm(x, f'blk.{i}.attn_norm_2')
+            k = h + (s[1] - h) * p('channel_mix_lerp_k')
+            s[1] = h
+            x = x + p('channel_mix_value') @ np.maximum(p('channel_mix_key') @ k, 0) ** 2
+        return d['output.weight'] @ norm(x, 'output_norm')
+
+    for k in range(60):
+        rng = np.random.default_rng(1000 + k)
+        ids, state, least = rng.integers(3, V, PROMPT), {}, 1e9
+        logits, greedy = [step(i, state) for i in ids], []
+        last = logits[-1]
+        for _ in range(ANSWER):
+            top = np.sort(last)
+            least = min(least, top[-1] - top[-2])
+            greedy.append(int(last.argmax()))
+            last = step(greedy[-1], state)
+        if least > 0.01:
+            break
+    save_file(dict(input_ids=torch.tensor(ids, dtype=torch.int32), logits=torch.tensor(np.array(logits), dtype=torch.float32),
+                   greedy=torch.tensor(greedy, dtype=torch.int32)), os.path.join(folder, 'expected.safetensors'))
+    print(f'rwkv7: margin {least:.3f}, deviation {np.std(logits):.3f}, {len(set(greedy))} tokens')
+
+
 for number, (case, (kind, settings)) in enumerate(CASES.items()):
     if len(sys.argv) < 3 or case in sys.argv[2:]:
         make(os.path.join(sys.argv[1], case), case, 700 + number, kind, settings)
+if len(sys.argv) < 3 or 'rwkv7' in sys.argv[2:]:
+    rwkv7(os.path.join(sys.argv[1], 'rwkv7'))
