@@ -239,6 +239,17 @@ def with_ollama():
         return is_answer(c.chat(**ask).message.content)
 
     case("ollama: leaving a stream", leave)
+
+    def create():
+        digest = c.create_blob("models/lar-demo-q8_0.gguf")
+        made = c.create(model="clerk", files={"demo.gguf": digest}, parameters={"num_predict": 5}).status == "success"
+        count = c.chat(model="clerk", messages=messages).eval_count
+        c.copy("clerk", "other")
+        names = sorted(m.model for m in c.list().models)
+        c.delete("clerk"), c.delete("other")
+        return made and count == 5 and "clerk:latest" in names and "other:latest" in names
+
+    case("ollama: a model of its own", create)
     free = lambda: c.chat(tools=[tool], **ask)
     case("ollama: tools that are not needed", lambda: free().message.content and not free().message.tool_calls)
     case("ollama: durations", lambda: c.chat(**ask).total_duration > 1000 and c.chat(**ask).eval_count > 10)

@@ -67,7 +67,8 @@ struct http_call {
     int ready, stream, ended; /* an answer can be queued; it is a stream; nothing more comes */
     int gone, status;
     char type[64], origin[256], id[ID_MAX + 1];
-    void *owner;
+    void *owner, *taker;
+    int pieces; /* the body is the taker's */
     struct {
         char *name, *value;
     } header[HEADERS_MAX];
@@ -103,6 +104,8 @@ const char *http_header(struct http_call *c, const char *name)
     return c->h->mhd->lookup_connection_value(c->conn, MHD_HEADER_KIND, name);
 }
 
+void http_set_taker(struct http_call *c, void *taker) { c->taker = taker; }
+void *http_taker(const struct http_call *c) { return c->taker; }
 void http_set_owner(struct http_call *c, void *owner) { c->owner = owner; }
 void *http_owner(const struct http_call *c) { return c->owner; }
 const char *http_id(const struct http_call *c) { return c->id; }
@@ -350,7 +353,9 @@ static void look_at_headers(struct http_call *c)
     } else if (origin && strlen(origin) < sizeof c->origin) {
         memcpy(c->origin, origin, strlen(origin) + 1);
     }
-    if (!c->ready && length && strtoull(length, NULL, 10) > o->body_max)
+    if (!c->ready && o->wants) c->pieces = o->wants(c, o->ctx);
+    if (c->pieces) watch_arrived(c->h->watch, c->watched, 1); /* who may bring so much may take his time */
+    if (!c->ready && !c->pieces && length && strtoull(length, NULL, 10) > o->body_max)
         refuse(c, 413, "the body is longer than this server takes (--max-body)");
     if (!c->ready && origin && strcmp(c->method, "OPTIONS") == 0) {
         const char *asked = http_header(c, "Access-Control-Request-Headers");
@@ -376,7 +381,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *conn, const 
         if (!c->ready) return MHD_YES;
     } else if (
         *n) { /* a piece of the body; what is too long is read to a limit, so that the client reads the answer */
-        if (c->body.n + *n <= h->opt.body_max)
+        if (c->pieces)
+            h->opt.piece(c, data, *n, h->opt.ctx);
+        else if (c->body.n + *n <= h->opt.body_max)
             buf_add(&c->body, data, *n);
         else if (c->too_long++ > 1000)
             return MHD_NO;

@@ -38,6 +38,9 @@ struct http_options {
     void (*handle)(struct http_call *c, void *ctx);
     /* The answer is sent, or will never be: once a request, from any thread. May be NULL. */
     void (*done)(void *ctx, struct http_call *c);
+    /* May be NULL. When the headers are there: 1: the body goes to piece, whatever its size, and is kept nowhere. It may answer, to refuse. */
+    int (*wants)(struct http_call *c, void *ctx);
+    void (*piece)(struct http_call *c, const char *data, size_t n, void *ctx);
     void *ctx;
 };
 
@@ -57,6 +60,9 @@ const char *http_method(const struct http_call *c);
 const char *http_path(const struct http_call *c); /* without the query */
 struct str http_body(const struct http_call *c);
 const char *http_header(struct http_call *c, const char *name); /* NULL: there is none */
+/* What wants begun for its pieces; done has it too. NULL at first. */
+void http_set_taker(struct http_call *c, void *taker);
+void *http_taker(const struct http_call *c);
 /* Whatever belongs to the request, until it is done; NULL at first. */
 void http_set_owner(struct http_call *c, void *owner);
 void *http_owner(const struct http_call *c);

@@ -18,6 +18,7 @@
 #include "net/http.h"
 #include "net/origin.h"
 #include "serve/anthropic.h"
+#include "serve/blobs.h"
 #include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
@@ -391,6 +392,44 @@ static void change(struct server *s, struct http_call *c, enum stock_kind kind)
         reply_error(c, ollama_error, 403, "this key has some models only, and may not change which there are");
 }
 
+/* A blob is taken from who may change models, and from nobody else a byte of it: so the key is looked at before the body comes. */
+static int wants(struct http_call *c, void *ctx)
+{
+    struct server *s = ctx;
+    struct lar_err err;
+    struct key *key = NULL;
+    struct blob *b = NULL;
+    if (!blobs_wants(c)) return 0;
+    if (s->keys) key = keys_find(s->keys, http_header(c, "Authorization"), http_header(c, "x-api-key"));
+    if (s->opt.read_only || (s->keys && (!key || !keys_allow(key, NULL))))
+        reply_error(c, ollama_error, s->keys && !key ? 401 : 403, "blobs are taken only from who may change models");
+    else if (!(b = blobs_begin(c, &err)))
+        reply_error(c, ollama_error, job_status(err.code), err.msg);
+    http_set_taker(c, b);
+    return b != NULL;
+}
+
+static void piece(struct http_call *c, const char *data, size_t n, void *ctx)
+{
+    (void)ctx;
+    blobs_piece(http_taker(c), data, n);
+}
+
+static void post_blob(struct server *s, struct http_call *c)
+{
+    (void)s;
+    blobs_end(http_taker(c), c);
+}
+
+static void get_blob(struct server *s, struct http_call *c)
+{
+    (void)s;
+    if (strcmp(http_method(c), "HEAD") == 0)
+        blobs_look(c);
+    else
+        reply_error(c, ollama_error, 405, "GET is no method of blobs: HEAD tells whether there is one");
+}
+
 static void post_create(struct server *s, struct http_call *c) { change(s, c, STOCK_CREATE); }
 static void post_copy(struct server *s, struct http_call *c) { change(s, c, STOCK_COPY); }
 static void post_delete(struct server *s, struct http_call *c) { change(s, c, STOCK_DELETE); }
@@ -415,6 +454,8 @@ static const struct route {
     {"GET", "/api/ps", get_ps},
     {"POST", "/api/show", post_show},
     {"POST", "/api/create", post_create},
+    {"POST", "/api/blobs/", post_blob},
+    {"GET", "/api/blobs/", get_blob},
     {"POST", "/api/copy", post_copy},
     {"DELETE", "/api/delete", post_delete},
     {"POST", "/api/pull", post_pull},
@@ -533,6 +574,7 @@ static void log_request(const struct server *s, struct http_call *c)
 static void done(void *ctx, struct http_call *c)
 {
     struct server *s = ctx;
+    blobs_free(http_taker(c));
     if (s->opt.log) log_request(s, c);
     keys_leave(http_owner(c));
 }
@@ -691,6 +733,8 @@ static int open_all(struct server *s, struct lar_err *err)
                               .key = s->cert_key.p,
                               .socket_mode = o->socket_mode,
                               .done = done,
+                              .wants = wants,
+                              .piece = piece,
                               .ctx = s};
     rc = shelf_open(&s->shelf, &so, err);
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);

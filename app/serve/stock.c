@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/json.h"
@@ -11,6 +12,7 @@
 #include "base/time.h"
 #include "serve/job.h"
 #include "serve/ollama.h"
+#include "store/name.h"
 #include "store/store.h"
 
 #define TELL_NS 100000000 /* between two lines about the same */
@@ -37,8 +39,8 @@ struct order {
 };
 
 static const char *const fields[][16] = {
-    [STOCK_CREATE] = {"model", "name", "stream", "from", "system", "template", "license", "parameters", "messages",
-                      "quantize", NULL},
+    [STOCK_CREATE] = {"model", "name", "stream", "from", "files", "adapters", "system", "template",
+                      "license", "parameters", "messages", "quantize", NULL},
     [STOCK_COPY] = {"source", "destination", NULL},
     [STOCK_DELETE] = {"model", "name", NULL},
     [STOCK_PULL] = {"model", "name", "stream", NULL},
@@ -165,17 +167,57 @@ static int add_messages(struct buf *b, const struct json *v, struct lar_err *err
     if (v->kind != JSON_ARRAY) return lar_fail(err, LAR_EINVAL, "messages: needs a list");
     for (const struct json *c = v->child; c; c = c->next) {
         const struct json *role = json_get(c, "role"), *content = json_get(c, "content");
-        if (!role || role->kind != JSON_STRING || !content || content->kind != JSON_STRING || c->n != 2)
-            return lar_fail(err, LAR_EINVAL, "messages: each needs a role and a content, and nothing else");
+        if (!role || role->kind != JSON_STRING || !content || content->kind != JSON_STRING ||
+            c->n != 2)
+            return lar_fail(err, LAR_EINVAL,
+                            "messages: each needs a role and a content, and nothing else");
         modelfile_write(b, MODELFILE_MESSAGE, role->s, content->s);
     }
     return 0;
 }
 
-/* As a Modelfile, which is then read as any other: so the same is refused. From names alone: a client is not to choose among this machine's files. */
+/* {"a.gguf": "sha256:...", ...}: blobs that were brought before. Only their digests count: no name here is one of this machine's files. */
+static int add_blobs(const struct order *o, struct buf *b, const char *field,
+                     enum modelfile_what what, struct lar_err *err)
+{
+    const struct json *v = json_get(o->body, field);
+    if (!v || v->kind == JSON_NULL) return 0;
+    if (v->kind != JSON_OBJECT || !v->n)
+        return lar_fail(err, LAR_EINVAL, "%s: needs an object of names and digests", field);
+    if (what == MODELFILE_FROM && v->n > 1)
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "files: one GGUF file; a model in several is not supported by this server");
+    for (const struct json *c = v->child; c; c = c->next) {
+        char hex[SHA256_HEX + 1], path[4096];
+        struct buf blob = {0};
+        int bad = name_digest(json_str(c, STR("")), hex),
+            found = bad ? 0 : store_blob(o->store, hex, &blob, NULL);
+        int rc =
+            bad      ? lar_fail(err, LAR_EINVAL, "%s: %.*s: needs a digest, sha256:...", field,
+                                STR_ARG(c->key))
+            : !found ? lar_fail(err, LAR_EINVAL,
+                                "%s: %.*s: there is no blob sha256:%s (POST /api/blobs/sha256:...)",
+                                field, STR_ARG(c->key), hex)
+            : !str_ends(c->key, STR(".gguf"))
+                ? lar_fail(err, LAR_EUNSUPPORTED,
+                           "%s: %.*s: is no .gguf, and others are not supported", field,
+                           STR_ARG(c->key))
+            : !realpath(buf_z(&blob), path) ? lar_fail_errno(err, "%s: %s", field, buf_z(&blob))
+                                            : 0;
+        if (rc == 0) modelfile_write(b, what, STR(""), str_of(path));
+        buf_done(&blob);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+/* As a Modelfile, which is then read as any other: so the same is refused. From names and blobs alone: a client is not to choose among this
+ * machine's files. */
 static int write_modelfile(const struct order *o, struct buf *b, struct lar_err *err)
 {
     int rc = add_text(b, json_get(o->body, "from"), "from", MODELFILE_FROM, err);
+    if (rc == 0) rc = add_blobs(o, b, "files", MODELFILE_FROM, err);
+    if (rc == 0) rc = add_blobs(o, b, "adapters", MODELFILE_ADAPTER, err);
     if (rc == 0) rc = add_text(b, json_get(o->body, "system"), "system", MODELFILE_SYSTEM, err);
     if (rc == 0) rc = add_text(b, json_get(o->body, "template"), "template", MODELFILE_TEMPLATE, err);
     if (rc == 0) rc = add_text(b, json_get(o->body, "license"), "license", MODELFILE_LICENSE, err);
@@ -187,14 +229,16 @@ static int write_modelfile(const struct order *o, struct buf *b, struct lar_err 
 
 static int create(struct order *o, int *status, struct lar_err *err)
 {
-    const char *name, *from;
+    const char *name, *from = "";
     struct modelfile f = {0};
     struct buf text = {.limit = MODELFILE_BYTES_MAX};
     struct str mix = json_str(json_get(o->body, "quantize"), STR(""));
     struct store_create opt = {.folder = store_root(o->store), .on_progress = on_progress, .ctx = o};
     int rc = name_of(o, "model", "name", &name, err);
-    if (rc == 0) rc = name_of(o, "from", NULL, &from, err);
-    if (rc == 0 && !store_has(o->store, from)) {
+    int files = json_get(o->body, "files") != NULL;
+    if (rc == 0 && files && json_get(o->body, "from")) rc = lar_fail(err, LAR_EINVAL, "from and files: one of the two");
+    if (rc == 0 && !files) rc = name_of(o, "from", NULL, &from, err);
+    if (rc == 0 && !files && !store_has(o->store, from)) {
         *status = 404;
         return lar_fail(err, LAR_EINVAL, "model '%s' not found: from must be a model of the store (lar list)", from);
     }
