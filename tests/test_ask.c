@@ -172,6 +172,21 @@ static void refusals_name_the_field(void)
     refused(ollama(OLLAMA_CHAT, "{\"keep_alive\":\"soon\"}"), "keep_alive: 'soon' is no duration");
 }
 
+static void what_is_done_anyway_may_be_said(void)
+{
+    static const char text[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"modalities\":[\"text\"],\"verbosity\":"
+        "\"medium\",\"prompt_cache_retention\":\"in_memory\",\"prompt_cache_options\":{},\"user\":\"me\"}";
+    CHECK_EQ(openai(OPENAI_CHAT, text), 0);
+    ask_done(&q);
+    CHECK_EQ(openai(OPENAI_TEXT, "{\"prompt\":\"x\",\"best_of\":1}"), 0);
+    ask_done(&q);
+    refused(openai(OPENAI_TEXT, "{\"prompt\":\"x\",\"best_of\":2}"), "best_of: only 1");
+    refused(openai(OPENAI_CHAT, "{\"messages\":[],\"modalities\":[\"text\",\"audio\"]}"),
+            "modalities: only");
+    refused(openai(OPENAI_CHAT, "{\"messages\":[],\"verbosity\":\"low\"}"), "verbosity: only");
+}
+
 static void durations_are_read_as_go_writes_them(void)
 {
     static const struct {
@@ -275,6 +290,7 @@ int main(void)
     RUN(tool_calls_get_objects_for_arguments);
     RUN(prompts_may_be_texts_and_ids);
     RUN(refusals_name_the_field);
+    RUN(what_is_done_anyway_may_be_said);
     RUN(durations_are_read_as_go_writes_them);
     RUN(only_this_machine_and_who_is_named_may_ask);
     RUN(every_allocation_may_fail);

@@ -184,9 +184,10 @@ const struct verb verb_serve = {
     .synopsis = "[FILE...]",
     .summary = "models over HTTP: Ollama's, OpenAI's and Anthropic's interfaces",
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
-             "create, copy, delete, pull, push, version), of OpenAI's (/v1/chat/completions, completions, "
+             "create, blobs, copy, delete, pull, push, version), of OpenAI's (/v1/chat/completions, completions, "
              "responses, embeddings, models) and of Anthropic's (/v1/messages, with count_tokens) on this machine "
-             "alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /health and /metrics. A "
+             "alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /tokenizer_info, /props, "
+             "/slots, /health and /metrics. A "
              "model is called by its name in the store (lar list), a file by its own name without .gguf. All "
              "requests are evaluated together, in steps that mix the next tokens of answers and slices of "
              "prompts.\n\nWhat a request asks for and this server cannot do is an error that names it.",

@@ -79,6 +79,7 @@ static const struct field fields[] = {
     {"metadata", field_hint, 0, 0, 0, NULL},
     {"tools", read_tools, 0, 0, 0, NULL},
     {"tool_choice", read_choice, 0, 0, 0, NULL},
+    {"cache_control", field_hint, 0, 0, 0, NULL}, /* what was read is kept without it */
     {"service_tier", field_hint, 0, 0, 0, NULL}, /* there is one tier */
     {"container", field_false, 0, 0, 0, NULL},
     {"mcp_servers", field_false, 0, 0, 0, NULL},

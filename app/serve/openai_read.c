@@ -89,6 +89,18 @@ int openai_effort(struct ask *q, const struct json *v, const struct field *f,
                     STR_ARG(v->s));
 }
 
+/* What this server does anyway, said by the client: its at is which. */
+static int read_usual(struct ask *q, const struct json *v, const struct field *f, struct lar_err *err)
+{
+    static const char *const word[] = {"[\"text\"]", "\"medium\"", "\"in_memory\"", "1"};
+    struct buf b = {0};
+    (void)q;
+    json_write(&b, v);
+    int same = str_is(buf_view(&b), word[f->at]);
+    buf_done(&b);
+    return same ? 0 : lar_fail(err, LAR_EUNSUPPORTED, "only %s is supported by this server", word[f->at]);
+}
+
 /* Only what changes nothing. */
 int openai_tier(struct ask *q, const struct json *v, const struct field *f,
                      struct lar_err *err)
@@ -185,6 +197,8 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"metadata", field_hint, 0, 0, 0, NULL},                              \
     {"safety_identifier", field_hint, 0, 0, 0, NULL},                     \
     {"prompt_cache_key", field_hint, 0, 0, 0, NULL},                      \
+    {"prompt_cache_retention", read_usual, 2, 0, 0, NULL},                \
+    {"prompt_cache_options", field_false, 0, 0, 0, NULL},                 \
     {"service_tier", openai_tier, 0, 0, 0, NULL},                           \
     {"store", field_false, 0, 0, 0, NULL},                                \
     {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL}
@@ -204,11 +218,13 @@ static const struct field chat_fields[] = {
     {"tool_choice", read_choice, 0, 0, 0, NULL},
     {"parallel_tool_calls", openai_parallel, 0, 0, 0, NULL},
     {"functions", field_false, 0, 0, 0, NULL},
-    {"modalities", field_refused, 0, 0, 0, NULL},
+    {"modalities", read_usual, 0, 0, 0, NULL},
     {"audio", field_refused, 0, 0, 0, NULL},
     {"prediction", field_refused, 0, 0, 0, NULL},
     {"web_search_options", field_refused, 0, 0, 0, NULL},
-    {"verbosity", field_refused, 0, 0, 0, NULL},
+    {"verbosity", read_usual, 1, 0, 0, NULL},
+    {"function_call", field_refused, 0, 0, 0, NULL},
+    {"moderation", field_refused, 0, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
 };
 static const struct field text_fields[] = {
@@ -218,7 +234,7 @@ static const struct field text_fields[] = {
     {"max_tokens", read_text_max, AT(max_tokens), 1, 1 << 30, NULL},
     {"echo", field_flag, AT(echo), 0, 0, NULL},
     {"suffix", field_false, 0, 0, 0, NULL},
-    {"best_of", field_false, 0, 0, 0, NULL},
+    {"best_of", read_usual, 3, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
 };
 /* clang-format on */

@@ -43,8 +43,8 @@ static const char *const fields[][16] = {
                       "license", "parameters", "messages", "quantize", NULL},
     [STOCK_COPY] = {"source", "destination", NULL},
     [STOCK_DELETE] = {"model", "name", NULL},
-    [STOCK_PULL] = {"model", "name", "stream", NULL},
-    [STOCK_PUSH] = {"model", "name", "stream", NULL},
+    [STOCK_PULL] = {"model", "name", "stream", "insecure", NULL},
+    [STOCK_PUSH] = {"model", "name", "stream", "insecure", NULL},
 };
 
 /* ---- telling ------------------------------------------------------------------------------------------------------------ */
@@ -125,6 +125,8 @@ static int known_fields(const struct order *o, struct lar_err *err)
         while (*f && !str_is(c->key, *f)) f++;
         if (!*f) return lar_fail(err, LAR_EINVAL, "%.*s is not known here", STR_ARG(c->key));
     }
+    if (json_bool(json_get(o->body, "insecure"), 0)) /* false is what clients spell out */
+        return lar_fail(err, LAR_EUNSUPPORTED, "insecure: true is not supported by this server");
     return 0;
 }
 
