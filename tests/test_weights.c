@@ -101,6 +101,9 @@ static void a_tensor_in_two_files_is_refused(void)
     refused("tensor a is in two files");
     index_of("\"b\":\"2.safetensors\",\"a\":\"1.safetensors\"");
     refused("tensor a is in two files");
+    part("2.safetensors", "b", NULL, 2);
+    index_of("\"a\":\"1.safetensors\",\"a\":\"2.safetensors\",\"b\":\"2.safetensors\"");
+    refused("tensor a is not in 2.safetensors");
     clear();
 }
 
@@ -116,6 +119,28 @@ static void an_index_may_not_name_other_files(void)
         index_of(map);
         refused("no name of a weights file in this folder");
     }
+    clear();
+}
+
+static void an_index_that_is_none_is_refused(void)
+{
+    static const char *const text[] = {"", "[]", "{}", "{\"weight_map\":[]}", "{\"weight_map\":{}}",
+                                       "{\"weight_map\":1}",
+                                       "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":{\"a\":null}}",
+                                       "{\"weight_map\":{\"a\":[\"1.safetensors\"]}}",
+                                       "{\"weight_map\":{\"a\":\"1.safetensors\\u0000\"}}",
+                                       "{\"weight_map\":{\"a\":\"1.safetensors\"}", "\xff\xfe{}"};
+    struct weights w;
+    part("1.safetensors", "a", NULL, 1);
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        put("model.safetensors.index.json", text[i], strlen(text[i]));
+        err = (struct lar_err){0};
+        int rc = weights_open(&w, folder, &err);
+        CHECK(rc < 0 && err.msg[0]);
+        if (rc == 0) weights_close(&w);
+    }
+    index_of("\"a\":\"3.safetensors\"");
+    refused_as(LAR_EIO, "3.safetensors");
     clear();
 }
 
@@ -153,6 +178,7 @@ int main(void)
     RUN(an_index_names_the_file_of_each_tensor);
     RUN(a_tensor_in_two_files_is_refused);
     RUN(an_index_may_not_name_other_files);
+    RUN(an_index_that_is_none_is_refused);
     RUN(without_an_index_there_is_one_file_and_hidden_ones_are_none);
     rmdir(folder);
     return tap_done();

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "kern/fit.h"
 #include "kern/kern.h"
 
 #define KC_EPS 0x1p-24 /* half a unit in the last place of a float */
@@ -36,6 +37,7 @@ static inline double kc_drift(size_t n) { return 8 + (double)(n < 256 ? n : 256)
 struct kc_level {
     const char *name;
     const struct kern *ref, *below, *now;
+    const struct fit *fit_ref, *fit_below, *fit; /* the same of kern/fit.h */
 };
 
 /* Families: each checks everything of its own that is new at this level. */
@@ -44,6 +46,7 @@ void kc_float(const struct kc_level *level);
 void kc_attn(const struct kc_level *level);
 void kc_row(const struct kc_level *level);
 void kc_scan(const struct kc_level *level);
+void kc_fit(const struct kc_level *level);
 
 /* Opens the case "<what>_<level>"; 0 when --only leaves it out. Between kc_begin and kc_end: */
 int kc_begin(const char *what, ...) __attribute__((format(printf, 1, 2)));

@@ -253,26 +253,32 @@ static int options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct kern ref, table[2];
+    struct fit fit_ref, fit[2];
     if (options(argc, argv)) return 2;
     if (!kc.bench) alarm(300);
     unsigned have = cpu_detect();
     kern_init(&ref, 0);
     table[1] = ref;
+    fit_init(&fit_ref, 0);
+    fit[1] = fit_ref;
     for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
         struct kern *now = &table[i % 2], *below = &table[(i + 1) % 2];
         kc.level = ladder[i].name;
         if ((have & ladder[i].flags) != ladder[i].flags) {
             printf("ok %d # SKIP this processor has no %s\n", ++kc.cases, kc.level);
             *now = *below;
+            fit[i % 2] = fit[(i + 1) % 2];
             continue;
         }
         kern_init(now, ladder[i].flags);
-        struct kc_level level = {kc.level, &ref, below, now};
+        fit_init(&fit[i % 2], ladder[i].flags);
+        struct kc_level level = {kc.level, &ref, below, now, &fit_ref, &fit[(i + 1) % 2], &fit[i % 2]};
         kc_quant(&level);
         kc_float(&level);
         kc_attn(&level);
         kc_row(&level);
         kc_scan(&level);
+        kc_fit(&level);
     }
     printf("1..%d\n", kc.cases);
     return kc.bad ? 1 : 0;
