@@ -233,17 +233,14 @@ static int evaluates(struct expand *e, uint32_t owner, struct str name)
     return 0;
 }
 
-/* The literals for the value under a known name, and the bits of "some" leaves it may meet. 0 when the name cannot be. */
-static int name_lits(struct expand *e, struct str name, struct lits *l, uint32_t *exist)
+/* What n leaves say of a name: the literals for its value, and the bits of "some" leaves it may meet. 0 when the name cannot be. */
+static int leaf_lits(struct expand *e, const struct leaf *v, size_t n, struct str name, struct lits *l, uint32_t *exist)
 {
     struct rx *p = e->s->rx;
     int ok = 1;
     uint32_t bit = 0;
-    l->n = 0;
-    l->over = 0;
-    *exist = 0;
-    for (size_t i = 0; i < e->nleaf && !e->s->failed; i++) {
-        struct leaf f = e->leaf[i];
+    for (size_t i = 0; i < n && !e->s->failed; i++) {
+        struct leaf f = v[i];
         switch (f.kind) {
         case O_NAME:
             if (str_eq(f.name, name)) lits_add(l, f.lit);
@@ -272,6 +269,14 @@ static int name_lits(struct expand *e, struct str name, struct lits *l, uint32_t
         }
     }
     return ok;
+}
+
+static int name_lits(struct expand *e, struct str name, struct lits *l, uint32_t *exist)
+{
+    l->n = 0;
+    l->over = 0;
+    *exist = 0;
+    return leaf_lits(e, e->leaf, e->nleaf, name, l, exist);
 }
 
 struct names {
@@ -344,11 +349,57 @@ static uint64_t most(const struct expand *e)
     return n;
 }
 
-static int is_required(const struct expand *e, struct str name)
+/* Leaves that are of one name only, sorted by it, behind the others: an object with many names asks for those of each. */
+struct sorted {
+    struct leaf *v;
+    size_t nother, n, at; /* at: of the names that are still to come */
+};
+
+static int is_of_name(const struct leaf *f)
 {
-    for (size_t i = 0; i < e->nleaf; i++)
-        if (e->leaf[i].kind == O_REQUIRED && str_eq(e->leaf[i].name, name)) return 1;
+    return f->kind == O_NAME || f->kind == O_REQUIRED || f->kind == O_FORBIDDEN;
+}
+
+static int leaf_by_name(const void *ctx, uint32_t a, uint32_t b)
+{
+    const struct leaf *v = ctx;
+    int c = memcmp(v[a].name.p, v[b].name.p, v[a].name.n < v[b].name.n ? v[a].name.n : v[b].name.n);
+    if (c == 0 && v[a].name.n != v[b].name.n) c = v[a].name.n < v[b].name.n ? -1 : 1;
+    return c ? c : a < b ? -1 : a > b;
+}
+
+static int sort_leaves(struct expand *e, struct sorted *t)
+{
+    uint32_t *named = mem_alloc((e->nleaf + 1) * sizeof *named);
+    size_t k = 0;
+    if (!named || !(t->v = mem_alloc((e->nleaf + 1) * sizeof *t->v))) {
+        mem_free(named);
+        return schema_fail(e->s, LAR_ENOMEM, "", "out of memory");
+    }
+    for (size_t i = 0; i < e->nleaf; i++) {
+        if (is_of_name(&e->leaf[i]))
+            named[k++] = (uint32_t)i;
+        else
+            t->v[t->n++] = e->leaf[i];
+    }
+    t->at = t->nother = t->n;
+    sort_u32(named, k, leaf_by_name, e->leaf);
+    for (size_t i = 0; i < k; i++) t->v[t->n++] = e->leaf[named[i]];
+    mem_free(named);
     return 0;
+}
+
+/* The next name, which is no earlier one: as name_lits; whether it is required to *required. */
+static int next_lits(struct expand *e, struct sorted *t, struct str name, struct lits *l, uint32_t *exist,
+                     int *required)
+{
+    size_t from = t->at;
+    l->n = 0;
+    l->over = 0;
+    *exist = 0;
+    *required = 0;
+    for (; t->at < t->n && str_eq(t->v[t->at].name, name); t->at++) *required |= t->v[t->at].kind == O_REQUIRED;
+    return leaf_lits(e, t->v, t->nother, name, l, exist) & leaf_lits(e, t->v + from, t->at - from, name, l, exist);
 }
 
 /* What must be there can be there, as far as a probe looks. */
@@ -540,12 +591,13 @@ int emit_object(struct expand *e)
         schema_fail(s, LAR_ELIMIT, "", "the schema needs more memory than its limit");
     else
         some(e, &o);
-    int ok = 1;
+    struct sorted leaves = {0};
+    int ok = sort_leaves(e, &leaves) == 0, required;
     for (size_t i = 0; i < w.n && ok && !s->failed; i++) {
         struct schema_name *m = &o.name[o.nname++];
         m->name = w.v[i];
-        m->required = (uint8_t)is_required(e, w.v[i]);
-        m->val = name_lits(e, w.v[i], &l, &m->exist) ? lits_val(e, &l) : UINT32_MAX;
+        m->val = next_lits(e, &leaves, w.v[i], &l, &m->exist, &required) ? lits_val(e, &l) : UINT32_MAX;
+        m->required = (uint8_t)required;
         o.nrequired += m->required;
         ok = !m->required || m->val != UINT32_MAX;
         exist_values(s, &o, m->val, m->exist);
@@ -554,6 +606,7 @@ int emit_object(struct expand *e)
     for (uint32_t i = 0; i < o.ncls && ok && !s->failed; i++)
         exist_values(s, &o, o.cls[i].val, o.cls[i].exist);
     mem_free(w.v);
+    mem_free(leaves.v);
     o.distinct = o.min > 0 || o.nexist > 0;
     if (!ok || s->failed || o.nrequired > o.max) return s->failed;
     if (expand_grow(e, &e->obj, e->nobj, &e->cap_obj, sizeof *e->obj)) return s->failed;

@@ -271,6 +271,18 @@ static int take_dependent(struct expand *e, const struct choice *c, size_t i)
                                       : expand_lit(e, k->sub[at] << 1, c->origin);
 }
 
+/* The same as expand_nth for those who ask for one member after another: a long list is gone through once. */
+static const struct json *nth_in_turn(struct expand *e, const struct json *list, size_t i)
+{
+    if (e->turn_of != list || e->turn_at + 1 != i || !e->turn)
+        e->turn = expand_nth(list, i);
+    else
+        e->turn = e->turn->next;
+    e->turn_of = list;
+    e->turn_at = i;
+    return e->turn;
+}
+
 /* Option i of a choice: 1 taken, 0 impossible, -1 there are no more. */
 static int take_option(struct expand *e, const struct choice *c, size_t i)
 {
@@ -305,7 +317,7 @@ static int take_option(struct expand *e, const struct choice *c, size_t i)
                (!branch || expand_lit(e, branch->sub[0] << 1, c->origin));
     case C_DEPENDENT: return take_dependent(e, c, i);
     case C_ENUM: {
-        const struct json *j = expand_nth(k->j, i);
+        const struct json *j = nth_in_turn(e, k->j, i);
         return j ? take_const(e, j) : -1;
     }
     case C_NOT_CONST: return expand_unlike_part(e, c, i);

@@ -58,6 +58,8 @@ struct expand {
     size_t nchoice, cap_choice;
     struct leaf *leaf, nowhere; /* nowhere: written to when there is no memory for another */
     size_t nleaf, cap_leaf;
+    const struct json *turn_of, *turn; /* the member of a list that was asked for last, and its number */
+    size_t turn_at;
     int depth;
     unsigned steps;
     int probe, found; /* only asks whether any branch may hold */
