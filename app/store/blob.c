@@ -163,7 +163,7 @@ static int pour(const struct pipe *p, char hex[SHA256_HEX + 1], uint64_t *size, 
 static int open_file(const char *path, struct lar_err *err)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for a writer */
     if (fd < 0) return lar_fail_errno(err, "%s", path);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) return fd;
     close(fd);

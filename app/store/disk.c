@@ -31,14 +31,16 @@ int disk_folders(const char *path, struct lar_err *err)
 
 int disk_read(const char *path, size_t max, struct buf *b, struct lar_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), e = 0;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), e = 0; /* a pipe would wait for a writer */
     size_t start = b->n;
+    struct stat st;
     if (fd < 0) {
         int why = errno;
         lar_fail_errno(err, "%s", path);
         errno = why;
         return LAR_EIO;
     }
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) e = lar_fail(err, LAR_EIO, "%s: is no regular file", path);
     while (e == 0) {
         char *at = buf_room(b, 1 << 16);
         ssize_t k = at ? read(fd, at, 1 << 16) : -1;

@@ -50,7 +50,10 @@ int store_open(struct store **out, const char *root, struct lar_err *err)
     if (!s) return lar_fail(err, LAR_ENOMEM, "store: out of memory");
     s->lock = -1;
     arena_init(&s->a, 1 << 20);
+    struct stat st;
     int e = root_of(s, root, err);
+    if (e == 0 && stat(s->root, &st) == 0 && !S_ISDIR(st.st_mode))
+        e = lar_fail(err, LAR_EINVAL, "%s: is no folder, so it can be no store (LAR_MODELS names one)", s->root);
     if (e == 0) {
         places_find(s);
     } else {
@@ -488,12 +491,12 @@ static int list_one(void *ctx, const struct name *n, const char *path)
     name_show(n, &shown);
     entry.name = buf_z(&shown);
     entry.modified = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
-    if (disk_read(path, MANIFEST_BYTES_MAX, &text, &why) < 0 ||
-        manifest_parse(&m, &a, buf_view(&text), &why) < 0)
-        entry.fault = why.msg;
-    else
+    int whole = disk_read(path, MANIFEST_BYTES_MAX, &text, &why) == 0;
+    if (whole) sha256_of(buf_z(&text), text.n, entry.digest);
+    if (whole && manifest_parse(&m, &a, buf_view(&text), &why) == 0)
         entry.bytes = manifest_bytes(&m);
-    sha256_of(buf_z(&text), text.n, entry.digest);
+    else
+        entry.fault = why.msg;
     int e = list_add(g->l, &entry, g->err);
     arena_done(&a);
     buf_done(&text);
