@@ -178,6 +178,28 @@ try "which verifies" $LAR verify hf.co/org/shop-GGUF
 try_status 1 "a quant that is not there" $LAR pull hf.co/org/shop-GGUF:Q2_K
 ok "  ... and which there are" said "there are Q4_0 Q8_0"
 try_status 1 "a repository that is not there" $LAR pull hf.co/org/none
+mkdir -p "$TMP/reg/hub/gated" "$TMP/reg/hub/private"
+cp -r "$hub" "$TMP/reg/hub/gated/shop"
+cp -r "$hub" "$TMP/reg/hub/private/shop"
+head -c 3000 "$model" > "$TMP/reg/hub/gated/shop/mmproj-shop-f16.gguf"
+sum2=$(sha256sum < "$TMP/reg/hub/gated/shop/mmproj-shop-f16.gguf" | cut -c1-64)
+sed 's/]$//' "$hub/tree.json" > "$TMP/reg/hub/gated/shop/tree.json"
+printf ',{"type":"file","path":"mmproj-shop-f16.gguf","size":3000,"oid":"x","lfs":{"oid":"%s","size":3000}}]' "$sum2" >> "$TMP/reg/hub/gated/shop/tree.json"
+for who in '' hf_other; do
+    try_status 1 "a private repository, token '$who'" env HF_TOKEN=$who $LAR pull hf.co/private/shop:Q8_0
+    ok "  ... which is said, with the remedy" said "HF_TOKEN=hf_..."
+done
+fresh
+try_status 1 "a gated repository's file" env HF_TOKEN=hf_other $LAR pull hf.co/gated/shop:Q8_0
+ok "  ... which is said, with the remedy" said "terms must be accepted on its page"
+ok "  ... and has no name" not grep -rq . "$LAR_MODELS/manifests"
+try "it comes with the right token" $LAR pull hf.co/gated/shop:Q8_0
+try "  ... and the private one" $LAR pull hf.co/private/shop:Q8_0
+ok "  ... the projector beside it, as a layer of its kind" grep -q "image.projector\",\"digest\":\"sha256:$sum2" "$LAR_MODELS/manifests/hf.co/gated/shop/Q8_0"
+ok "  ... its bytes" test -s "$LAR_MODELS/blobs/sha256-$sum2"
+try "and go again" $LAR rm hf.co/gated/shop:Q8_0 hf.co/private/shop:Q8_0
+$LAR pull hf.co/org/shop-GGUF:q8_0 > /dev/null 2>&1
+$LAR pull hf.co/org/shop-GGUF > /dev/null 2>&1
 try "removes" $LAR rm hf.co/org/shop-GGUF hf.co/org/shop-GGUF:q8_0
 try "gc" $LAR gc --now
 ok "leaves nothing" sh -c '[ -z "$(ls "$1/blobs" "$1/parts" | grep -v :$)" ]' - "$LAR_MODELS"

@@ -210,6 +210,10 @@ sub serve {
             }
         } elsif ($path =~ m{^/v2/(?:away|auth)/[\w.-]+/blobs/sha256:(\w+)\?signed=1$}) {
             blob($c, '', "$root/blobs/sha256-$1", $range);
+        } elsif ($path =~ m{^/api/models/private/} && $auth ne 'Bearer hf_secret') {
+            answer($c, 401, '{"error":"Invalid username or password."}');
+        } elsif ($path =~ m{^/gated/[\w.-]+/resolve/} && $auth ne 'Bearer hf_secret') {
+            answer($c, 403, '{"error":"Access to this model is restricted"}');
         } elsif ($path =~ m{^/api/models/([\w.-]+/[\w.-]+)/tree/main}) {
             my $m = slurp("$root/hub/$1/tree.json");
             defined $m ? answer($c, 200, $m) : answer($c, 404, '{"error":"Repository not found"}');

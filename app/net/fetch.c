@@ -343,7 +343,11 @@ static int probe(struct worker *w)
     if (e < 0)
         e = lar_fail(w->err, e, "%s", why.msg);
     else if (r.status != 200 && r.status != 206)
-        e = lar_fail(w->err, LAR_EIO, "%.120s: the server says %ld", w->f->url, r.status);
+        e = lar_fail(w->err, LAR_EIO, "%.120s: the server says %ld%s", w->f->url, r.status,
+                     r.status == 401 || r.status == 403 ? ": it lets not everybody read that (a gated model's terms "
+                                                          "must be accepted on its page; HF_TOKEN or LAR_REGISTRY_AUTH "
+                                                          "says who asks)"
+                                                        : "");
     else if (total >= 0 && (uint64_t)total != w->f->total)
         e = lar_fail(w->err, LAR_EFORMAT,
                      "%.120s: the server has %lld bytes, not the %llu that are meant", w->f->url,

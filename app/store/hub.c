@@ -103,6 +103,11 @@ static int list(struct hub *h, const struct name *n)
             e = lar_fail(h->err, LAR_ELIMIT, "%s/%s: more than %d pages of files", n->space,
                          n->model, PAGES_MAX);
         if (e == 0) e = client_call(&c, &reply, h->err);
+        if (e == 0 && (reply.status == 401 || reply.status == 403))
+            e = lar_fail(h->err, LAR_EIO,
+                         "%s/%s: is not there, is private, or its terms were not accepted yet on %s/%s/%s: "
+                         "HF_TOKEN=hf_... says who asks",
+                         n->space, n->model, buf_z(&h->base), n->space, n->model);
         if (e == 0 && reply.status != 200) e = registry_refused(&reply, n->model, h->err);
         const struct json *v = e == 0 ? json_parse(&a, buf_view(&reply.body), h->err) : NULL;
         if (e == 0 && (!v || v->kind != JSON_ARRAY))
