@@ -116,10 +116,13 @@ int pull_blob(struct store *s, const struct pull_blob *b, const struct store_pul
         e = 0;
     } else if (fd >= 0) {
         e = fetch_to(b, opt, fd, buf_z(&state), err);
+        /* The lock outlives disk_commit's close, so that who waits for it finds the file renamed, and does not write into the blob. */
+        int held = fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (e == 0)
             e = disk_commit(fd, buf_z(&partial), buf_z(&final), err);
         else
             close(fd);
+        if (held >= 0) close(held);
     }
     buf_done(&final);
     buf_done(&partial);
