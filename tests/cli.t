@@ -158,4 +158,8 @@ ok "  ... and one line" one_line "standard input"
 grep -A1 '^\$ lar run modles' README.md | tail -n 1 >"$TMP/readme"
 try_status 1 "a model that is not there" $LAR run modles/x.gguf hi
 ok "is told as the README shows it" cmp "$TMP/readme" "$TMP/err"
+perl tests/look.pl patch $model "$TMP/unknown.gguf" qwen3 rwen3
+try_status 2 "a family that nobody knows" $LAR run "$TMP/unknown.gguf" hi
+ok "is told with its name" grep -q 'the architecture "rwen3" is not known' "$TMP/err"
+ok "and with all that are known, first and last" sh -c 'grep -q "^    llama," "$1" && grep -q "gemma-embedding$" "$1"' - "$TMP/err"
 tap_done

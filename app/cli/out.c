@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <lar/lar.h>
+
 #include "base/err.h"
 #include "base/utf8.h"
 
@@ -97,10 +99,21 @@ void say(const char *fmt, ...)
     fprintf(stderr, "lar: %s\n", clean.msg);
 }
 
+static void say_families(void)
+{
+    const char *name;
+    fprintf(stderr, "lar: known are");
+    for (size_t i = 0; (name = lar_family(i)); i++)
+        fprintf(stderr, "%s%s%s", i ? "," : "", i % 10 ? " " : "\n    ", name);
+    fputc('\n', stderr);
+}
+
 int say_err(const struct lar_err *err)
 {
     say("%s", err->msg[0] ? err->msg : lar_code_text(err->code));
+    if (err->code == LAR_EFAMILY) say_families();
     switch (err->code) {
+    case LAR_EFAMILY:
     case LAR_EINVAL:
     case LAR_EFORMAT:
     case LAR_ELIMIT:

@@ -265,6 +265,7 @@ int job_status(int code)
     case LAR_EINVAL:
     case LAR_EFORMAT:
     case LAR_ELIMIT: return 400;
+    case LAR_EFAMILY:
     case LAR_EUNSUPPORTED: return 400;
     case LAR_ENOMEM: return 503;
     default: return 500;

@@ -27,7 +27,8 @@ extern "C" {
     X(EFORMAT, -4, "the file is not what it claims to be")             \
     X(ELIMIT, -5, "a stated limit was reached")                        \
     X(ECANCEL, -6, "the caller asked to stop")                         \
-    X(EUNSUPPORTED, -7, "well formed, but not something Lar can do")
+    X(EUNSUPPORTED, -7, "well formed, but not something Lar can do")   \
+    X(EFAMILY, -8, "a family of models that Lar does not know")
 
 enum lar_code {
     LAR_OK = 0,

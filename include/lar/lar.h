@@ -52,6 +52,8 @@ LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
 LAR_API const char *lar_cpu_level(void);
+/* The i-th family of models that Lar knows, as GGUF's general.architecture has it; NULL: there are not so many. */
+LAR_API const char *lar_family(size_t i);
 /* Frees what a function says the caller frees; NULL is allowed. */
 LAR_API void lar_free(void *p);
 

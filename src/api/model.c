@@ -16,6 +16,8 @@ int lar_abi(void) { return LAR_ABI; }
 
 const char *lar_version(void) { return LAR_VERSION; }
 
+const char *lar_family(size_t i) { return arch_name(i); }
+
 const char *lar_cpu_level(void)
 {
     unsigned flags = 0;

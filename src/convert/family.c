@@ -60,8 +60,7 @@ int family_find(const struct family **out, const struct config *c, struct lar_er
     for (const struct family *f = family_table; f->hf; f++)
         if (family_lists(f->hf, a)) return *out = refine(f, c), 0;
     return lar_fail(
-        err, LAR_EUNSUPPORTED,
-        "%s/config.json: the architecture \"%.*s\" is not known to lar convert (the README lists those that are)",
+        err, LAR_EFAMILY, "%s/config.json: the architecture \"%.*s\" is not known",
         buf_z(&c->folder), STR_ARG(a));
 }
 

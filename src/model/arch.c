@@ -223,10 +223,4 @@ const struct arch *arch_find(struct str name)
     return NULL;
 }
 
-void arch_names(char *out, size_t n)
-{
-    size_t at = 0;
-    out[0] = 0;
-    for (size_t i = 0; i < NFAMILY && at < n; i++)
-        at += (size_t)snprintf(out + at, n - at, "%s%s", i ? ", " : "", families[i].name);
-}
+const char *arch_name(size_t i) { return i < NFAMILY ? families[i].name : NULL; }

@@ -12,17 +12,12 @@ static int open_on(struct model *m, const char *path, int threads, const struct 
                    struct lar_err *err)
 {
     struct str name;
-    char known[220];
     int rc;
     if ((rc = gguf_str(&m->gguf, "general.architecture", &name, err)) < 0) return rc;
     if (rc == 0)
         return lar_fail(err, LAR_EFORMAT, "%s has no general.architecture: it is no model", path);
     m->arch = arch_find(name);
-    if (!m->arch) {
-        arch_names(known, sizeof known);
-        return lar_fail(err, LAR_EUNSUPPORTED, "architecture \"%.*s\" is not known; known: %s",
-                        STR_ARG(name), known);
-    }
+    if (!m->arch) return lar_fail(err, LAR_EFAMILY, "%s: the architecture \"%.*s\" is not known", path, STR_ARG(name));
     if ((rc = dev_cpu_open(&m->dev, threads, err)) < 0) return rc;
     if ((rc = model_hparams(m, err)) < 0) return rc;
     rc = lora_open(m, lora, nlora, err);

@@ -276,7 +276,7 @@ struct arch {
 
 /* The family called name, or NULL; names of all into err messages. */
 const struct arch *arch_find(struct str name);
-void arch_names(char *out, size_t n); /* "llama, qwen3, ..." */
+const char *arch_name(size_t i); /* of the i-th family; NULL: there are not so many */
 
 /* Opens on a device that the model then owns. */
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
