@@ -30,6 +30,11 @@ ok "  ... which is said" said "names no model other"
 try_status 2 "no other settings" $LAR run clerk --locked --lock-file "$lock" --temp 1 "$message"
 ok "  ... which is said" said "lar lock --set"
 try_status 2 "no other context" $LAR run clerk --locked --lock-file "$lock" --ctx 100 "$message"
+for part in 's/"weights": "sha256:./&0/' 's/"size": [0-9]/&1/' 's/"top_k": *20/"top_k": 30/'; do
+    sed "$part" "$lock" > "$TMP/changed.lock"
+    try_status 2 "not by a file that was changed: $part" $LAR run clerk --locked --lock-file "$TMP/changed.lock" "$message"
+    ok "  ... which is said" sh -c '! cmp -s "$1" "$2"' - "$lock" "$TMP/changed.lock"
+done
 printf 'FROM ./w.gguf\nPARAMETER top_k 21\n' > "$TMP/Modelfile"
 $LAR create clerk -f "$TMP/Modelfile"
 try_status 2 "not what the name means now" $LAR run clerk --locked --lock-file "$lock" "$message"

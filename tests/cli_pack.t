@@ -86,4 +86,7 @@ printf x | dd of="$blob" bs=1 seek=3000000 conv=notrunc 2> /dev/null
 try_status 2 "what was damaged in the store is not packed" $LAR pack team/clerk:v1 -o "$TMP/y.lar"
 ok "  ... which is said" said "was changed"
 ok "  ... no file" sh -c '! ls "$1" | grep -q y.lar' - "$TMP"
+mkfifo "$TMP/pipe"
+try_status 2 "what is no file is not replaced" $LAR pack team/clerk:v1 -o "$TMP/pipe"
+ok "  ... it is still there" test -p "$TMP/pipe"
 tap_done

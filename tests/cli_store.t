@@ -202,6 +202,9 @@ first=$(ls "$TMP/split"/w-00001-of-*.gguf)
 try "a split model" $LAR create split --from "$first"
 try "  ... runs" $LAR run split --max-tokens 1 hi
 ok "  ... and back" back split
+try "its folder too" $LAR create split2 --from "$TMP/split"
+ok "  ... is the same" sh -c 'cd "$1" && cmp "$(find manifests -path "*/split/latest")" "$(find manifests -path "*/split2/latest")"' - "$LAR_MODELS"
+$LAR rm split2 > /dev/null
 try_status 2 "but not from its second part" $LAR create x --from "$(ls "$TMP/split"/w-00002-of-*.gguf)"
 ok "  ... which is said" said "FROM wants the first part"
 lora=$PWD/../shared/golden/train

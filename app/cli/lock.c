@@ -249,7 +249,24 @@ static const struct json *entry_of(const struct json *lock, const char *name)
     return NULL;
 }
 
-static int same_model(const struct json *lock, const struct identity *id, const char *path,
+/* Beside the digest, which stands for all: a file in which somebody changed the rest is not what lar lock wrote. */
+static int same_rest(const struct json *m, const struct identity *id, const struct json *params)
+{
+    struct buf have = {0}, want = {0};
+    char hex[SHA256_HEX + 1];
+    const struct json *size = json_get(m, "size"), *weights = json_get(m, "weights"), *said = json_get(m, "parameters");
+    int same = size && size->is_int && (uint64_t)size->i == id->size;
+    same &= weights ? name_digest(json_str(weights, STR("")), hex) == 0 && strcmp(hex, id->weights) == 0
+                    : !*id->weights;
+    if (said) json_write(&have, said);
+    if (params) json_write(&want, params);
+    same &= str_eq(buf_view(&have), buf_view(&want));
+    buf_done(&have);
+    buf_done(&want);
+    return same;
+}
+
+static int same_model(const struct json *lock, const struct identity *id, const struct json *params, const char *path,
                       struct lar_err *err)
 {
     char hex[SHA256_HEX + 1];
@@ -257,7 +274,11 @@ static int same_model(const struct json *lock, const struct identity *id, const 
     if (!m) return lar_fail(err, LAR_EINVAL, "%s: names no model %s", path, id->name);
     if (name_digest(json_str(json_get(m, "digest"), STR("")), hex) < 0)
         return lar_fail(err, LAR_EFORMAT, "%s: has no digest of %s", path, id->name);
-    if (strcmp(hex, id->digest) == 0) return 0;
+    if (strcmp(hex, id->digest) == 0 && same_rest(m, id, params)) return 0;
+    if (strcmp(hex, id->digest) == 0)
+        return lar_fail(err, LAR_EINVAL,
+                        "%s: size, weights or parameters of %s are not what lar lock wrote: lock it again", path,
+                        id->name);
     return lar_fail(err, LAR_EINVAL, "%s is sha256:%.12s..., and not the sha256:%.12s... of %s",
                     id->name, id->digest, hex, path);
 }
@@ -294,7 +315,7 @@ int lock_apply(struct runner *r, const char *path, const char *arg, struct lar_e
                      STR_ARG(version), lar_version());
     interrupt_begin(NULL, 1);
     if (e == 0) e = identify(&id, &r->named, arg, err);
-    if (e == 0) e = same_model(lock, &id, path, err);
+    if (e == 0) e = same_model(lock, &id, r->named.m.params, path, err);
     if (e == 0) e = read_through(&r->named, &id, err);
     interrupt_end();
     if (e == 0) e = apply(r, lock, path, err);

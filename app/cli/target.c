@@ -177,6 +177,8 @@ int target_check(const struct target *t, const char *path, enum target_kind kind
     int rc = parts ? check_parts(t, path, err) : 0;
     if (rc < 0 || stat(path, &st)) return rc;
     if ((rc = check_inputs(t, path, &st, err)) < 0) return rc;
+    if (kind == TARGET_PACK && !S_ISREG(st.st_mode))
+        return lar_fail(err, LAR_EINVAL, "%s: is no regular file, it cannot be replaced", path);
     if (!S_ISREG(st.st_mode) || is_kind(path, kind)) return 0;
     return lar_fail(err, LAR_EINVAL,
                     "%s: is there and is not %s, so it is not replaced: remove it, or choose another name", path,

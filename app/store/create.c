@@ -144,8 +144,9 @@ static int folder_file(void *ctx, const char *path, const char *name, int is_fol
 {
     struct ggufs *g = ctx;
     if (is_folder || !str_ends(str_of(name), STR(".gguf"))) return 0;
+    struct layer probe = {.name = str_of(name)};
     g->n++;
-    return add_file(g->w, path, "model");
+    return layer_part(&probe) > 1 ? 0 : add_file(g->w, path, "model"); /* the first part brings the others */
 }
 
 /* A folder of safetensors with a config.json: as a GGUF in the store's tmp. */
