@@ -63,5 +63,7 @@ ok "  ... is said" said 'tokenizer.ggml.pre'
 perl -0777 -pe 's/(general\.architecture.{12})llama/${1}llamb/s' "$TMP/x/m.gguf" >"$TMP/w.gguf"
 try_status 2 "an architecture that no class has" $LAR export "$TMP/w.gguf" "$TMP/no"
 ok "  ... by its name" said 'llamb'
+try_status 2 "a model that reads" $LAR export tests/data/embed-mean.gguf "$TMP/no"
+ok "  ... is said to be one" said 'reads and does not write'
 ok "nothing was left behind" nothing_new
 tap_done

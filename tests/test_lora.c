@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tests/test_lora.c: adapters. Logits of base and adapter against PEFT's in float64 (../shared/golden/train/lora, skipped where absent), at every
- * CPU level; and on the small Llama of tests/data what must hold of any: scales, sums of several, MLX' form, what is refused. */
+ * CPU level; and on the small Llama of tests/data what must hold of any: scales, sums of several, MLX' form, the way back to
+ * PEFT's folder, what is refused. */
 #include <ftw.h>
 #include <lar/convert.h>
 #include <lar/lar.h>
@@ -25,6 +26,41 @@ static const char *in_tmp(const char *name)
     at = (at + 1) % 4;
     snprintf(path[at], sizeof path[at], "%s/%s", tmp, name);
     return path[at];
+}
+
+static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+static int same_files(const char *a, const char *b)
+{
+    FILE *f = fopen(a, "rb"), *g = fopen(b, "rb");
+    int x = 0, y = 0;
+    while (f && g && x == y && x != EOF) x = getc(f), y = getc(g);
+    if (!f || !g || x != y) printf("# %s and %s differ\n", a, b);
+    int same = f && g && x == y;
+    if (f) fclose(f);
+    if (g) fclose(g);
+    return same;
+}
+
+/* The adapter GGUF to PEFT's folder back/<name>, and that to an adapter GGUF, which must be the same to the byte. */
+static int there_and_back(const char *gguf, const char *base, const char *name)
+{
+    struct lar_export_result r;
+    struct lar_err err = {0};
+    char folder[160], again[160];
+    snprintf(folder, sizeof folder, "%s/back", tmp);
+    mkdir(folder, 0700);
+    snprintf(folder, sizeof folder, "%s/back/%s", tmp, name);
+    snprintf(again, sizeof again, "%s/again.gguf", tmp);
+    int rc = lar_export_lora(gguf, base, folder, NULL, &r, &err);
+    if (rc == 0) CHECK_EQ(r.rounded, 0);
+    if (rc == 0) rc = lar_convert_lora(folder, base, again, NULL, &err);
+    if (rc < 0) printf("# %s: %s\n", name, err.msg);
+    return rc == 0 && same_files(gguf, again);
 }
 
 /* ---- golden ------------------------------------------------------------------------------------------------------- */
@@ -145,6 +181,13 @@ static void golden(void)
         }
         unsetenv("LAR_CPU");
         snprintf(said, sizeof said, "%s on %s gives PEFT's logits", cases[c].name, cases[c].base);
+        tap_ok(!tap_case_bad, said);
+        char gguf[160], base[160];
+        tap_case_bad = 0;
+        snprintf(gguf, sizeof gguf, "%s/%s.lora.gguf", tmp, cases[c].name);
+        snprintf(base, sizeof base, "%s/%s.gguf", tmp, cases[c].base);
+        CHECK(there_and_back(gguf, base, cases[c].name));
+        snprintf(said, sizeof said, "%s: to PEFT's folder and back", cases[c].name);
         tap_ok(!tap_case_bad, said);
     }
 }
@@ -283,10 +326,82 @@ static void what_does_not_fit_is_refused(void)
     CHECK(strstr(err.msg, "adapter_config.json"));
 }
 
-static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
+static void the_way_back_gives_the_published_halves(void)
 {
-    (void)st, (void)kind, (void)at;
-    return remove(path);
+    struct lar_err err = {0};
+    char from[160], folder[160], text[2000] = "", z[200];
+    snprintf(from, sizeof from, "%s/peft.gguf", tmp);
+    CHECK(there_and_back(from, TINY, "peft"));
+    snprintf(z, sizeof z, "%s/back/peft/adapter_model.safetensors", tmp);
+    struct safetensors a, b;
+    CHECK_EQ(safetensors_open(&a, in_tmp("peft/adapter_model.safetensors"), &err), 0);
+    CHECK_EQ(safetensors_open(&b, z, &err), 0);
+    CHECK_EQ(a.ntensor, 4);
+    CHECK_EQ(b.ntensor, 4);
+    for (size_t i = 0; i < 4 && !tap_case_bad; i++) {
+        CHECK(str_eq(a.tensor[i].name, b.tensor[i].name) && a.tensor[i].bytes == b.tensor[i].bytes);
+        CHECK(!memcmp(a.tensor[i].shape, b.tensor[i].shape, sizeof a.tensor[i].shape));
+        CHECK(!memcmp(a.tensor[i].data, b.tensor[i].data, b.tensor[i].bytes));
+    }
+    safetensors_close(&a);
+    safetensors_close(&b);
+    /* from MLX' form the same folder: but for the base's name */
+    snprintf(from, sizeof from, "%s/mlx.gguf", tmp);
+    CHECK(there_and_back(from, TINY, "mlx"));
+    CHECK(same_files(in_tmp("back/peft/adapter_model.safetensors"),
+                     in_tmp("back/mlx/adapter_model.safetensors")));
+    CHECK(same_files(in_tmp("back/peft/adapter_config.json"),
+                     in_tmp("back/mlx/adapter_config.json")));
+    FILE *f = fopen(in_tmp("back/peft/adapter_config.json"), "r");
+    CHECK(f && fread(text, 1, sizeof text - 1, f) > 0);
+    if (f) fclose(f);
+    CHECK(strstr(text, "\"r\": 2,") && strstr(text, "\"lora_alpha\": 6,") &&
+          strstr(text, "\"peft_type\": \"LORA\""));
+    /* of one layer only: whole names */
+    CHECK(strstr(text, "\"model.layers.0.self_attn.q_proj\"") &&
+          strstr(text, "\"base_model_name_or_path\": \"" TINY "\""));
+    snprintf(folder, sizeof folder, "%s/no", tmp);
+    CHECK_EQ(lar_export(from, folder, NULL, NULL, &err), LAR_EINVAL);
+    CHECK(strstr(err.msg, "--lora"));
+    CHECK_EQ(lar_export_lora("models/lar-demo-q8_0.gguf", "models/lar-demo-q8_0.gguf", folder, NULL,
+                             NULL, &err),
+             LAR_EUNSUPPORTED);
+    CHECK(strstr(err.msg, "no LoRA adapter"));
+    CHECK_EQ(lar_export_lora(from, "models/lar-demo-q8_0.gguf", folder, NULL, NULL, &err),
+             LAR_EINVAL);
+    CHECK(strstr(err.msg, "llama"));
+    CHECK_EQ(lar_export_lora(from, TINY, in_tmp("back"), NULL, NULL, &err), LAR_EINVAL);
+    CHECK(strstr(err.msg, "something in it"));
+    /* an adapter that does not fit the base's heads */
+    snprintf(z, sizeof z, "%s/odd", tmp);
+    write_adapter(z, 0, 18);
+    CHECK(lar_convert_lora(z, TINY, in_tmp("odd.gguf"), NULL, &err) < 0);
+    CHECK(access(folder, F_OK) != 0);
+}
+
+/* The factor is 1 then: what Lar's own writer never says, and other files do. */
+static void a_file_without_alpha_has_its_ranks_as_alphas(void)
+{
+    static char file[8000], text[2000];
+    struct lar_err err = {0};
+    FILE *f = fopen(in_tmp("peft.gguf"), "rb");
+    size_t n = f ? fread(file, 1, sizeof file, f) : 0, at = 0;
+    if (f) fclose(f);
+    for (size_t i = 0; i + 26 < n; i++)
+        if (!memcmp(file + i, "adapter.lora.alpha", 18)) at = i + 22;
+    CHECK(at > 0);
+    memset(file + at, 0, 4);
+    char from[160], folder[160];
+    snprintf(from, sizeof from, "%s/one.gguf", tmp);
+    snprintf(folder, sizeof folder, "%s/back/one", tmp);
+    f = fopen(from, "wb");
+    CHECK(f && fwrite(file, 1, n, f) == n);
+    if (f) fclose(f);
+    CHECK_EQ(lar_export_lora(from, TINY, folder, NULL, NULL, &err), 0);
+    f = fopen(in_tmp("back/one/adapter_config.json"), "r");
+    CHECK(f && fread(text, 1, sizeof text - 1, f) > 0);
+    if (f) fclose(f);
+    CHECK(strstr(text, "\"lora_alpha\": 2,"));
 }
 
 int main(void)
@@ -297,6 +412,8 @@ int main(void)
     RUN(scales_add_up);
     RUN(mlx_form_gives_the_same);
     RUN(what_does_not_fit_is_refused);
+    RUN(the_way_back_gives_the_published_halves);
+    RUN(a_file_without_alpha_has_its_ranks_as_alphas);
     golden();
     if (!access(ROOT "/lora", R_OK)) RUN(what_a_gguf_cannot_hold_is_refused);
     nftw(tmp, drop, 8, FTW_DEPTH | FTW_PHYS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cli/export.c: `lar export`: from a GGUF file to a folder that transformers loads. Ctrl-C stops it and leaves nothing behind. */
+ * cli/export.c: `lar export`: from a GGUF file to a folder that transformers or PEFT loads. Ctrl-C stops it and leaves nothing behind. */
 #include <lar/convert.h>
 
 #include "base/err.h"
@@ -12,7 +12,7 @@
 #include "cli/verbs.h"
 
 struct export_options {
-    const char *shard;
+    const char *shard, *lora;
     int type, quiet;
 };
 
@@ -31,7 +31,7 @@ static int run(const void *values, char **arg, int narg)
     int rc = named_open(&n, arg[0], &err);
     if (rc < 0) return say_err(&err);
     progress_begin(&w, o->quiet);
-    rc = lar_export(n.path, arg[1], &c, &r, &err);
+    rc = o->lora ? lar_export_lora(n.path, o->lora, arg[1], &c, &r, &err) : lar_export(n.path, arg[1], &c, &r, &err);
     progress_end(&w);
     named_close(&n);
     if (rc < 0) return say_err(&err);
@@ -52,6 +52,9 @@ static const struct opt options[] = {
              "where that is quantised. Vectors have it too where it holds their values exactly, else f32."},
     {.kind = OPT_TEXT, .name = "shard-size", .at = AT(shard), .arg = "SIZE",
      .help = "Weights go into several files of at most this much (5GB when not given), with an index."},
+    {.kind = OPT_TEXT, .name = "lora", .at = AT(lora), .arg = "BASE",
+     .help = "MODEL is an adapter GGUF for the model BASE, a folder or a .gguf (of which no weights are read), and "
+             "becomes a folder of PEFT."},
     {.kind = OPT_FLAG, .name = "quiet", .letter = 'q', .at = AT(quiet), .value = 1,
      .help = "No progress on the terminal."},
     {.kind = OPT_END},
@@ -59,12 +62,12 @@ static const struct opt options[] = {
 
 const struct verb verb_export = {
     .name = "export",
-    .synopsis = "MODEL DIR",
+    .synopsis = "MODEL [--lora BASE] DIR",
     .summary = "from GGUF to safetensors",
     .about = "Turns a GGUF file into a folder that transformers loads: safetensors, config.json, the tokenizer, "
              "generation_config.json, the chat template. lar convert DIR gives the same keys and tensors again; a file "
-             "of which that cannot be is refused by the name of the key or tensor. DIR must not exist, or be empty; it "
-             "appears when it is whole.",
+             "of which that cannot be is refused by the name of the key or tensor. An adapter GGUF becomes a folder "
+             "of PEFT (--lora). DIR must not exist, or be empty; it appears when it is whole.",
     .opts = options,
     .size = sizeof(struct export_options),
     .min_args = 2,

@@ -62,6 +62,11 @@ LAR_API int lar_export(const char *from, const char *to, const struct lar_export
 LAR_API int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,
                              struct lar_err *err);
 
+/* The way back: PEFT's folder (adapter_model.safetensors, adapter_config.json) from an adapter GGUF, whose base is needed as above: its names, and how
+ * its heads lie. out->architecture is the base's; one file, whatever shard_bytes is. out may be NULL. */
+LAR_API int lar_export_lora(const char *from, const char *base, const char *to, const struct lar_export_options *opt,
+                            struct lar_export_result *out, struct lar_err *err);
+
 /* Changes a model's matrices while it is open, W + scale (alpha / rank) B A: a GGUF file. See lar_model_options. */
 struct lar_adapter {
     const char *path;

@@ -41,10 +41,11 @@ int lar_convert(const char *from, const char *to, const struct lar_convert_optio
     return rc;
 }
 
+static const char *const float_name[] = {[CONVERT_F32] = "f32", [CONVERT_F16] = "f16", [CONVERT_BF16] = "bf16"};
+
 int lar_export(const char *from, const char *to, const struct lar_export_options *opt, struct lar_export_result *out,
                struct lar_err *err)
 {
-    static const char *const name[] = {[CONVERT_F32] = "f32", [CONVERT_F16] = "f16", [CONVERT_BF16] = "bf16"};
     struct lar_export_options o = opt ? *opt : (struct lar_export_options){0};
     struct export_job job = {
         .shard = o.shard_bytes ? o.shard_bytes : 5000000000U, .progress = o.on_progress, .ctx = o.ctx};
@@ -59,10 +60,30 @@ int lar_export(const char *from, const char *to, const struct lar_export_options
         *out = (struct lar_export_result){
             .tensors = e.w.n, .files = job.files, .rounded = job.rounded, .bytes = job.bytes};
         snprintf(out->architecture, sizeof out->architecture, "%.*s", STR_ARG(e.hf));
-        snprintf(out->type, sizeof out->type, "%s", name[job.used]);
+        snprintf(out->type, sizeof out->type, "%s", float_name[job.used]);
     }
     export_close(&e);
     return rc;
+}
+
+int lar_export_lora(const char *from, const char *base, const char *to, const struct lar_export_options *opt,
+                    struct lar_export_result *out, struct lar_err *err)
+{
+    struct lar_export_options o = opt ? *opt : (struct lar_export_options){0};
+    struct export_job job = {.type = CONVERT_AUTO};
+    const struct family *f;
+    if (!from || !base || !to) return lar_fail(err, LAR_EINVAL, "lar_export_lora: from, base and to are needed");
+    int rc = type_of(o.type, &job.type, err);
+    if (rc == 0 && job.type == CONVERT_Q8_0)
+        rc = lar_fail(err, LAR_EINVAL, "type q8_0: safetensors have f32, f16 or bf16");
+    if (rc < 0 || (rc = export_lora(from, base, to, &job, &f, err)) < 0) return rc;
+    if (out) {
+        *out = (struct lar_export_result){
+            .tensors = (size_t)rc, .files = job.files, .rounded = job.rounded, .bytes = job.bytes};
+        snprintf(out->architecture, sizeof out->architecture, "adapter of %s", f->arch);
+        snprintf(out->type, sizeof out->type, "%s", float_name[job.used]);
+    }
+    return 0;
 }
 
 int lar_convert_lora(const char *from, const char *base, const char *to, struct lar_convert_result *out,

@@ -430,8 +430,12 @@ static int find_class(struct export *e, struct lar_err *err)
 {
     struct str arch = STR("");
     struct lar_err why = {0};
+    struct str kind = STR("");
     int known = 0, rc = 0;
     (void)gguf_str(&e->g, "general.architecture", &arch, NULL);
+    (void)gguf_str(&e->g, "general.type", &kind, NULL);
+    if (str_is(kind, "adapter"))
+        return lar_fail(err, LAR_EINVAL, "is an adapter; --lora BASE says of which model, a folder or a .gguf");
     for (const struct family *f = family_table; f->hf; f++)
         for (int i = 0; family_part(f->type, i).n; i++) {
             if (!fits(e, arch, f, family_part(f->hf, i))) continue;
@@ -441,6 +445,13 @@ static int find_class(struct export *e, struct lar_err *err)
             if (rc == LAR_ENOMEM) return lar_fail(err, rc, "%s", why.msg);
         }
     if (known) return lar_fail(err, rc, "cannot be exported: %s", why.msg);
+    const struct family *reads = family_of(arch);
+    if (str_is(arch, family_gemma_embedding.arch) || (reads && reads->flags & FAMILY_READS))
+        return lar_fail(err, LAR_EUNSUPPORTED,
+                        "cannot be exported: a %.*s reads and does not write; the folders of such models have a "
+                        "pooling or heads, and most of them a WordPiece vocabulary, which lar export does not write; "
+                        "keep the folder that it was made from",
+                        STR_ARG(arch));
     return lar_fail(
         err, LAR_EUNSUPPORTED,
         "cannot be exported: the architecture \"%.*s\" has no class of transformers that lar knows",

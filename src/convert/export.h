@@ -44,13 +44,25 @@ void export_close(struct export *e);
 /* The folder `to` must not exist or be empty; it appears when it is whole. */
 int export_write(struct export *e, const char *to, struct export_job *job, struct lar_err *err);
 
+/* The same of an adapter GGUF (export_lora.c): PEFT's folder. base: the folder or the .gguf that it belongs to, of which no weights are read. Gives the
+ * number of tensors; *f: the base's family. */
+int export_lora(const char *from, const char *base, const char *to, struct export_job *job, const struct family **f,
+                struct lar_err *err);
+
 /* Its parts. export_config.c: e->text from e's keys for e->f and e->hf, without what only the weights' type decides. */
 int export_config(struct export *e, struct lar_err *err);
 /* A number of the file as JSON: the shortest that reads back to the same float. */
 void export_float(struct buf *b, float v);
 /* export_tokens.c: the tokenizer's files, generation_config.json and the chat template into the folder; checked by reading them again. */
 int export_tokens(const struct export *e, const char *folder, struct lar_err *err);
-/* export_file.c: a whole small file. */
+/* export_file.c: a folder beside its place, which `end` moves there or, after a failure, removes (it gives rc, or a failure of its own). */
+struct export_folder {
+    char temp[4096]; /* its path until then; "" when there is none */
+    int claim;
+};
+int export_folder_begin(struct export_folder *f, const char *to, struct lar_err *err);
+int export_folder_end(struct export_folder *f, const char *to, int rc, struct lar_err *err);
+/* A whole small file. */
 int export_text(const char *folder, const char *name, struct str text, struct lar_err *err);
 
 #endif

@@ -31,8 +31,7 @@ struct job {
     struct export *e;
     struct export_job *j;
     struct lar_err *err;
-    char temp[4096];
-    int claim; /* on it */
+    struct export_folder to;
     struct shard *shard;
     size_t nshard;
     struct kern kern;
@@ -190,7 +189,7 @@ static int begin_shard(struct job *x, struct shard *s)
             .name = w->name.p, .type = weight_type_name(w->type), .ndim = w->ndim};
         for (int k = 0; k < w->ndim; k++) spec[i].shape[k] = w->dim[k];
     }
-    snprintf(path, sizeof path, "%s/%s", x->temp, s->file);
+    snprintf(path, sizeof path, "%s/%s", x->to.temp, s->file);
     int rc = safetensors_create(&s->w, path, spec, s->n, x->err);
     uint8_t *at = rc < 0 ? NULL : safetensors_place(s->w, &total, x->err);
     if (!at) return rc < 0 ? rc : LAR_EIO;
@@ -219,7 +218,7 @@ static int write_index(struct job *x)
         }
     buf_puts(&b, "\n  }\n}\n");
     int rc = b.failed ? lar_fail(x->err, LAR_ENOMEM, "index: out of memory")
-                      : export_text(x->temp, "model.safetensors.index.json", buf_view(&b), x->err);
+                      : export_text(x->to.temp, "model.safetensors.index.json", buf_view(&b), x->err);
     buf_done(&b);
     return rc;
 }
@@ -274,30 +273,10 @@ static int write_config(struct job *x)
     buf_printf(b, ",\n  \"dtype\": \"%s\",\n  \"torch_dtype\": \"%s\"\n}\n", name[x->j->used],
                name[x->j->used]);
     return b->failed ? lar_fail(x->err, LAR_ENOMEM, "config.json: out of memory")
-                     : export_text(x->temp, "config.json", buf_view(b), x->err);
+                     : export_text(x->to.temp, "config.json", buf_view(b), x->err);
 }
 
-/* What this process put into the folder that nobody has seen yet. */
-static void remove_temp(struct job *x)
-{
-    static const char *const name[] = {"config.json",
-                                       "generation_config.json",
-                                       "tokenizer.json",
-                                       "tokenizer.model",
-                                       "tokenizer_config.json",
-                                       "chat_template.jinja",
-                                       "model.safetensors.index.json"};
-    char path[4400];
-    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
-        snprintf(path, sizeof path, "%s/%s", x->temp, name[i]);
-        unlink(path);
-    }
-    for (size_t i = 0; i < x->nshard; i++) {
-        snprintf(path, sizeof path, "%s/%s", x->temp, x->shard[i].file);
-        unlink(path);
-    }
-    rmdir(x->temp);
-}
+/* ---- the folder ---------------------------------------------------------------------------------------------------------- */
 
 /* A name that this file or its outfiles give to what is in the folder. */
 static int is_ours(const char *name)
@@ -318,36 +297,56 @@ static int is_empty(const char *folder)
     return n < 3; /* . and .. */
 }
 
-static int begin(struct job *x, const char *to)
+int export_folder_begin(struct export_folder *f, const char *to, struct lar_err *err)
 {
     size_t n = strlen(to);
-    while (n > 1 && to[n - 1] == '/') n--;
-    if (n == 0 || n > 4000)
-        return lar_fail(x->err, LAR_EINVAL, "the folder's name is empty or too long");
-    snprintf(x->temp, sizeof x->temp, "%.*s.tmp-", (int)n, to);
-    left_sweep(x->temp, is_ours);
-    snprintf(x->temp, sizeof x->temp, "%.*s.tmp-%ld", (int)n, to, (long)getpid());
     struct stat st;
-    if (stat(to, &st) == 0 && !S_ISDIR(st.st_mode))
-        return lar_fail(x->err, LAR_EINVAL, "%s: is no folder", to);
+    *f = (struct export_folder){.claim = -1};
+    while (n > 1 && to[n - 1] == '/') n--;
+    if (n == 0 || n > 4000) return lar_fail(err, LAR_EINVAL, "the folder's name is empty or too long");
+    snprintf(f->temp, sizeof f->temp, "%.*s.tmp-", (int)n, to);
+    left_sweep(f->temp, is_ours);
+    f->temp[0] = 0;
+    if (stat(to, &st) == 0 && !S_ISDIR(st.st_mode)) return lar_fail(err, LAR_EINVAL, "%s: is no folder", to);
     if (!is_empty(to)) /* the rename at the end takes the place of an empty one */
-        return lar_fail(x->err, LAR_EINVAL,
-                        "%s: is a folder with something in it; name a new one", to);
-    if (mkdir(x->temp, 0777)) {
-        int rc = lar_fail_errno(x->err, "%s: cannot be made", x->temp);
-        x->temp[0] = 0;
+        return lar_fail(err, LAR_EINVAL, "%s: is a folder with something in it; name a new one", to);
+    snprintf(f->temp, sizeof f->temp, "%.*s.tmp-%ld", (int)n, to, (long)getpid());
+    if (mkdir(f->temp, 0777)) {
+        int rc = lar_fail_errno(err, "%s: cannot be made", f->temp);
+        f->temp[0] = 0;
         return rc;
     }
-    x->claim = open(x->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (x->claim >= 0) left_claim(x->claim);
+    f->claim = open(f->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->claim >= 0) left_claim(f->claim);
     return 0;
+}
+
+/* What this process put into the folder that nobody has seen yet. */
+static void drop(const char *folder)
+{
+    char path[4400];
+    DIR *d = opendir(folder);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (is_ours(e->d_name)) unlink(path);
+    }
+    if (d) closedir(d);
+    rmdir(folder);
+}
+
+int export_folder_end(struct export_folder *f, const char *to, int rc, struct lar_err *err)
+{
+    if (rc >= 0 && rename(f->temp, to)) rc = lar_fail_errno(err, "%s: cannot be made", to);
+    if (rc < 0 && f->temp[0]) drop(f->temp);
+    if (f->claim >= 0) close(f->claim);
+    return rc < 0 ? rc : 0;
 }
 
 int export_write(struct export *e, const char *to, struct export_job *job, struct lar_err *err)
 {
     struct job *x = mem_zalloc(sizeof *x);
     if (!x) return lar_fail(err, LAR_ENOMEM, "exporting: out of memory");
-    *x = (struct job){.e = e, .j = job, .err = err, .claim = -1};
+    *x = (struct job){.e = e, .j = job, .err = err, .to = {.claim = -1}};
     size_t config = e->text.n;
     job->rounded = 0;
     kern_init(&x->kern, cpu_detect());
@@ -355,13 +354,11 @@ int export_write(struct export *e, const char *to, struct export_job *job, struc
     int rc = x->values ? choose_types(x) : lar_fail(err, LAR_ENOMEM, "exporting: out of memory");
     job->bytes = x->total;
     if (rc == 0) rc = make_shards(x);
-    if (rc == 0 && (rc = begin(x, to)) < 0) x->temp[0] = 0;
+    if (rc == 0) rc = export_folder_begin(&x->to, to, err);
     if (rc == 0) rc = write_config(x); /* config.json first: the tokenizer's check reads it */
-    if (rc == 0) rc = export_tokens(e, x->temp, err);
+    if (rc == 0) rc = export_tokens(e, x->to.temp, err);
     if (rc == 0) rc = write_weights(x);
-    if (rc == 0 && rename(x->temp, to)) rc = lar_fail_errno(err, "%s: cannot be made", to);
-    if (rc < 0 && x->temp[0]) remove_temp(x);
-    if (x->claim >= 0) close(x->claim);
+    rc = export_folder_end(&x->to, to, rc, err);
     e->text.n = config;
     mem_free(x->values);
     mem_free(x);

@@ -89,7 +89,7 @@ static int base_gguf(struct lora *l, const char *path, struct lar_err *err)
     return rc;
 }
 
-static int base_open(struct lora *l, const char *path, struct lar_err *err)
+int lora_base(struct lora *l, const char *path, struct lar_err *err)
 {
     struct stat st;
     if (stat(path, &st)) return lar_fail_errno(err, "%s: cannot be opened", path);
@@ -305,7 +305,7 @@ static int read_modules(struct reader *r)
 static int read_all(struct lora *l, const char *from, const char *base, struct lar_err *err)
 {
     struct reader r = {.l = l, .err = err};
-    int rc = base_open(l, base, err);
+    int rc = lora_base(l, base, err);
     if (rc < 0 || (rc = adapter_open(&r, from)) < 0) return rc;
     r.mlx = !config_in(r.settings, "peft_type") && config_in(r.settings, "lora_parameters");
     if ((rc = check_settings(&r)) < 0 || (rc = read_modules(&r)) < 0) return rc;

@@ -33,6 +33,8 @@ struct lora {
  * zeroed. */
 int lora_read(struct lora *l, const char *from, const char *base, struct lar_err *err);
 void lora_done(struct lora *l);
+/* Only l->base and l->f; l is zeroed but for its arena. */
+int lora_base(struct lora *l, const char *path, struct lar_err *err);
 /* Writes the adapter GGUF, F32; nothing stands at `to` before it is whole. Gives the number of tensors. */
 int lora_write(struct lora *l, const char *to, struct lar_err *err);
 
