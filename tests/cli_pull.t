@@ -87,6 +87,11 @@ fresh
 try "pulls without ranges" $LAR pull $host/norange/shop
 ok "  ... the same bytes" same norange
 fresh
+try "and where connections are cut, too" $LAR pull $host/norange-cut/shop
+ok "  ... the same bytes" same norange-cut
+ok "  ... each blob from its beginning, until it was whole" sh -c '
+    [ "$(grep -c "blobs/sha256:$2" "$1")" = 4 ] && [ "$(grep -c "blobs/.* - -$" "$1")" = 6 ]' - "$TMP/log" "$sum"
+fresh
 try_status 2 "wrong bytes" $LAR pull $host/lies/shop
 ok "  ... are named" said "has the digest"
 ok "  ... and kept out" none lies

@@ -8,6 +8,7 @@
 #   auth     a token is asked for (Bearer, from /token)            long     says that blobs are longer than they are
 #   slow     200 KB a second                                       shift    answers a range with another one
 #   expire   as auth, but a token holds for four blobs only
+#   norange-cut  ranges are not known, and of each blob the first question gets no answer, the two after it half of one
 # What is pushed (OCI distribution-spec, "Pushing blobs in chunks") goes to FOLDER/blobs and FOLDER/manifests; there
 #   cut      a first piece of an upload breaks off after 200000 bytes   away     pieces go to the other port
 #   auth     a token that may push is asked for                         lies     a byte of what arrives is another
@@ -48,7 +49,9 @@ sub blob {
     my $n = -s $file;
     return answer($c, 404, '{"errors":[{"message":"blob unknown"}]}') unless defined $n;
     my ($from, $to, $status) = (0, $n - 1, 200);
-    if ($range =~ /bytes=(\d+)-(\d*)/ && $ns ne 'norange') { ($from, $to, $status) = ($1, $2 eq '' ? $n - 1 : $2, 206) }
+    my $tried = $ns eq 'norange-cut' ? count(1, "tried-" . $file =~ s{.*/}{}r) : 0;
+    return 'cut' if $tried == 1;
+    if ($range =~ /bytes=(\d+)-(\d*)/ && $ns !~ /^norange/) { ($from, $to, $status) = ($1, $2 eq '' ? $n - 1 : $2, 206) }
     $to = $n - 1 if $to > $n - 1;
     $from += 1000, $to += 1000 if $ns eq 'shift' && $to > 0 && $to < $n - 1000;
     my $total = $n + ($ns eq 'long' ? 7 : 0);
@@ -56,6 +59,8 @@ sub blob {
     print $c "HTTP/1.1 $status X\r\nContent-Length: $len\r\n" . ($status == 206 ? "Content-Range: bytes $from-$to/$total\r\n" : '') . "\r\n";
     open my $h, '<:raw', $file or return;
     seek $h, $from, 0;
+    my $half = $tried && $tried < 4;
+    $len = int(($len + 1) / 2) if $half;
     my $sent = 0;
     while ($len > 0 && read($h, my $piece, $len > 20000 ? 20000 : $len)) {
         substr($piece, 0, 1) = chr(ord(substr $piece, 0, 1) ^ 1) if $ns eq 'lies' && $from + $sent == 0;
@@ -63,9 +68,9 @@ sub blob {
         $sent += length $piece;
         $len -= length $piece;
         return 'cut' if $ns eq 'cut' && $sent >= 200000 && $len > 0;
+        return 'cut' if $half && $len <= 0;
         select undef, undef, undef, 0.1 if $ns eq 'slow';
     }
-    return 'cut' if $ns eq 'norange-cut';
     return;
 }
 
@@ -137,9 +142,9 @@ sub upload {
 
 # How often something happened, in whichever process; more by that many.
 sub count {
-    my ($more) = @_;
-    if (open my $h, '>>', "$root/count") { syswrite $h, '.' x $more; close $h }
-    return -s "$root/count";
+    my ($more, $what) = (@_, 'count');
+    if (open my $h, '>>', "$root/$what") { syswrite $h, '.' x $more; close $h }
+    return -s "$root/$what";
 }
 
 sub put_manifest {

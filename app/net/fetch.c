@@ -275,7 +275,7 @@ static void finish(struct conn *c, int result)
     if (final && !w->crossed) p->tries = TRIES + 1;
     int64_t pause = again_pause(again_status(status) ? c->again_s : 0, p->tries);
     /* What answers wrongly seldom learns better. */
-    if (pause < 0 || p->tries > (c->fault ? 2 : TRIES)) {
+    if (pause < 0 || p->tries >= (c->fault ? 3 : TRIES)) {
         give_up(c, result, status);
         return;
     }
@@ -320,6 +320,20 @@ static int on_wait(void *ctx)
 }
 
 /* Where the bytes really lie, and whether the server gives parts of them. */
+/* The answer to a question about the first byte. Who ignores the range and breaks off has answered: the whole is asked for next. */
+static int probe_call(struct worker *w, struct client_call *c, struct client_reply *r,
+                      struct lar_err *why)
+{
+    for (int tries = 1;; tries++) {
+        int e = client_call(c, r, why);
+        if (e != LAR_EIO || r->status) return e;
+        if (tries == TRIES) return e;
+        client_done(r);
+        if (again_wait(again_pause(0, tries), on_wait, w))
+            return lar_fail(why, LAR_ECANCEL, "stopped; the next time it goes on from here");
+    }
+}
+
 static int probe(struct worker *w)
 {
     static const char *const one[] = {"Range: bytes=0-0", "Accept-Encoding: identity", NULL};
@@ -331,13 +345,13 @@ static int probe(struct worker *w)
                                .body_max = 1 << 16};
     struct client_reply r;
     struct lar_err why;
-    int e = client_call(&call, &r, &why);
+    int e = probe_call(w, &call, &r, &why);
     if (r.status == 401 && !r.crossed && renewed(w, w->generation)) {
         client_done(&r);
         call.authorization = w->authorization;
-        e = client_call(&call, &r, &why);
+        e = probe_call(w, &call, &r, &why);
     }
-    int whole = e == LAR_ELIMIT && r.status == 200;
+    int whole = (e == LAR_ELIMIT || e == LAR_EIO) && r.status == 200;
     int64_t total = r.status == 206 ? r.total : r.length;
     if (whole || (e == 0 && r.status == 200)) e = 0, w->ranges = 0;
     if (e < 0)
