@@ -233,11 +233,21 @@ fi
 printf 'FROM clerk\nADAPTER %s\n' "$model" > "$TMP/bad"
 try_status 2 "a model is no adapter" $LAR create x -f "$TMP/bad"
 ok "  ... which is said" said "is no adapter"
-for bad in 'PARAMETER top_k many' 'PARAMETER top_k 1.5' 'PARAMETER colour red' 'MESSAGE nobody hi' 'SYSTEM """never closed' 'FORM x' 'PARAMETER use_mmap maybe' 'LICENSE'; do
+for bad in 'PARAMETER top_k many' 'PARAMETER top_k 1.5' 'PARAMETER colour red' 'MESSAGE nobody hi' 'SYSTEM """never closed' 'FORM x' 'PARAMETER use_mmap maybe' 'LICENSE' \
+    'PARAMETER num_ctx -5' 'PARAMETER num_ctx 0' 'PARAMETER temperature -1' 'PARAMETER top_p 1.5' 'PARAMETER top_k 3000000000' 'PARAMETER mirostat 3' \
+    'MESSAGE user' 'TEMPLATE {{ if }}' 'TEMPLATE {{ if .System }}a' 'TEMPLATE """{% if x %}a"""' 'TEMPLATE """{% for %}"""'; do
     printf '# one\nFROM clerk\n%s\n' "$bad" > "$TMP/bad"
     $LAR create x -f "$TMP/bad" > "$TMP/out" 2> "$TMP/err"
-    ok "refused with its line: $bad" said "line 3:"
+    ok "refused with its line: $bad" said "$TMP/bad: line 3:"
 done
+for good in 'PARAMETER num_predict -1' 'PARAMETER seed -1' 'PARAMETER repeat_last_n -1' 'PARAMETER temperature 0' 'MESSAGE user ""' \
+    'TEMPLATE {{ .Prompt }}' 'TEMPLATE """{% if not tools %}{{ raise_exception("no tools") }}{% endif %}"""'; do
+    printf '# one\nFROM clerk\n%s\n' "$good" > "$TMP/good"
+    try "taken: $good" $LAR create fine -f "$TMP/good"
+done
+$LAR rm fine
+try_status 1 "rm of a name that nobody has" $LAR rm hf.co/org/repo-GGUF
+ok "  ... tells it whole" said "is called hf.co/org/repo-GGUF:latest ("
 $LAR gc --now > /dev/null
 $LAR rm all all-back go-back jinja-back small-back tiny tiny-back split split-back > /dev/null
 

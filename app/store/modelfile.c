@@ -4,7 +4,10 @@
 #include "store/modelfile.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include <lar/lar.h>
 
 #include "base/err.h"
 #include "base/utf8.h"
@@ -80,9 +83,52 @@ static int bad_value(const struct param *p, struct str value, const char *wanted
                     STR_ARG(value));
 }
 
+/* Is x in the range that the library, and lar run, take? Then NULL, else what is. */
+static const char *wrong_range(const struct param *p, double x, char text[64])
+{
+#define AT(field) offsetof(struct lar_sampling, field)
+    static const struct {
+        const char *name;
+        size_t at;
+    } place[] = {{"mirostat", AT(mirostat)},
+                 {"mirostat_eta", AT(mirostat_eta)},
+                 {"mirostat_tau", AT(mirostat_tau)},
+                 {"repeat_last_n", AT(repeat_last_n)},
+                 {"repeat_penalty", AT(repeat_penalty)},
+                 {"presence_penalty", AT(presence_penalty)},
+                 {"frequency_penalty", AT(frequency_penalty)},
+                 {"temperature", AT(temp)},
+                 {"top_k", AT(top_k)},
+                 {"top_p", AT(top_p)},
+                 {"min_p", AT(min_p)},
+                 {"typical_p", AT(typical_p)}};
+#undef AT
+    struct lar_sampling s;
+    struct lar_err why;
+    if (strcmp(p->name, "num_ctx") == 0)
+        return x >= 1 && x <= 1 << 28 ? NULL : "a whole number from 1 to 268435456";
+    if (strcmp(p->name, "num_predict") == 0)
+        return x <= 1 << 30 ? NULL : "a whole number up to 1073741824";
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++) {
+        if (strcmp(p->name, place[i].name) != 0) continue;
+        lar_sampling_default(&s, NULL);
+        void *at = (char *)&s + place[i].at;
+        if (p->kind == PARAM_INT && fabs(x) > INT32_MAX) return "a smaller number";
+        if (p->kind == PARAM_INT)
+            *(int *)at = (int)x;
+        else
+            *(float *)at = (float)x;
+        if (lar_sampling_check(&s, &why) == 0) return NULL;
+        const char *range = strstr(why.msg, "expected ");
+        snprintf(text, 64, "a number from %s", range ? range + 9 : "its range");
+        return text;
+    }
+    return NULL;
+}
+
 static int number_json(const struct param *p, struct str value, struct buf *b, struct lar_err *err)
 {
-    char t[64], *end;
+    char t[64], range[64], *end;
     if (!value.n || value.n >= sizeof t || memchr(value.p, 0, value.n))
         return bad_value(p, value, "a number", err);
     memcpy(t, value.p, value.n);
@@ -92,6 +138,10 @@ static int number_json(const struct param *p, struct str value, struct buf *b, s
     if (p->kind == PARAM_INT) {
         if (x != floor(x) || fabs(x) > 9007199254740992.0)
             return bad_value(p, value, "a whole number", err);
+    }
+    const char *wanted = wrong_range(p, x, range);
+    if (wanted) return bad_value(p, value, wanted, err);
+    if (p->kind == PARAM_INT) {
         buf_printf(b, "%lld", (long long)x);
     } else {
         buf_json_num(b, x);
@@ -193,6 +243,21 @@ static int read_value(struct reader *r, struct str first, struct str *value, str
     return 0;
 }
 
+/* Does it compile, and say something to one message? What Lar alone does not know of a language, or a template that refuses the message in its own
+ * words, is no fault of the Modelfile's. */
+static int check_template(struct str text, int at, struct lar_err *err)
+{
+    static const char hello[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
+    struct lar_err why;
+    char *out = NULL;
+    size_t n;
+    int jinja = memmem(text.p, text.n, "{%", 2) != NULL;
+    int e = jinja ? lar_template_render(text.p, text.n, hello, sizeof hello - 1, &out, &n, &why)
+                  : lar_template_render_go(text.p, text.n, hello, sizeof hello - 1, &out, &n, &why);
+    lar_free(out);
+    return e == LAR_EFORMAT ? lar_fail(err, e, "line %d: TEMPLATE: %s", at, why.msg) : 0;
+}
+
 static int read_command(struct modelfile *m, struct reader *r, struct str line, struct lar_err *err)
 {
     struct str word = cut_word(&line), name = {"", 0}, value;
@@ -205,6 +270,7 @@ static int read_command(struct modelfile *m, struct reader *r, struct str line, 
             "REQUIRES, RENDERER, PARSER, DRAFT are",
             at, STR_ARG(word));
     if (what == MODELFILE_PARAMETER || what == MODELFILE_MESSAGE) name = cut_word(&line);
+    int nothing = !trim(line).n;
     if ((e = read_value(r, line, &value, err)) < 0) return e;
     if (!value.n && what != MODELFILE_TEMPLATE && what != MODELFILE_SYSTEM &&
         what != MODELFILE_MESSAGE)
@@ -214,6 +280,10 @@ static int read_command(struct modelfile *m, struct reader *r, struct str line, 
         return lar_fail(err, LAR_EFORMAT,
                         "line %d: a MESSAGE is of system, user or assistant, not '%.*s'", at,
                         STR_ARG(name));
+    if (what == MODELFILE_MESSAGE && nothing)
+        return lar_fail(err, LAR_EFORMAT, "line %d: MESSAGE %.*s is given no text", at,
+                        STR_ARG(name));
+    if (what == MODELFILE_TEMPLATE && (e = check_template(value, at, err)) < 0) return e;
     if (what == MODELFILE_PARAMETER && (e = check_param(name, value, err)) < 0) {
         struct lar_err why = err ? *err : (struct lar_err){0};
         return lar_fail(err, e, "line %d: %s", at, why.msg);
