@@ -68,7 +68,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=3m tmpfs "$TMP/fs" 2> /dev/null;
         verb=$1
         shift
         try_status 1 "$verb: a full disk is an error" "$@"
-        ok "  ... which is said" sh -c 'grep -Eq "No space left|GB are free there" "$1"' - "$TMP/err"
+        ok "  ... which is said" sh -c 'grep -Eq "No space left|[0-9] (bytes|KB|MB) are free there" "$1"' - "$TMP/err"
         ok "  ... and nothing has the name" whole
         $LAR gc --now > /dev/null
     }

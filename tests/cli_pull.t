@@ -105,6 +105,18 @@ try_status 1 "a wrong range" $LAR pull $host/shift/shop
 ok "  ... is named" said "another part than the one asked for"
 try_status 1 "what is not there" $LAR pull $host/any/nothing
 ok "  ... is named" said "manifest unknown"
+mkdir -p "$TMP/reg/manifests/any/page" "$TMP/reg/manifests/any/empty"
+echo '<html>Sign in</html>' > "$TMP/reg/manifests/any/page/latest"
+: > "$TMP/reg/manifests/any/empty/latest"
+for name in page empty; do
+    try_status 2 "a manifest that is none: $name" $LAR pull $host/any/$name
+    ok "  ... is told with its address" said "http://$host/v2/any/$name/manifests/latest sends no manifest: "
+done
+sed "s/\"size\":$(wc -c < "$model" | tr -d ' ')/\"size\":9000000000000000000/" "$manifest" > "$TMP/huge"
+mkdir -p "$TMP/reg/manifests/any/huge"
+mv "$TMP/huge" "$TMP/reg/manifests/any/huge/latest"
+try_status 1 "more than the disk has room for" $LAR pull $host/any/huge
+ok "  ... is told in units that fit" said " TB are to come, and "
 try_status 1 "no server" $LAR pull 127.0.0.1:1/x/y
 try_status 2 "no rate" $LAR pull $host/any/shop --limit-rate fast
 

@@ -81,6 +81,10 @@ try_status 1 "a registry that has no room" $LAR push shop $host/down/shop
 ok "  ... is tried again, in vain" said "no room"
 ok "  ... and nothing has the name" none down
 ok "  ... after some tries" asks 'PATCH /v2/down' 3
+try_status 1 "a registry that refuses without a word" $LAR push shop $host/mute/shop
+ok "  ... what was sent, and where" grep -q "sending blob [0-9a-f]\{12\} of shop:latest to http://$host/v2/mute/shop: the server says 507\$" "$TMP/err"
+try_status 1 "one that has no such place" $LAR push shop $host/none/shop
+ok "  ... likewise" grep -q "of shop:latest to http://$host/v2/none/shop: is not there\$" "$TMP/err"
 try_status 1 "a model that is not there" $LAR push nothing $host/any/nothing
 try_status 2 "a name that is none" $LAR push shop 'a b'
 try_status 2 "Hugging Face takes none" $LAR push shop hf.co/a/b

@@ -13,6 +13,7 @@
 #   cut      a first piece of an upload breaks off after 200000 bytes   away     pieces go to the other port
 #   auth     a token that may push is asked for                         lies     a byte of what arrives is another
 #   down     every piece is refused with status 503
+#   mute     every upload is refused with status 507, and nothing more said; none, with 404
 #   signed   as Ollama's: a token is for whoever signs; pieces are led to the other port by 307, the next address is in Docker-Upload-Location,
 #            and the last PUT tells the MD5 of the pieces' MD5s
 #   late     the first two POSTs are refused with 429, Retry-After: 1
@@ -89,6 +90,7 @@ sub upload {
     my ($c, $which, $method, $ns, $model, $rest, $len, $range, $auth, $redirects) = @_;
     my ($id, $query) = $rest =~ m{^/?(\w*)(?:\?(.*))?$} or return answer($c, 404, '{}');
     my $file = "$root/up/$id";
+    return answer($c, $ns eq 'mute' ? 507 : 404, '') if $ns =~ /^(mute|none)$/;
     return answer($c, 429, '{}', 'Retry-After' => 1) if $ns eq 'late' && $method eq 'POST' && count(1) <= 2;
     my $to = sub { (Location => "/v2/$ns/$model/blobs/uploads/$id?s=" . (-s $file || 0), Range => '0-' . ((-s $file || 1) - 1)) };
     if ($method eq 'POST') {

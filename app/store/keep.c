@@ -129,10 +129,14 @@ static int own_name(struct store *s, const char *text, struct name *n, struct bu
         return lar_fail(err, LAR_EINVAL, "%s: a name is wanted here, without a digest", text);
     manifest_path(s->root, n, path);
     if (path->failed) return lar_fail(err, LAR_ENOMEM, "%s: out of memory", text);
-    if (stat(buf_z(path), &st))
-        return lar_fail(err, LAR_EIO, "no model in %s is called %s:%s (lar list tells which are)",
-                        s->root, n->model, n->tag);
-    return 0;
+    if (stat(buf_z(path), &st)) {
+        struct buf shown = {0};
+        name_show(n, &shown);
+        e = lar_fail(err, LAR_EIO, "no model in %s is called %s (lar list tells which are)",
+                     s->root, buf_z(&shown));
+        buf_done(&shown);
+    }
+    return e;
 }
 
 /* Folders that have become empty go too: host, namespace and model. */

@@ -147,9 +147,21 @@ static uint64_t missing(const struct store *s, const struct layer *l)
     return got < l->size ? l->size - got : 0;
 }
 
+/* "3.2 MB" */
+static const char *amount(char text[24], uint64_t n)
+{
+    static const char *const unit[] = {"bytes", "KB", "MB", "GB", "TB"};
+    double v = (double)n;
+    int u = 0;
+    for (; v >= 1000 && u < 4; u++) v /= 1000;
+    snprintf(text, 24, "%.*f %s", u && v < 100 ? 1 : 0, v, unit[u]);
+    return text;
+}
+
 int pull_room(struct store *s, const struct manifest *m, struct lar_err *err)
 {
     struct statvfs fs;
+    char come[24], room[24], kept[24];
     uint64_t need = m->config.digest[0] ? missing(s, &m->config) : 0;
     for (size_t i = 0; i < m->n; i++)
         if (__builtin_add_overflow(need, missing(s, &m->layer[i]), &need)) need = UINT64_MAX;
@@ -161,8 +173,8 @@ int pull_room(struct store *s, const struct manifest *m, struct lar_err *err)
     if (need <= free_bytes && free_bytes - need >= room_kept) return 0;
     return lar_fail(
         err, LAR_ENOMEM,
-        "%s: %.1f GB are to come, and %.1f GB are free there (LAR_MODELS names another place)",
-        s->root, (double)need * 1e-9, (double)free_bytes * 1e-9);
+        "%s: %s are to come, and %s are free there, of which %s are left alone (LAR_MODELS names another place)",
+        s->root, amount(come, need), amount(room, free_bytes), amount(kept, room_kept));
 }
 
 /* ---- from a registry -------------------------------------------------------------------------------------------------------------- */
@@ -243,7 +255,10 @@ static int from_registry(struct store *s, const struct name *n, const struct sto
     r.ctx = (void *)(uintptr_t)opt; /* only read */
     if (e == 0) e = pull_tell(opt, "pulling manifest", err);
     if (e == 0) e = get_manifest(&r, n, &reply, err);
-    if (e == 0) e = manifest_parse(&m, &a, buf_view(&reply.body), err);
+    if (e == 0 && (e = manifest_parse(&m, &a, buf_view(&reply.body), err)) < 0 && err) {
+        struct lar_err why = *err;
+        e = lar_fail(err, e, "%.160s sends no manifest: %s", buf_z(&reply.url), why.msg);
+    }
     if (e == 0) e = pull_room(s, &m, err);
     if (e == 0 && m.config.digest[0]) e = pull_layer(s, &r, &m.config, opt, err);
     for (size_t i = 0; e == 0 && i < m.n; i++) e = pull_layer(s, &r, &m.layer[i], opt, err);

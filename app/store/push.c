@@ -75,9 +75,9 @@ static int take_location(struct push *p, const struct client_reply *reply)
 
 static int refused(struct push *p, const struct client_reply *reply)
 {
-    char what[96];
-    snprintf(what, sizeof what, "%.60s (sending %.12s)", p->m->name,
-             p->layer ? p->layer->digest : "its manifest");
+    char what[224];
+    snprintf(what, sizeof what, "sending %s%.12s of %.60s to %.120s", p->layer ? "blob " : "",
+             p->layer ? p->layer->digest : "the manifest", p->m->name, buf_z(&p->r.base));
     if (reply->status == 401 || reply->status == 403) return registry_stranger(&p->r, what, p->err);
     return registry_refused(reply, what, p->err);
 }

@@ -217,16 +217,18 @@ int registry_refused(const struct client_reply *reply, const char *what, struct 
                       *list = json_get(v, "errors");
     struct str why = json_str(json_get(list ? list->child : NULL, "message"),
                               json_str(json_get(v, "error"), STR("")));
+    struct buf in_its_words = {0};
+    if (why.n) buf_printf(&in_its_words, " (%.*s)", STR_ARG(why));
+    const char *words = buf_z(&in_its_words);
     int e =
-        reply->status == 404 ? lar_fail(err, LAR_EIO, "%s: is not there (%.*s)", what, STR_ARG(why))
+        reply->status == 404 ? lar_fail(err, LAR_EIO, "%s: is not there%s", what, words)
         : reply->status == 401
-            ? lar_fail(err, LAR_EIO, "%s: may not be read by whom we say we are (%.*s)", what,
-                       STR_ARG(why))
+            ? lar_fail(err, LAR_EIO, "%s: may not be read by whom we say we are%s", what, words)
         : reply->again_s
             ? lar_fail(err, LAR_EIO, "%s: the server says %ld, and to come back in %lld seconds",
                        what, reply->status, (long long)reply->again_s)
-            : lar_fail(err, LAR_EIO, "%s: the server says %ld (%.*s)", what, reply->status,
-                       STR_ARG(why));
+            : lar_fail(err, LAR_EIO, "%s: the server says %ld%s", what, reply->status, words);
+    buf_done(&in_its_words);
     arena_done(&a);
     return e;
 }
