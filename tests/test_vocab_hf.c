@@ -242,7 +242,7 @@ static void normalizers_and_words_are_the_references(void)
         done(&o);
         arena_done(&a);
     }
-    CHECK_EQ(n, 29);
+    CHECK_EQ(n, 31);
     if (f) fclose(f);
 }
 

@@ -307,8 +307,9 @@ int lock_apply(struct runner *r, const char *path, const char *arg, struct lar_e
     if (!path) path = usual;
     int e = nothing_else(&r->o, path, err);
     if (e == 0) e = in_all(path, &text, err);
-    const struct json *lock = e == 0 ? json_parse(&a, buf_view(&text), err) : NULL;
-    if (e == 0 && !lock) e = LAR_EFORMAT;
+    struct lar_err why = {0};
+    const struct json *lock = e == 0 ? json_parse(&a, buf_view(&text), &why) : NULL;
+    if (e == 0 && !lock) e = lar_fail(err, LAR_EFORMAT, "%s: %s", path, why.msg);
     struct str version = json_str(json_get(lock, "lar"), STR(""));
     if (e == 0 && !str_is(version, lar_version()))
         e = lar_fail(err, LAR_EINVAL, "%s: is of Lar %.*s, and this is Lar %s", path,

@@ -523,6 +523,8 @@ static int settings(const struct meta *m)
         {"gpt2", "scale_attn_by_inverse_layer_idx", 0},
         {"deepseek2", "rope_interleave", 1},
         {"gemma3n", "altup_correct_scale", 1},
+        {"granitehybrid", "mamba_proj_bias", 0},
+        {"falcon-h1", "mamba_proj_bias", 0},
     };
     const struct json *limit = config_find(m->c, "time_step_limit");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -300,7 +300,7 @@ static int bind_attention(struct binder *b, struct layer *l)
         if (rc == 0 && own && !(l->v_norm && nk == nv) &&
             (rc = bind_need_matrix(b, "attn_v", width, nv, &l->wv)) < 0)
             return rc;
-        if ((rc = bind_vector(b, "attn_q", "bias", nq, &l->bq)) < 0) return rc;
+        if ((rc = bind_vector(b, "attn_q", "bias", l->gated ? 2 * nq : nq, &l->bq)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_k", "bias", nk, &l->bk)) < 0) return rc;
         if ((rc = bind_vector(b, "attn_v", "bias", nv, &l->bv)) < 0) return rc;
     }

@@ -72,7 +72,7 @@ static void project_qkv(const struct pass *p, const struct layer *l, struct dev_
     if (own && !l->wv.data) /* the values are the keys as they come */
         for (size_t i = 0; i < p->n; i++)
             memcpy(w->v.p + i * w->v.stride, w->k.p + i * w->k.stride, l->wk.rows * sizeof(float));
-    bias(p, l->bq, l->wq.rows, w->q);
+    bias(p, l->bq, l->wq.rows, out[0]);
     bias(p, l->bk, l->wk.rows, w->k);
     bias(p, l->bv, l->wv.rows, w->v);
     *q = w->q, *k = w->k, *v = w->v;

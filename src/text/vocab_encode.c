@@ -2,6 +2,7 @@
  *
  * text/vocab_encode.c: text to ids: added tokens cut the text into stretches, each kind of tokenizer takes these.
  */
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/vocab_added.h"
 #include "text/vocab_norm.h"
@@ -60,10 +61,21 @@ static int encode_stretch(struct encoder *e, struct str s, int first)
     return 0;
 }
 
+/* Is nothing left of the text's first character? Then what is left does not begin where the text does, and Hugging Face's "first" sets no
+ * space before it. */
+static int loses_first(struct encoder *e, struct str s)
+{
+    uint32_t cp;
+    size_t n = utf8_decode(s.p, s.n, &cp);
+    struct str one = {s.p, n};
+    return n && vocab_norm_apply(e->v, &one, &e->step, &e->step2) == 0 && one.n == 0;
+}
+
 /* A stretch without tokens that are found before normalising: normalised, then those that are found after it. */
 static int encode_normal(struct encoder *e, struct str s, int first, unsigned flags)
 {
     const struct vocab *v = e->v;
+    if (v->nnorm && v->prefix == PREFIX_FIRST && (first & STRETCH_FIRST) && loses_first(e, s)) first &= ~STRETCH_FIRST;
     int rc = v->nnorm ? vocab_norm_apply(v, &s, &e->step, &e->step2) : 0;
     if (rc == LAR_ENOMEM) return encoder_nomem(e);
     if (rc < 0) return lar_fail(e->err, rc, "tokenizing: normalising makes a text too long");

@@ -61,6 +61,9 @@ CASES = {
     'olmoe-renorm': ('olmoe', SMALL | dict(num_experts=4, num_experts_per_tok=2, intermediate_size=8, norm_topk_prob=True)),
     'lfm2-biases': ('lfm2', dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, layer_types=['conv'], conv_L_cache=4, conv_bias=True,
                     block_auto_adjust_ff_dim=False)),
+    'qwen35-biases': ('qwen3_5_text', SMALL | dict(num_hidden_layers=2, head_dim=16, num_attention_heads=3, num_key_value_heads=1,
+                      linear_num_key_heads=1, linear_num_value_heads=2, linear_key_head_dim=4, linear_value_head_dim=6,
+                      linear_conv_kernel_dim=3, layer_types=['linear_attention', 'full_attention'], attention_bias=True)),
 }
 
 
