@@ -22,6 +22,14 @@ static inline int str_eq(struct str a, struct str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Order by bytes (UTF-8 sorts as its characters do); of two that begin alike the shorter one comes first. */
+static inline int str_cmp(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int d = n ? memcmp(a.p, b.p, n) : 0;
+    return d ? d : (a.n > b.n) - (a.n < b.n);
+}
+
 static inline int str_is(struct str a, const char *z) { return str_eq(a, str_of(z)); }
 
 static inline int str_starts(struct str a, struct str prefix)

@@ -382,7 +382,7 @@ static int check_keys(struct export *e, struct lar_err *err)
 static int by_name(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct weight *w = ctx;
-    return gguf_name_cmp(w[a].name, w[b].name);
+    return str_cmp(w[a].name, w[b].name);
 }
 
 static int sort(struct export *e, struct lar_err *err)

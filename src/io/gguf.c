@@ -175,13 +175,13 @@ static int read_kv(struct reader *r, struct arena *a, struct gguf_kv *kv)
 static int kv_before(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct gguf_kv *kv = ctx;
-    return gguf_name_cmp(kv[a].key, kv[b].key);
+    return str_cmp(kv[a].key, kv[b].key);
 }
 
 static int tensor_before(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct gguf_tensor *t = ctx;
-    return gguf_name_cmp(t[a].name, t[b].name);
+    return str_cmp(t[a].name, t[b].name);
 }
 
 static int data_before(const void *ctx, uint32_t a, uint32_t b)

@@ -97,8 +97,7 @@ int64_t gguf_int_at(const struct gguf_kv *kv, uint64_t i);   /* any integer type
 double gguf_num_at(const struct gguf_kv *kv, uint64_t i);    /* any integer or float type */
 int gguf_is_int(enum gguf_type t);                            /* an integer type (not BOOL) */
 
-/* Shared by gguf.c and gguf_get.c: bytes of a value (0: its length stands in the file); the order of the name indices. */
+/* Shared by gguf.c and gguf_get.c: bytes of a value (0: its length stands in the file). */
 int gguf_type_bytes(enum gguf_type t);
-int gguf_name_cmp(struct str a, struct str b);
 
 #endif

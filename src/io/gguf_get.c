@@ -40,20 +40,13 @@ int gguf_is_int(enum gguf_type t)
            t == GGUF_I32 || t == GGUF_U64 || t == GGUF_I64;
 }
 
-int gguf_name_cmp(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int d = n ? memcmp(a.p, b.p, n) : 0;
-    return d ? d : (a.n > b.n) - (a.n < b.n);
-}
-
 const struct gguf_kv *gguf_find(const struct gguf *g, const char *key)
 {
     struct str k = str_of(key);
     for (size_t lo = 0, hi = g->nkv; lo < hi;) {
         size_t mid = lo + (hi - lo) / 2;
         const struct gguf_kv *kv = &g->kv[g->kv_index[mid]];
-        int d = gguf_name_cmp(k, kv->key);
+        int d = str_cmp(k, kv->key);
         if (d == 0) return kv;
         if (d < 0) hi = mid;
         else lo = mid + 1;
@@ -67,7 +60,7 @@ const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name)
     for (size_t lo = 0, hi = g->ntensor; lo < hi;) {
         size_t mid = lo + (hi - lo) / 2;
         const struct gguf_tensor *t = &g->tensor[g->tensor_index[mid]];
-        int d = gguf_name_cmp(k, t->name);
+        int d = str_cmp(k, t->name);
         if (d == 0) return t;
         if (d < 0) hi = mid;
         else lo = mid + 1;

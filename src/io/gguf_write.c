@@ -70,13 +70,13 @@ int gguf_spec_bytes(const struct gguf_spec *s, uint64_t *bytes, struct lar_err *
 
 static int key_order(const void *ctx, uint32_t a, uint32_t b)
 {
-    return gguf_name_cmp(gguf_keys_name(ctx, a), gguf_keys_name(ctx, b));
+    return str_cmp(gguf_keys_name(ctx, a), gguf_keys_name(ctx, b));
 }
 
 static int spec_order(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct gguf_spec *s = ctx;
-    return gguf_name_cmp(s[a].name, s[b].name);
+    return str_cmp(s[a].name, s[b].name);
 }
 
 /* The number of one that has the same name as another, or -1; -2 when out of memory. */

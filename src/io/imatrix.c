@@ -151,7 +151,7 @@ static int read_dat(struct imatrix *m, const void *p, size_t bytes, const char *
 static int by_name(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct imatrix_entry *e = ctx;
-    return gguf_name_cmp(e[a].name, e[b].name);
+    return str_cmp(e[a].name, e[b].name);
 }
 
 static int sort_entries(struct imatrix *m, const char *path, struct lar_err *err)
@@ -207,7 +207,7 @@ const struct imatrix_entry *imatrix_find(const struct imatrix *m, struct str nam
     size_t lo = 0, hi = m->nentry;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = gguf_name_cmp(m->entry[mid].name, name);
+        int c = str_cmp(m->entry[mid].name, name);
         if (c == 0) return &m->entry[mid];
         if (c < 0)
             lo = mid + 1;

@@ -36,23 +36,16 @@ static int next(struct reader *r, const struct pickle_value **v, const struct pi
     return rc;
 }
 
-static int compare(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int d = n ? memcmp(a.p, b.p, n) : 0;
-    return d ? d : (a.n > b.n) - (a.n < b.n);
-}
-
 static int by_key(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct pickle_storage *const *s = ctx;
-    return compare(s[a]->key, s[b]->key);
+    return str_cmp(s[a]->key, s[b]->key);
 }
 
 static int by_name(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct zip_entry *e = ctx;
-    return compare(e[a].name, e[b].name);
+    return str_cmp(e[a].name, e[b].name);
 }
 
 /* The storages that the dictionary named, sorted. One that several tensors share was named several times, alike. */
@@ -84,7 +77,7 @@ static const struct pickle_storage *find(const struct reader *r, struct str key)
 {
     for (size_t lo = 0, hi = r->nstorage; lo < hi;) {
         size_t mid = lo + (hi - lo) / 2;
-        int d = compare(key, r->storage[mid]->key);
+        int d = str_cmp(key, r->storage[mid]->key);
         if (d == 0) return r->storage[mid];
         if (d < 0)
             hi = mid;

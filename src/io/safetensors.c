@@ -128,17 +128,10 @@ static int check_places(struct reader *r, uint32_t *order)
     return LAR_OK;
 }
 
-static int name_cmp(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int d = n ? memcmp(a.p, b.p, n) : 0;
-    return d ? d : (a.n > b.n) - (a.n < b.n);
-}
-
 static int key_before(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct json *const *v = ctx;
-    return name_cmp(v[a]->key, v[b]->key);
+    return str_cmp(v[a]->key, v[b]->key);
 }
 
 /* The header's members in the order of their names, all different; *out has root->n of them. */
@@ -249,7 +242,7 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *s, c
     struct str k = str_of(name);
     for (size_t lo = 0, hi = s->ntensor; lo < hi;) {
         size_t mid = lo + (hi - lo) / 2;
-        int d = name_cmp(k, s->tensor[mid].name);
+        int d = str_cmp(k, s->tensor[mid].name);
         if (d == 0) return &s->tensor[mid];
         if (d < 0) hi = mid;
         else lo = mid + 1;

@@ -473,7 +473,7 @@ static int by_layer(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct gguf_tensor *t = ctx;
     int la = layer_in(t[a].name), lb = layer_in(t[b].name);
-    return la != lb ? (la > lb) - (la < lb) : gguf_name_cmp(t[a].name, t[b].name);
+    return la != lb ? (la > lb) - (la < lb) : str_cmp(t[a].name, t[b].name);
 }
 
 /* A number of the architecture's, or the first of a list a layer; 0 when there is none. */

@@ -518,12 +518,6 @@ static uint32_t word_tree(struct rx *p, const struct str *v, size_t first, size_
     return r;
 }
 
-static int str_cmp(struct str a, struct str b)
-{
-    int c = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
-    return c ? c : a.n < b.n ? -1 : a.n > b.n;
-}
-
 static int word_cmp(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct str *v = ctx;

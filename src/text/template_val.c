@@ -262,8 +262,7 @@ static int order_text(struct tpl_run *r, struct str a, struct str b, const char 
 {
     size_t n = a.n < b.n ? a.n : b.n;
     if (tpl_step_bytes(r, n)) return -1;
-    int c = n ? memcmp(a.p, b.p, n) : 0; /* UTF-8 sorts as its characters do */
-    if (c == 0) c = a.n < b.n ? -1 : a.n > b.n;
+    int c = str_cmp(a, b);
     return holds(c < 0 ? -1 : c > 0, op);
 }
 
