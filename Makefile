@@ -42,7 +42,9 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -MMD -MP -fPIC -pthread -fvisibility=hidden \
               -ffp-contract=off -fno-math-errno -fno-asynchronous-unwind-tables $(WARN) $(O) $(CFLAGS) \
               $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+# Relocations packed to bits (glibc 2.36, Debian 12): 170 kB less of a program that stays position-independent.
+RELR := -Wl,-z,pack-relative-relocs
+ALL_LDFLAGS := -pthread $(if $(filter x86,$(KDIR)),$(RELR)) $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LIBS := -lm
 # Says what it does in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -102,10 +104,13 @@ $B/src/kern/x86/%_avx512.o:     private ISA = $(KOPT) -mavx512f -mavx512bw -mavx
 $B/src/kern/x86/%_avx512bf16.o: private ISA = $(KOPT) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c
 $B/src/kern/arm/%_dot.o:        private ISA = $(KOPT) -march=armv8.2-a+dotprod+fp16
 $B/src/kern/arm/%_i8mm.o:       private ISA = $(KOPT) -march=armv8.2-a+dotprod+i8mm+fp16
+# What waits for disks, sockets and people is built small.
+SMALL := $(if $(filter -O2,$(O)),-Os)
+$B/src/convert/%:               private ISA = $(SMALL)
 $B/src/api/%:                   private ISA = -DLAR_VERSION='"$(VERSION)"'
-$B/app/%:                       private ISA = -Iapp -DLAR_EDIT=$(EDIT)
+$B/app/%:                       private ISA = $(SMALL) -Iapp -DLAR_EDIT=$(EDIT)
 # microhttpd.h is the same for every machine; a cross compiler does not look where Debian puts it.
-$B/app/net/%:                   private ISA = -Iapp -idirafter /usr/include
+$B/app/net/%:                   private ISA = $(SMALL) -Iapp -idirafter /usr/include
 $B/tests/%:                     private ISA = -Itests -Iapp
 
 $B/%.o: %.c $B/flags
