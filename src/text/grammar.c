@@ -299,11 +299,22 @@ void grammar_step_item(struct grammar *g, const struct item *it, unsigned b, uin
         json_step(g, it, b, before, after);
 }
 
+/* Whether b is white space between parts of JSON. What is recorded is read as JSON, so it is no part of that. */
+static int between(const struct grammar *g, uint32_t state, unsigned b)
+{
+    if (b != ' ' && b != '\n' && b != '\r' && b != '\t') return 0;
+    for (uint32_t i = 0; i < g->state[state].n; i++) {
+        uint8_t kind = g->item[g->ids[g->state[state].items + i]].kind;
+        if (kind == I_STRING || kind == I_KEY || kind == I_TERM) return 0;
+    }
+    return 1;
+}
+
 static uint32_t make(struct grammar *g, uint32_t state, unsigned b)
 {
-    uint32_t before = g->state[state].text, after = 0;
+    uint32_t before = g->state[state].text, after = before;
     g->nout = 0;
-    if (g->unique) after = grammar_link(g, b, before);
+    if (g->unique && !between(g, state, b)) after = grammar_link(g, b, before);
     for (uint32_t i = 0; i < g->state[state].n && !g->failed; i++) {
         struct item it = g->item[g->ids[g->state[state].items + i]];
         grammar_step_item(g, &it, b, before, after);

@@ -70,8 +70,7 @@ static int some_cp(struct grammar *g, const struct reading *r, uint32_t lo, uint
         struct reading one = *r;
         return feed_cp(g, &one, lo) && reading_can(g, &one);
     }
-    uint32_t any = rx_cat(p, rx_ranges(p, (const uint32_t[1][2]){{lo, hi}}, 1), RX_ALL);
-    if (!r->os) return rx_alive(p, rx_and(p, r->rx, any));
+    if (!r->os) return rx_some_char(p, r->rx, lo, hi);
     const struct kstate *k = &g->ks[r->key];
     for (uint32_t i = k->lo; i < k->hi; i++) {
         uint32_t cp;
@@ -83,7 +82,7 @@ static int some_cp(struct grammar *g, const struct reading *r, uint32_t lo, uint
         k = &g->ks[r->key];
     }
     for (uint32_t i = 0; i < g->ks[r->key].n; i++)
-        if (rx_alive(p, rx_and(p, g->ks[r->key].rx[i], any))) return 1;
+        if (rx_some_char(p, g->ks[r->key].rx[i], lo, hi)) return 1;
     return 0;
 }
 

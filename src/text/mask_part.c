@@ -22,38 +22,53 @@ static int mostly(struct job *j, uint32_t a)
 
 /* ---- all, where every text goes on ---- */
 
-/* Whether the string of a may end at the first quote of a token. */
-static int may_close(struct job *j, uint32_t token, uint32_t a)
+/* Where the text of the token looked at last leads, byte by byte: what the next has in common with it is not read again. */
+struct trail {
+    struct str s;
+    uint32_t n;                         /* bytes read */
+    uint32_t at[TOKTRIE_TOKEN_MAX + 1]; /* before each of them; RX_EMPTY: nowhere, or within an escape */
+};
+
+/* Whether the string of t->at[0] may end at the first quote of a token. */
+static int may_close(struct job *j, struct trail *t, uint32_t token)
 {
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     struct str s = j->t->bytes[token];
-    for (size_t i = 0; i < s.n && a != RX_EMPTY; i++) {
-        static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    uint32_t i = 0;
+    while (i < t->n && i < s.n && s.p[i] == t->s.p[i]) i++;
+    while (i && t->at[i] == RX_EMPTY) i--;
+    for (t->s = s; i < s.n && s.p[i] != '"' && t->at[i] != RX_EMPTY; i++) {
         unsigned b = (unsigned char)s.p[i];
-        if (b == '"') return rx_nullable(j->g->rx, a);
+        uint32_t a = t->at[i];
         if (b == '\\') {
-            const char *k = ++i < s.n && s.p[i] ? strchr(from, s.p[i]) : NULL;
-            if (!k) return 0;
+            const char *k = i + 1 < s.n && s.p[i + 1] ? strchr(from, s.p[i + 1]) : NULL;
+            if (!k) break;
             b = (unsigned char)to[k - from];
+            t->at[++i] = RX_EMPTY;
         }
-        a = rx_step(j->g->rx, a, b);
+        t->at[i + 1] = rx_step(j->g->rx, a, b);
     }
-    return 0;
+    t->n = i;
+    return i < s.n && s.p[i] == '"' && rx_nullable(j->g->rx, t->at[i]);
 }
 
 static void take_cut(struct job *j, struct part *p);
+static void take_exits(struct job *j, struct part *p);
 
 static void open_part(struct job *j, struct part *p, uint32_t a, int lines)
 {
     const struct toktrie *t = j->t;
     const struct tfree *f = &t->free[0];
-    struct texit *e = masks_room(j->m, f->nexit, sizeof *e);
+    struct trail trail;
     p->base = t->inner;
-    for (uint32_t i = 0; e && i < f->nexit; i++)
-        if (may_close(j, f->exit[i].token, a)) e[p->nexit++] = f->exit[i];
-    p->exit = e;
+    trail.n = 0;
+    trail.at[0] = a;
+    for (uint32_t i = 0; i < f->nexit; i++)
+        if (may_close(j, &trail, t->t.order[f->exit_of[i].token])) tokset_add(j->exits, f->exit_of[i].tail);
     for (uint32_t i = 0; i < t->ncloser; i++)
-        if (!may_close(j, t->closer[i], a)) masks_tmp(j->m, t->closer[i]);
+        if (!may_close(j, &trail, t->closer[i])) masks_tmp(j->m, t->closer[i]);
     for (uint32_t i = 0; lines && i < t->nline; i++) masks_tmp(j->m, t->line[i]);
+    take_exits(j, p);
     take_cut(j, p);
 }
 
@@ -206,13 +221,11 @@ static void make(struct job *j, struct part *p, uint32_t a, int chars, uint32_t 
         bounded(j, p, lo, hi);
         return;
     }
-    if (open) {
-        open_part(j, p, a, open == RX_OPEN_LINE);
-        return;
-    }
     size_t words = j->f ? (j->f->nexit + 63) / 64 : 0;
     if (words && !(j->exits = masks_room(j->m, words, 8))) return;
-    if (whole && mostly(j, a)) {
+    if (open)
+        open_part(j, p, a, open == RX_OPEN_LINE);
+    else if (whole && mostly(j, a)) {
         for (uint32_t i = 0; i < j->f->nexit; i++) tokset_add(j->exits, i);
         mask_cut(j, 0, a);
         p->base = j->set ? j->set : j->t->inner;

@@ -98,6 +98,8 @@ int rx_is_run(struct rx *p, uint32_t r, uint32_t *one, uint32_t *lo, uint32_t *h
 const struct rx_set *rx_first(struct rx *p, uint32_t r);
 /* A text of r, mostly a short one, written to out (at most cap bytes): its length, or -1 when none that short was found. */
 int rx_short(struct rx *p, uint32_t r, char *out, int cap);
+/* Whether a text of r begins with one of the characters lo to hi. */
+int rx_some_char(struct rx *p, uint32_t r, uint32_t lo, uint32_t hi);
 int rx_matches(struct rx *p, uint32_t r, struct str s);
 
 /* Regular expressions as JSON Schema writes them (ECMA-262 with the u flag, found anywhere unless anchored), or as a whole text

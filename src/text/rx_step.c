@@ -7,6 +7,7 @@
  * for the others it is a search over states that stops at the first text and is remembered along its path. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/rx_impl.h"
 
 static uint32_t memo_slot(const struct rx *p, uint64_t key)
@@ -462,6 +463,35 @@ int rx_alive(struct rx *p, uint32_t r)
     if (!alive(p, r)) return 0;
     if (p->within && !rx_near(p, r)) p->beyond = 1;
     return 1;
+}
+
+/* Bytes of one length class from lo to hi and then something. Bytes that r does not tell apart are tried once, but for the outermost, which have
+ * bounds of their own. */
+static int some_bytes(struct rx *p, uint32_t r, const unsigned char *lo, const unsigned char *hi, size_t n)
+{
+    static const unsigned char least[3] = {0x80, 0x80, 0x80}, most[3] = {0xbf, 0xbf, 0xbf};
+    if (n == 0) return rx_alive(p, r);
+    struct rx_set e = *edges(p, r);
+    for (unsigned b = *lo; b <= *hi && !p->failed; b++) {
+        if (b > *lo + 1u && b != *hi && !rx_set_has(&e, b)) continue;
+        uint32_t d = derive(p, r, b);
+        if (d != RX_EMPTY && some_bytes(p, d, b == *lo ? lo + 1 : least, b == *hi ? hi + 1 : most, n - 1)) return 1;
+    }
+    return 0;
+}
+
+int rx_some_char(struct rx *p, uint32_t r, uint32_t lo, uint32_t hi)
+{
+    static const uint32_t cut[][2] = {{0, 0x7f}, {0x80, 0x7ff}, {0x800, 0xd7ff}, {0xe000, 0xffff}, {0x10000, 0x10ffff}};
+    for (size_t k = 0; k < sizeof cut / sizeof *cut && !p->failed; k++) {
+        char a[4], b[4];
+        uint32_t from = lo > cut[k][0] ? lo : cut[k][0], to = hi < cut[k][1] ? hi : cut[k][1];
+        if (from > to) continue;
+        size_t n = utf8_encode(from, a);
+        utf8_encode(to, b);
+        if (some_bytes(p, r, (unsigned char *)a, (unsigned char *)b, n)) return 1;
+    }
+    return 0;
 }
 
 int rx_short(struct rx *p, uint32_t r, char *out, int cap)
