@@ -66,7 +66,9 @@ PROG  := $(patsubst %.c,$B/%,$(sort $(wildcard tests/test_*.c))) $(if $(KCHECK),
          $(if $(wildcard tests/fuzz/replay.c),$(FUZZ:%=$B/tests/%))
 MAN   := $(wildcard doc/*.1)
 ROOT  := $(DESTDIR)$(PREFIX)
-SCRIPT := $(sort $(wildcard tests/*.t))
+# Those that wait for other people's servers come first.
+FETCH := tests/grammar_ajv.t tests/serve_clients.t
+SCRIPT := $(filter-out $(FETCH),$(sort $(wildcard tests/*.t)))
 
 .PHONY: all help demo check bench storm accuracy fuzz fuzz-run install uninstall format deps tests clean FORCE
 .SECONDARY:
@@ -171,7 +173,7 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory tests
 	@B='$B' CC='$(CC)' CXX='$(CXX)' RUN='$(RUN)' SAN='$(SAN)' OBJDUMP='$(OBJDUMP)' MAKE='$(MAKE)' EDIT='$(EDIT)' \
-	  tools/check.sh -j$(JOBS) $(if $(ONLY),$(patsubst tests/test_%,$B/tests/test_%,$(ONLY)),$(PROG) $(SCRIPT))
+	  tools/check.sh -j$(JOBS) $(if $(ONLY),$(patsubst tests/test_%,$B/tests/test_%,$(ONLY)),$(FETCH) $(PROG) $(SCRIPT))
 
 bench: $B/kcheck
 	$(RUN) $B/kcheck --bench
