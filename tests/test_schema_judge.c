@@ -143,7 +143,7 @@ static void judge_and_machine_agree_on_random_documents(void)
         CHECK(g != NULL);
         for (int k = 0; g && k < rounds; k++) {
             struct buf b = {0};
-            CHECK_EQ(grammar_sample(g, (uint64_t)k, 100, &b, &err), 0);
+            CHECK_EQ(grammar_sample(g, NULL, NULL, (uint64_t)k, 100, &b, &err), 0);
             int rc = grammar_judge(g, buf_view(&b), &err);
             if (rc != 1) printf("# %s: %s\n", buf_z(&b), err.msg);
             CHECK_EQ(rc, 1);

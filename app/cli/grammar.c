@@ -18,6 +18,7 @@ struct values {
     int kind, draft, count;
     int ignore_format, quiet, compact, partial;
     int64_t seed;
+    const char *model;
 };
 
 /* --partial: beside what the machine takes, what the judge says of the whole schema. */
@@ -210,7 +211,8 @@ static int bench(const struct values *v, char **arg, int narg)
 /* ---- sample ---- */
 
 /* A machine that has grown to its limit is opened anew: what it makes of a seed does not depend on what it has made before. */
-static int write_samples(const struct values *v, const struct buf *schema, struct lar_grammar **g, struct lar_err *err)
+static int write_samples(const struct values *v, const struct buf *schema, struct lar_model *m, struct lar_grammar **g,
+                         struct lar_err *err)
 {
     int rc = 0, made = 0;
     for (int i = 0; i < (v->count ? v->count : 1) && rc == 0; i++, made++) {
@@ -220,7 +222,8 @@ static int write_samples(const struct values *v, const struct buf *schema, struc
         if (rc == LAR_ELIMIT && made) {
             lar_grammar_close(*g);
             made = 0;
-            if ((rc = open_grammar(v, schema, g, NULL, err)) == 0)
+            if ((rc = open_grammar(v, schema, g, NULL, err)) == 0 && m) rc = lar_grammar_bind(*g, m, err);
+            if (rc == 0)
                 rc = lar_grammar_sample(*g, (uint64_t)v->seed + (uint64_t)i, 0, &text, &n, err);
         }
         if (rc == 0 && v->kind <= LAR_GRAMMAR_JSON)
@@ -238,14 +241,19 @@ static int sample(const struct values *v, char **arg)
 {
     struct buf text = {0};
     struct lar_grammar *g = NULL;
+    struct lar_model_options mo = {.vocab_only = 1};
+    struct lar_model *m = NULL;
     struct lar_err err;
     int code = EXIT_DONE, e = in_all(arg[1], &text, &err);
     if (e == 0) e = open_grammar(v, &text, &g, NULL, &err);
     int refused = e == LAR_EUNSUPPORTED || e == LAR_EFORMAT || e == LAR_ELIMIT;
-    if (e == 0) e = write_samples(v, &text, &g, &err);
+    if (e == 0 && v->model) e = lar_model_open(&m, v->model, &mo, &err);
+    if (e == 0 && m) e = lar_grammar_bind(g, m, &err);
+    if (e == 0) e = write_samples(v, &text, m, &g, &err);
     if (e < 0) code = say_err(&err);
     if (refused) code = EXIT_MISUSE;
     lar_grammar_close(g);
+    lar_model_close(m);
     buf_done(&text);
     return out_done(code);
 }
@@ -295,6 +303,8 @@ static const struct opt options[] = {
      .help = "sample: so many texts (1)."},
     {.kind = OPT_I64, .name = "seed", .letter = 's', .at = offsetof(struct values, seed), .arg = "N",
      .help = "sample: the seed of the first text, counted up for each further one (0)."},
+    {.kind = OPT_TEXT, .name = "model", .at = offsetof(struct values, model), .arg = "MODEL",
+     .help = "sample: a walk through the masks of this model's tokens, as its answers go, not byte by byte."},
     {.kind = OPT_END},
 };
 

@@ -61,7 +61,8 @@ LAR_API int lar_grammar_left_out(struct lar_grammar *g, char **text, struct lar_
 LAR_API int lar_grammar_judge(struct lar_grammar *g, const char *text, size_t n, struct lar_err *why);
 
 /* A random text that the grammar accepts, made without any model and closed with NUL; the caller frees it with lar_free. soft: bytes after
- * which it is brought to its end, 0: 200. Texts of JSON are one line. LAR_ELIMIT when none was found, or there is none. */
+ * which it is brought to its end, 0: 200. Texts of JSON are one line. Of a grammar that is bound to a model (below) the walk goes from token to
+ * token, each out of the mask of its place. LAR_ELIMIT when none was found, or there is none. */
 LAR_API int lar_grammar_sample(struct lar_grammar *g, uint64_t seed, size_t soft, char **text, size_t *n,
                                struct lar_err *err);
 

@@ -157,7 +157,7 @@ int lar_grammar_sample(struct lar_grammar *g, uint64_t seed, size_t soft, char *
         return lar_fail(err, LAR_EINVAL, "lar_grammar_sample: a grammar and a place for the text are needed");
     *text = NULL;
     pthread_mutex_lock(&g->lock);
-    int rc = grammar_sample(g->g, seed, soft ? soft : 200, &b, err);
+    int rc = grammar_sample(g->g, g->masks, g->m ? g->m->trie : NULL, seed, soft ? soft : 200, &b, err);
     pthread_mutex_unlock(&g->lock);
     if (rc == 0) rc = api_give(&b, text, n, err);
     buf_done(&b);

@@ -53,9 +53,12 @@ void grammar_left_out(const struct grammar *g, struct buf *out);
 int grammar_judge(struct grammar *g, struct str text, struct lar_err *why);
 size_t grammar_bytes(const struct grammar *g);
 size_t grammar_states(const struct grammar *g);
-/* Appends a random text that g accepts; it is brought to its end after about `soft` bytes at most. The same seed gives the same text of the same
+/* Appends a random text that g accepts, found by a walk over bytes or, where m is not NULL, through its masks of the tokens of t; it is brought to its end after about `soft` bytes at most. The same seed gives the same text of the same
  * machine as it was opened. LAR_ELIMIT when none was found. */
-int grammar_sample(struct grammar *g, uint64_t seed, size_t soft, struct buf *out, struct lar_err *err);
+struct masks;
+struct toktrie;
+int grammar_sample(struct grammar *g, struct masks *m, const struct toktrie *t, uint64_t seed, size_t soft,
+                   struct buf *out, struct lar_err *err);
 /* The bytes that lead from state to others than 0. */
 void grammar_bytes_of(struct grammar *g, uint32_t state, struct rx_set *out);
 
