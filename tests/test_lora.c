@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tests/test_lora.c: adapters. Logits of base and adapter against PEFT's in float64 (../shared/golden/train/lora, skipped where absent), at every
- * CPU level; and on the small Llama of tests/data what must hold of any: scales, sums of several, MLX' form, the way back to
- * PEFT's folder, what is refused. */
+ * CPU level, alone and mixed in one step; and on the small Llama of tests/data what must hold of any: scales, sums of several, rows of many
+ * adapters in one step, MLX' form, the way back to PEFT's folder, what is refused. */
 #include <ftw.h>
+#include <lar/batch.h>
 #include <lar/convert.h>
-#include <lar/lar.h>
+#include <lar/lora.h>
 #include <sys/stat.h>
 
 #include "base/json.h"
@@ -154,6 +155,117 @@ static void check_case(const char *name, const char *base)
     safetensors_close(&st);
 }
 
+/* ---- many beside one base ------------------------------------------------------------------------------------------- */
+
+enum { MIXED_MAX = 8 };
+
+/* A base, and sessions of it, each with an adapter or none. */
+struct mixed {
+    struct lar_model *m;
+    struct lar_batch *b;
+    struct lar_lora *lora[MIXED_MAX];
+    struct lar_session *s[MIXED_MAX];
+    size_t n, vocab;
+};
+
+static int mixed_open(struct mixed *x, const char *base, int deterministic, const struct lar_adapter *a, size_t n)
+{
+    struct lar_model_options mo = {.threads = 2, .deterministic = deterministic};
+    struct lar_session_options so = {.ctx = 64, .kv = LAR_KV_F32};
+    struct lar_batch_options bo = {.tokens = 256, .logits = 256};
+    struct lar_err err = {0};
+    *x = (struct mixed){.n = n};
+    int rc = lar_model_open(&x->m, base, &mo, &err);
+    if (rc == 0) rc = lar_batch_open(&x->b, x->m, &bo, &err); /* before the adapters: work space grows */
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct lar_lora_use use = {NULL, a[i].scale};
+        rc = lar_session_open(&x->s[i], x->m, &so, &err);
+        if (rc == 0 && a[i].path) rc = lar_lora_open(&x->lora[i], x->m, a[i].path, &err);
+        use.lora = x->lora[i];
+        if (rc == 0) rc = lar_session_adapt(x->s[i], &use, use.lora != NULL, &err);
+    }
+    if (rc < 0) printf("# %s: %s\n", base, err.msg);
+    struct lar_model_info info = {0};
+    if (rc >= 0) lar_model_info(x->m, &info);
+    x->vocab = (size_t)info.vocab;
+    return rc;
+}
+
+static void mixed_close(struct mixed *x)
+{
+    for (size_t i = 0; i < x->n; i++) lar_lora_close(x->lora[i]); /* sessions keep what they use */
+    for (size_t i = 0; i < x->n; i++) lar_session_close(x->s[i]);
+    lar_batch_close(x->b);
+    lar_model_close(x->m);
+}
+
+/* tokens[i] [n[i]] through all sessions together, in steps of at most `slice` of each; out[i] [n[i]][vocab]. */
+static int mixed_step(struct mixed *x, const int32_t *const *tokens, const size_t *n, size_t slice, float *const *out)
+{
+    struct lar_err err = {0};
+    int rc = 1;
+    for (size_t at = 0; rc > 0; at += slice) {
+        struct lar_part part[MIXED_MAX];
+        size_t who[MIXED_MAX], np = 0;
+        for (size_t i = 0; i < x->n; i++) {
+            size_t rest = at < n[i] ? n[i] - at : 0, take = rest < slice ? rest : slice;
+            if (!take) continue;
+            part[np] = (struct lar_part){.session = x->s[i], .tokens = tokens[i] + at, .n = take, .logits = take};
+            who[np++] = i;
+        }
+        if (np == 0) return 0;
+        rc = lar_batch_step(x->b, part, np, &err);
+        for (size_t i = 0; i < np && rc > 0; i++) {
+            if (part[i].rc < 0) return printf("# %s\n", part[i].why.msg), part[i].rc;
+            memcpy(out[who[i]] + at * x->vocab, part[i].out, part[i].n * x->vocab * sizeof(float));
+        }
+    }
+    printf("# %s\n", err.msg);
+    return rc;
+}
+
+/* Four adapters and none, mixed in one batch, against PEFT. */
+static void check_mixed_golden(void)
+{
+    static const char *const name[] = {"plain-llama", "rslora", "patterns", "patterns-rslora"};
+    static float got[MIXED_MAX][ROWS * VOCAB];
+    static char gguf[4][160];
+    struct lar_adapter a[5] = {{NULL, 1}};
+    float *out[5] = {got[4]};
+    struct safetensors st[4];
+    const int32_t *tokens[5];
+    size_t n[5] = {0};
+    struct lar_err err = {0};
+    struct mixed x;
+    for (size_t i = 0; i < 4; i++) {
+        char path[200];
+        snprintf(path, sizeof path, ROOT "/lora/%s/case.safetensors", name[i]);
+        CHECK_EQ(safetensors_open(&st[i], path, &err), 0);
+        snprintf(gguf[i], sizeof gguf[i], "%s/%s.lora.gguf", tmp, name[i]);
+        const struct safetensors_tensor *ids = safetensors_find(&st[i], "batch0.input_ids"),
+                                        *mask = safetensors_find(&st[i], "batch0.attention_mask");
+        tokens[i + 1] = (const int32_t *)(const void *)ids->data;
+        while (n[i + 1] < (size_t)ids->shape[1] && ((const int32_t *)(const void *)mask->data)[n[i + 1]]) n[i + 1]++;
+        a[i + 1] = (struct lar_adapter){gguf[i], 1};
+        out[i + 1] = got[i];
+    }
+    tokens[0] = tokens[1], n[0] = n[1];
+    char base[160];
+    snprintf(base, sizeof base, "%s/llama.gguf", tmp);
+    static const size_t slices[] = {ROWS, 1, 5};
+    for (size_t k = 0; k < 3 && !tap_case_bad; k++) {
+        CHECK(mixed_open(&x, base, 0, a, 5) >= 0);
+        CHECK(!tap_case_bad && mixed_step(&x, tokens, n, slices[k], out) == 0);
+        for (size_t i = 0; i < 4 && !tap_case_bad; i++) {
+            const struct safetensors_tensor *last = safetensors_find(&st[i], "logits_last");
+            const float *want = (const float *)(const void *)last->data;
+            CHECK_NEAR(furthest(got[i] + (n[i + 1] - 1) * VOCAB, want, VOCAB), 0, 5e-5);
+        }
+        mixed_close(&x);
+    }
+    for (size_t i = 0; i < 4; i++) safetensors_close(&st[i]);
+}
+
 static void golden(void)
 {
     static const char *const level[] = {"c", "avx2", "avx512", "neon"};
@@ -190,6 +302,9 @@ static void golden(void)
         snprintf(said, sizeof said, "%s: to PEFT's folder and back", cases[c].name);
         tap_ok(!tap_case_bad, said);
     }
+    tap_case_bad = 0;
+    check_mixed_golden();
+    tap_ok(!tap_case_bad, "four adapters and none in one batch give PEFT's logits");
 }
 
 static void what_a_gguf_cannot_hold_is_refused(void)
@@ -284,6 +399,81 @@ static void scales_add_up(void)
     CHECK_NEAR(furthest(base, other, NID * VOCAB), 0, 1e-5);
 }
 
+/* Without and with: each row gets what it gets alone, to the bit where sums are made in one order, in whatever pieces and company. */
+static void a_mixed_batch_gives_what_each_gives_alone(void)
+{
+    static float alone[5][NID * VOCAB], got[5][NID * VOCAB];
+    static const int32_t other[NID] = {7, 7, 4, 2, 3, 11, 9};
+    char z[160];
+    snprintf(z, sizeof z, "%s/peft.gguf", tmp);
+    struct lar_adapter a[] = {{NULL, 1}, {z, 1}, {z, -0.5f}, {NULL, 1}, {z, 1}};
+    const int32_t *tokens[] = {ids, ids, ids, other, other};
+    const size_t n[] = {NID, NID, NID, NID - 2, NID - 1};
+    float *out[] = {got[0], got[1], got[2], got[3], got[4]};
+    struct mixed x;
+    for (int deterministic = 1; deterministic >= 0; deterministic--) {
+        CHECK(mixed_open(&x, TINY, deterministic, a, 5) >= 0);
+        for (size_t i = 0; i < 5; i++) CHECK_EQ(lar_session_extend(x.s[i], tokens[i], n[i], alone[i], NULL), 0);
+        for (size_t slice = 1; slice <= NID; slice += 3) {
+            for (size_t i = 0; i < 5; i++) CHECK_EQ(lar_session_cut(x.s[i], 0, NULL), 0);
+            CHECK_EQ(mixed_step(&x, tokens, n, slice, out), 0);
+            for (size_t i = 0; i < 5; i++)
+                CHECK_NEAR(furthest(alone[i], got[i], n[i] * x.vocab), 0, deterministic ? 0 : 1e-5);
+        }
+        mixed_close(&x);
+        CHECK(furthest(alone[0], alone[1], (NID - 2) * 8) > 1e-3);
+        CHECK(furthest(alone[1], alone[2], (NID - 2) * 8) > 1e-3);
+    }
+    /* and what a model gives that was opened with the adapter */
+    CHECK_EQ(evaluate(TINY, a + 1, 1, ids, NID, got[0]), 0);
+    CHECK_NEAR(furthest(alone[1], got[0], NID * VOCAB), 0, 1e-5);
+    CHECK_EQ(evaluate(TINY, NULL, 0, ids, NID, got[0]), 0);
+    CHECK_NEAR(furthest(alone[0], got[0], NID * VOCAB), 0, 1e-5);
+}
+
+static void nothing_is_shared_between_adapters(void)
+{
+    char z[160];
+    snprintf(z, sizeof z, "%s/peft.gguf", tmp);
+    struct lar_adapter a[] = {{NULL, 1}, {z, 1}, {z, 0.5f}, {z, 1}};
+    struct mixed x;
+    struct lar_err err = {0};
+    size_t n = 0;
+    CHECK(mixed_open(&x, TINY, 0, a, 4) >= 0);
+    struct lar_lora_use one = {x.lora[1], 1}, half = {x.lora[1], 0.5f}, two[] = {one, half};
+    CHECK_EQ(lar_session_extend(x.s[1], ids, NID, NULL, &err), 0);
+    for (size_t i = 0; i < 4; i++) {
+        if (i == 1) continue;
+        CHECK_EQ(lar_session_alike(x.s[i], x.s[1]), 0); /* 3: the same file, opened twice */
+        CHECK_EQ(lar_session_fork(x.s[i], x.s[1], ids, NID, &err), 0);
+    }
+    CHECK_EQ(lar_session_adapt(x.s[3], &one, 1, &err), 0);
+    CHECK_EQ(lar_session_alike(x.s[3], x.s[1]), 1);
+    CHECK_EQ(lar_session_fork(x.s[3], x.s[1], ids, NID, &err), NID - 1);
+    CHECK_EQ(lar_session_adapt(x.s[3], &one, 1, &err), 0); /* what it has */
+    lar_session_tokens(x.s[3], &n);
+    CHECK_EQ(n, NID - 1);
+    CHECK_EQ(lar_session_adapt(x.s[3], two, 2, &err), 0);
+    lar_session_tokens(x.s[3], &n);
+    CHECK_EQ(n, 0);
+    CHECK_EQ(lar_session_adapt(x.s[3], NULL, 0, &err), 0);
+    CHECK_EQ(lar_session_alike(x.s[3], x.s[0]), 1);
+    struct lar_lora_use many[LAR_LORA_MAX + 1], bad = {x.lora[1], NAN}, nothing = {NULL, 1};
+    for (int i = 0; i <= LAR_LORA_MAX; i++) many[i] = half;
+    CHECK_EQ(lar_session_adapt(x.s[3], many, LAR_LORA_MAX + 1, &err), LAR_EINVAL);
+    CHECK_EQ(lar_session_adapt(x.s[3], &bad, 1, &err), LAR_EINVAL);
+    CHECK_EQ(lar_session_adapt(x.s[3], &nothing, 1, &err), LAR_EINVAL);
+    CHECK_EQ(lar_session_adapt(x.s[3], many, LAR_LORA_MAX, &err), 0);
+    struct lar_lora_info info;
+    lar_lora_info(x.lora[1], &info);
+    CHECK(info.rank == 2 && info.matrices == 2 && info.bytes == 4 * 2 * (16 + 16 + 32 + 16));
+    struct mixed y;
+    CHECK(mixed_open(&y, TINY, 0, a, 1) >= 0);
+    CHECK(lar_session_adapt(y.s[0], &one, 1, &err) == LAR_EINVAL && strstr(err.msg, "another model"));
+    mixed_close(&y);
+    mixed_close(&x);
+}
+
 static void mlx_form_gives_the_same(void)
 {
     static float a[NID * VOCAB], b[NID * VOCAB];
@@ -321,6 +511,9 @@ static void what_does_not_fit_is_refused(void)
     CHECK(lar_model_open(&m, "models/lar-demo-q8_0.gguf", &mo, &err) == LAR_EUNSUPPORTED &&
           strstr(err.msg, "llama"));
     CHECK_EQ(lar_model_open(&m, TINY, &mo, &err), 0);
+    struct lar_lora *l = NULL;
+    CHECK(lar_lora_open(&l, m, gguf, &err) == LAR_EFORMAT && strstr(err.msg, "blk.0.attn_q.weight") && !l);
+    CHECK(lar_lora_open(&l, m, in_tmp("none.gguf"), &err) < 0 && strstr(err.msg, "none.gguf"));
     lar_model_close(m);
     CHECK_EQ(lar_convert_lora(TINY, TINY, in_tmp("no.gguf"), NULL, &err), LAR_EFORMAT);
     CHECK(strstr(err.msg, "adapter_config.json"));
@@ -410,6 +603,8 @@ int main(void)
     snprintf(tmp, sizeof tmp, "/tmp/lar-lora-%ld", (long)getpid());
     if (mkdir(tmp, 0700)) return 1;
     RUN(scales_add_up);
+    RUN(a_mixed_batch_gives_what_each_gives_alone);
+    RUN(nothing_is_shared_between_adapters);
     RUN(mlx_form_gives_the_same);
     RUN(what_does_not_fit_is_refused);
     RUN(the_way_back_gives_the_published_halves);

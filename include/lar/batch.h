@@ -55,7 +55,7 @@ LAR_API int lar_session_cut(struct lar_session *s, size_t n, struct lar_err *err
  * how many are there. A model with recurrent layers shares up to a place that it can go back to. Ends an earlier lar_session_cancel of s. */
 LAR_API int64_t lar_session_fork(struct lar_session *s, const struct lar_session *from,
                                  const int32_t *tokens, size_t n, struct lar_err *err);
-/* How many tokens lar_session_fork would give (room aside). */
+/* How many tokens lar_session_fork would give (room aside), to a session with the same adapters (lar/lora.h). */
 LAR_API int64_t lar_session_shared(const struct lar_session *from, const int32_t *tokens, size_t n);
 
 /* ---- one answer, token by token --------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include "api/tools.h"
 #include "base/cpu.h"
 #include "convert/convert.h"
-#include "model/lora.h"
+#include "model/adapter.h"
 
 #ifndef LAR_VERSION
 #define LAR_VERSION "0.0.0"
@@ -86,12 +86,12 @@ static int open_weights(struct lar_model *m, const char *path, int threads, cons
     struct gguf g;
     int rc = convert_is(path) ? convert_memory(&g, path, err) : gguf_open(&g, path, err);
     if (rc < 0) return rc;
-    struct lora_file *f = mem_zalloc((o->nadapter + 1) * sizeof *f);
+    struct adapter_file *f = mem_zalloc((o->nadapter + 1) * sizeof *f);
     if (!f) {
         gguf_close(&g);
         return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     }
-    for (size_t i = 0; i < o->nadapter; i++) f[i] = (struct lora_file){o->adapters[i].path, o->adapters[i].scale};
+    for (size_t i = 0; i < o->nadapter; i++) f[i] = (struct adapter_file){o->adapters[i].path, o->adapters[i].scale};
     rc = model_open_adapted(&m->model, &g, path, threads, f, o->nadapter, err);
     mem_free(f);
     return rc;

@@ -16,13 +16,18 @@
 #include "io/dtype.h"
 #include "kern/kern.h"
 
-/* What an adapter adds to a matrix W: scale B A, of low rank. */
+/* What an adapter adds to a matrix W: scale B A, of low rank. rank 0: nothing. */
 struct dev_lora {
     const float *a;  /* [rank][k] */
     const float *bt; /* [rank][rows]: B transposed, so that rows of the output are summed side by side */
     size_t rank;
     float scale;
-    const struct dev_lora *next; /* of another adapter; NULL: none */
+};
+
+/* An adapter, as strong as wanted. */
+struct dev_low {
+    const struct dev_lora *of; /* by the matrix's slot */
+    float scale;
 };
 
 /* A matrix of `rows` rows of k elements, as the file has it. */
@@ -32,7 +37,7 @@ struct dev_matrix {
     size_t k, rows;
     size_t stride; /* bytes from row to row */
     const float *scale; /* one number that products are multiplied by; NULL: 1 */
-    const struct dev_lora *lora; /* NULL: none. For products only: not for gather, not for parts of the matrix */
+    uint32_t slot; /* its place in adapters; 0: none changes it. For products only, with a row for each of the step's rows */
     int exact; /* activations stay F32 whatever the type: where small differences of the results count */
 };
 
@@ -56,6 +61,8 @@ struct dev_seq {
     float *state;          /* of recurrent layers, all of them; NULL where the model has none */
     int64_t pos;
     size_t first, n;
+    const struct dev_low *low; /* [nlow] adapters of these rows */
+    size_t nlow;
 };
 
 /* A causal convolution of each channel by itself: y[t] = b + sum over k of w[k] x[t - kernel + 1 + k], then silu or not. */
@@ -147,6 +154,11 @@ struct dev {
     int steady;
     struct pool *pool;
     const struct kern *kern;
+    const struct dev_low *always; /* [nalways] adapters of all rows; before the first step */
+    size_t nalways;
+    /* Of the step under way, for adapters of some rows; nseq 0: there are none. */
+    const struct dev_seq *seq;
+    size_t nseq;
 };
 
 /* What a device must be able to hold as work space; it is all taken when the device is opened. */
@@ -155,7 +167,7 @@ struct dev_need {
     size_t k_max;             /* longest row of a matrix */
     size_t hd_max, group_max; /* largest head; most query heads that share a key head */
     size_t exact;             /* 1: some matrices are */
-    size_t rank;              /* largest of an adapter; 0: there is none */
+    size_t low;               /* 1: there are adapters */
     uint64_t types;           /* of the matrices, a bit each (1 << enum dtype); 0: any */
 };
 
@@ -168,6 +180,8 @@ void dev_close(struct dev *d);
 /* 1 when matrices of this type can be multiplied. */
 int dev_can(const struct dev *d, enum dtype t);
 void dev_lock(struct dev *d);
+/* The same for a step of these timelines, which may have adapters. */
+void dev_begin(struct dev *d, const struct dev_seq *seq, size_t nseq);
 void dev_unlock(struct dev *d);
 
 #endif

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "model/bind.h"
-#include "model/lora.h"
 
 const char *bind_name(const struct binder *b, const char *part, const char *tail,
                       char out[BIND_NAME_MAX])
@@ -30,6 +29,16 @@ const struct gguf_tensor *bind_find(struct binder *b, const char *part, const ch
     const struct gguf_tensor *t = gguf_tensor(&b->m->gguf, bind_name(b, part, tail, name));
     if (t) b->m->bound[t - b->m->gguf.tensor] = 1;
     return t;
+}
+
+/* Matrices of layers and the output, but for those that are used otherwise than in one product with all of them. */
+static int adaptable(struct str name)
+{
+    static const char *const parts[] = {"attn_k_b.weight", "attn_v_b.weight", "attn_kv_b.weight"};
+    if (!str_starts(name, STR("blk.")) && !str_is(name, "output.weight")) return 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (str_ends(name, str_of(parts[i]))) return 0;
+    return 1;
 }
 
 /* 1 bound, 0 not in the file, or an error. rows 0: any number (taken from the tensor). */
@@ -53,8 +62,10 @@ int bind_matrix(struct binder *b, const char *part, size_t k, size_t rows, struc
                                .rows = (size_t)t->dim[1],
                                .stride = (size_t)(t->bytes / (uint64_t)t->dim[1]),
                                .exact = b->m->both};
-    int rc = b->m->nlora ? lora_bind(b, name, out) : 0;
-    if (rc < 0) return rc;
+    if (adaptable(str_of(name)) && b->m->nslot < b->m->gguf.ntensor) {
+        b->m->slot[++b->m->nslot] = t;
+        out->slot = (uint32_t)b->m->nslot;
+    }
     t = gguf_tensor(&b->m->gguf, bind_name(b, part, "scale", name));
     if (t && t->ndim == 1 && t->dim[0] == 1) /* longer ones are of another meaning */
         return bind_vector(b, part, "scale", 1, &out->scale);
@@ -594,8 +605,9 @@ int model_bind(struct model *m, struct lar_err *err)
     struct hparams *h = &m->h;
     int rc;
     m->bound = arena_array(&m->a, m->gguf.ntensor, 1);
+    m->slot = arena_array(&m->a, m->gguf.ntensor + 1, sizeof(struct gguf_tensor *));
     m->layer = arena_array(&m->a, h->nlayer, sizeof *m->layer);
-    if (!m->bound || !m->layer)
+    if (!m->bound || !m->layer || !m->slot)
         return lar_fail(err, LAR_ENOMEM, "%zu layers: out of memory", h->nlayer);
     if ((rc = bind_need_matrix(&b, "token_embd", h->width, 0, &m->embed)) < 0) return rc;
     h->vocab = m->embed.rows;

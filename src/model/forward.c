@@ -360,7 +360,7 @@ int model_forward(const struct model *m, struct work *w, const struct batch *b, 
 {
     struct pass p = {m, m->dev, w, b, b->n};
     const struct hparams *h = &m->h;
-    dev_lock(p.d);
+    dev_begin(p.d, b->seq, b->nseq);
     p.d->ops->gather(p.d, &m->embed, b->tokens, b->n, w->x); /* x [n][width] */
     if (m->type_embed.data) add_types(&p);
     if (m->pos_embed.data) add_positions(&p);

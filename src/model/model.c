@@ -3,12 +3,12 @@
  * model/model.c: opening a model, the layout of its keys and values, and the work space of a forward pass.
  */
 #include "model/model.h"
-#include "model/lora.h"
+#include "model/adapter.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int open_on(struct model *m, const char *path, int threads, const struct lora_file *lora, size_t nlora,
+static int open_on(struct model *m, const char *path, int threads, const struct adapter_file *f, size_t nfile,
                    struct lar_err *err)
 {
     struct str name;
@@ -20,11 +20,8 @@ static int open_on(struct model *m, const char *path, int threads, const struct 
     if (!m->arch) return lar_fail(err, LAR_EFAMILY, "%s: the architecture \"%.*s\" is not known", path, STR_ARG(name));
     if ((rc = dev_cpu_open(&m->dev, threads, err)) < 0) return rc;
     if ((rc = model_hparams(m, err)) < 0) return rc;
-    rc = lora_open(m, lora, nlora, err);
-    if (rc == 0) rc = model_bind(m, err);
-    if (rc == 0) rc = lora_check(m, err);
-    lora_close(m);
-    return rc;
+    if ((rc = model_bind(m, err)) < 0) return rc;
+    return adapter_always(m, f, nfile, err);
 }
 
 static struct model *new_model(struct lar_err *err)
@@ -56,8 +53,8 @@ int model_open_gguf(struct model **out, struct gguf *g, const char *path, int th
     return model_open_adapted(out, g, path, threads, NULL, 0, err);
 }
 
-int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct lora_file *lora,
-                       size_t nlora, struct lar_err *err)
+int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct adapter_file *f,
+                       size_t nfile, struct lar_err *err)
 {
     struct model *m = new_model(err);
     *out = NULL;
@@ -67,7 +64,7 @@ int model_open_adapted(struct model **out, struct gguf *g, const char *path, int
     }
     m->gguf = *g;
     *g = (struct gguf){0};
-    return opened(out, m, open_on(m, path, threads, lora, nlora, err));
+    return opened(out, m, open_on(m, path, threads, f, nfile, err));
 }
 
 int model_open_file(struct model **out, const char *path, struct lar_err *err)
@@ -91,6 +88,7 @@ struct model *model_ref(struct model *m)
 void model_close(struct model *m)
 {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1) return;
+    for (size_t i = 0; i < m->nalways; i++) adapter_close(m->always[i]);
     dev_close(m->dev);
     gguf_close(&m->gguf);
     arena_done(&m->a);

@@ -227,11 +227,11 @@ struct model {
     uint64_t token_bytes;
     int integer;
     uint64_t types; /* of its tensors, a bit each (1 << enum dtype) */
-    size_t lora_rank; /* largest of the adapters; 0: there are none */
-    /* while binding */
-    uint8_t *bound; /* [gguf.ntensor] */
-    struct lora *lora; /* [nlora], see lora.h */
-    size_t nlora;
+    const struct gguf_tensor **slot; /* [nslot + 1], from 1 on: the matrices that adapters may change; see adapter.h */
+    size_t nslot;
+    struct adapter **always; /* [nalways] */
+    size_t nalways;
+    uint8_t *bound; /* while binding: [gguf.ntensor] */
 };
 
 struct arch {
@@ -282,10 +282,13 @@ const char *arch_name(size_t i); /* of the i-th family; NULL: there are not so m
 int model_open(struct model **out, const char *path, int threads, struct lar_err *err);
 /* On an opened GGUF, which it takes, also when it fails; path is for messages. */
 int model_open_gguf(struct model **out, struct gguf *g, const char *path, int threads, struct lar_err *err);
-/* The same with adapters (lora.h). */
-struct lora_file;
-int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct lora_file *lora,
-                       size_t nlora, struct lar_err *err);
+/* The same with adapters of all rows (adapter.h). */
+struct adapter_file {
+    const char *path;
+    float scale; /* multiplies what the adapter itself says (alpha / rank) */
+};
+int model_open_adapted(struct model **out, struct gguf *g, const char *path, int threads, const struct adapter_file *f,
+                       size_t nfile, struct lar_err *err);
 /* Only the file, for its vocabulary: no architecture, no device. */
 int model_open_file(struct model **out, const char *path, struct lar_err *err);
 /* The same on bytes that outlive the model. */

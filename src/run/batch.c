@@ -118,7 +118,7 @@ int batch_eval(struct batch_step *b, struct batch_part *part, size_t npart, stru
         if ((p->rc = check_part(p)) < 0) continue;
         kv_grow(&s->kv, s->n, s->n + p->n);
         s->stepping = 1;
-        b->seq[nseq] = (struct dev_seq){s->kv.block, s->state, (int64_t)s->n, rows, p->n};
+        b->seq[nseq] = session_seq(s, rows, p->n);
         b->keep[nseq] = p->nlogit;
         if (s->length < s->n + p->n) s->length = s->n + p->n;
         b->length[nseq] = s->length;

@@ -17,7 +17,7 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need)
     need->k_max = m->h.width > m->ff_max ? m->h.width : m->ff_max;
     if (m->att_max > need->k_max) need->k_max = m->att_max;
     need->exact = (size_t)m->both;
-    need->rank = m->lora_rank;
+    need->low = m->nalways > 0;
     need->types = m->types;
 }
 
@@ -55,6 +55,7 @@ int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum 
 
 void session_close(struct session *s)
 {
+    for (size_t i = 0; i < s->nlow; i++) adapter_close(s->adapter[i]);
     kv_close(&s->kv);
     work_close(&s->work);
     mem_free(s->layout);
@@ -111,6 +112,41 @@ static void back_to(struct session *s, size_t n, int spoiled)
     kv_cut(&s->kv, n);
 }
 
+void session_adapt(struct session *s, struct adapter *const *adapter, const float *scale, size_t n)
+{
+    int same = n == s->nlow;
+    for (size_t i = 0; same && i < n; i++) same = adapter[i] == s->adapter[i] && scale[i] == s->low[i].scale;
+    if (same) return;
+    for (size_t i = 0; i < n; i++) adapter_ref(adapter[i]); /* before the others go: some may be among them */
+    for (size_t i = 0; i < s->nlow; i++) adapter_close(s->adapter[i]);
+    for (size_t i = 0; i < n; i++) {
+        s->adapter[i] = adapter[i];
+        s->low[i] = (struct dev_low){adapter[i]->of, scale[i]};
+    }
+    s->nlow = n;
+    back_to(s, 0, 0);
+    for (int i = 0; i < 2; i++) s->check[i].n = 0;
+}
+
+int session_alike(const struct session *a, const struct session *b)
+{
+    int same = a->nlow == b->nlow;
+    for (size_t i = 0; same && i < a->nlow; i++)
+        same = a->adapter[i] == b->adapter[i] && a->low[i].scale == b->low[i].scale;
+    return same;
+}
+
+struct dev_seq session_seq(struct session *s, size_t first, size_t n)
+{
+    return (struct dev_seq){.block = s->kv.block,
+                            .state = s->state,
+                            .pos = (int64_t)s->n,
+                            .first = first,
+                            .n = n,
+                            .low = s->low,
+                            .nlow = s->nlow};
+}
+
 /* In the place of the older copy. */
 void session_keep(struct session *s)
 {
@@ -137,7 +173,7 @@ int session_extend(struct session *s, const int32_t *tokens, size_t n, float *al
     for (size_t done = 0; done < n;) {
         size_t take = n - done < s->batch ? n - done : s->batch;
         size_t keep = all ? take : done + take == n;
-        struct dev_seq seq = {s->kv.block, s->state, (int64_t)s->n, 0, take};
+        struct dev_seq seq = session_seq(s, 0, take);
         struct batch b = {.tokens = tokens + done,
                           .n = take,
                           .seq = &seq,
@@ -208,7 +244,7 @@ size_t session_fork(struct session *s, const struct session *from, const int32_t
     same = state_at(from, same < s->ctx ? same : s->ctx, &state);
     back_to(s, 0, 0);
     s->length = n;
-    if (same == 0 || !rope_alike(s->model, n, s->ctx, from->length, from->ctx)) return 0;
+    if (same == 0 || !session_alike(s, from) || !rope_alike(s->model, n, s->ctx, from->length, from->ctx)) return 0;
     kv_fork(&s->kv, &from->kv, same);
     memcpy(s->tokens, tokens, same * sizeof *tokens);
     s->n = same;

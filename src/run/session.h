@@ -10,8 +10,10 @@
 
 #include <stdatomic.h>
 
-#include "model/model.h"
+#include "model/adapter.h"
 #include "run/kv.h"
+
+enum { SESSION_ADAPTERS = 8 };
 
 struct session {
     struct model *model; /* a reference of its own */
@@ -31,6 +33,9 @@ struct session {
     int has_logits;    /* of the last token, in work.logits */
     int stepping;      /* in a step of a batch just now */
     atomic_int cancel;
+    struct adapter *adapter[SESSION_ADAPTERS]; /* [nlow], references of its own */
+    struct dev_low low[SESSION_ADAPTERS];
+    size_t nlow;
 };
 
 /* What the device must hold for steps of up to `batch` rows. */
@@ -39,6 +44,14 @@ void session_need(const struct model *m, size_t batch, struct dev_need *need);
 int session_open(struct session *s, struct model *m, struct kv_pool *pool, enum kern_kv type,
                  size_t ctx, size_t batch, struct lar_err *err);
 void session_close(struct session *s);
+
+/* From here on the model is what these adapters, opened for it, make of it; n <= SESSION_ADAPTERS. The timeline is empty afterwards, unless they
+ * are what it has. Adapters' work space is the caller's to reserve (dev_need.low). */
+void session_adapt(struct session *s, struct adapter *const *adapter, const float *scale, size_t n);
+/* Whether both see the model through the same adapters: only then their keys and values are alike. */
+int session_alike(const struct session *a, const struct session *b);
+/* The rows of a step that go on with it. */
+struct dev_seq session_seq(struct session *s, size_t first, size_t n);
 
 /* Appends n tokens; all (may be NULL) gets [n][vocab] logits. progress (may be NULL) is called after each batch. On LAR_ECANCEL what was
  * evaluated stays. */

@@ -264,7 +264,7 @@ static size_t tile_for(const struct dev_need *need)
 
 static int has_type(const struct dev_need *need, int t)
 {
-    return need->types == 0 || (need->types >> t & 1);
+    return need->types == 0 || (need->types >> t & 1) || (need->low && t == DT_F32);
 }
 
 static size_t scratch_for(const struct cpu_dev *c, const struct dev_need *need)
@@ -289,7 +289,7 @@ static size_t act_for(const struct cpu_dev *c, const struct dev_need *need, int 
     return used ? need->batch * act_bytes((enum kern_act)kind, k) : 0;
 }
 
-static size_t low_for(const struct dev_need *need) { return need->batch * kern_up64(4 * need->rank); }
+static size_t low_for(const struct dev_need *need) { return need->low ? CPU_LOW_FLOATS * sizeof(float) : 0; }
 
 size_t dev_cpu_reserve_bytes(const struct dev *d, const struct dev_need *need)
 {
@@ -306,7 +306,7 @@ static int reserve(struct cpu_dev *c, const struct dev_need *need, struct lar_er
     struct dev_need n = {max_size(need->batch, c->need.batch), max_size(need->k_max, c->need.k_max),
                          max_size(need->hd_max, c->need.hd_max),
                          max_size(need->group_max, c->need.group_max),
-                         max_size(need->exact, c->need.exact), max_size(need->rank, c->need.rank),
+                         max_size(need->exact, c->need.exact), max_size(need->low, c->need.low),
                          need->types};
     if (c->scratch) n.types = n.types && c->need.types ? n.types | c->need.types : 0;
     uint8_t *act[ACT_COUNT] = {0}, *scratch;
@@ -318,7 +318,7 @@ static int reserve(struct cpu_dev *c, const struct dev_need *need, struct lar_er
         size_t of = act_for(c, &n, i);
         if (of) ok &= (act[i] = mem_alloc_aligned(of)) != NULL;
     }
-    if (n.rank) ok &= (low = mem_alloc_aligned(low_for(&n))) != NULL;
+    if (n.low) ok &= (low = mem_alloc_aligned(low_for(&n))) != NULL;
     if (!ok) {
         mem_free(scratch);
         mem_free(low);
@@ -363,4 +363,17 @@ int dev_can(const struct dev *d, enum dtype t)
 
 void dev_lock(struct dev *d) { pool_lock(d->pool); }
 
-void dev_unlock(struct dev *d) { pool_unlock(d->pool); }
+void dev_begin(struct dev *d, const struct dev_seq *seq, size_t nseq)
+{
+    dev_lock(d);
+    d->seq = seq;
+    for (size_t i = 0; i < nseq; i++)
+        if (seq[i].nlow) d->nseq = nseq;
+}
+
+void dev_unlock(struct dev *d)
+{
+    d->seq = NULL;
+    d->nseq = 0;
+    pool_unlock(d->pool);
+}

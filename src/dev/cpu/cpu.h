@@ -9,6 +9,8 @@
 #include "dev/dev.h"
 
 enum { CPU_ROWS_UNIT = 16 }; /* rows of a matrix that a thread takes at once */
+enum { CPU_MATRICES = 8 };   /* that one call multiplies with */
+enum { CPU_LOW_FLOATS = 1 << 17 };
 
 struct cpu_dev {
     struct dev dev; /* first: a struct dev * is a struct cpu_dev * */
@@ -19,7 +21,7 @@ struct cpu_dev {
         *act[ACT_COUNT]; /* [batch][act_bytes(k_max)], quantised activations; [ACT_F32] unused */
     uint8_t *scratch;    /* [threads][scratch_bytes], 64-byte aligned */
     size_t scratch_bytes;
-    float *low;  /* [batch][need.rank], rows times the A of an adapter */
+    float *low;  /* [CPU_LOW_FLOATS], rows times the A of adapters; NULL: there are none */
     size_t tile; /* query tokens of an attention tile */
 };
 
@@ -43,5 +45,8 @@ void cpu_delta(struct dev *d, const struct dev_scan *s, const struct dev_seq *se
                struct dev_rows ab, struct dev_rows out);
 void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x,
                 size_t n, const struct dev_rows *out);
+/* What adapters add to that; low.c. */
+void cpu_low(struct cpu_dev *c, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n,
+             const struct dev_rows *out);
 
 #endif

@@ -9,19 +9,17 @@
  */
 #include "dev/cpu/cpu.h"
 
-enum { MATMUL_MAX = 8 };
-
 struct job {
     struct cpu_dev *c;
     int count;
     const struct dev_matrix *const *w;
     const struct dev_rows *out;
-    size_t unit_end[MATMUL_MAX]; /* running number of units up to and including matrix i */
-    size_t unit_rows[MATMUL_MAX];
-    int packed[MATMUL_MAX];
-    const struct kern_type *type[MATMUL_MAX]; /* that multiplies */
-    const uint8_t *act[MATMUL_MAX];
-    size_t act_stride[MATMUL_MAX];
+    size_t unit_end[CPU_MATRICES]; /* running number of units up to and including matrix i */
+    size_t unit_rows[CPU_MATRICES];
+    int packed[CPU_MATRICES];
+    const struct kern_type *type[CPU_MATRICES]; /* that multiplies */
+    const uint8_t *act[CPU_MATRICES];
+    size_t act_stride[CPU_MATRICES];
     size_t n;
 };
 
@@ -109,41 +107,6 @@ static void quant_rows(void *ctx, size_t begin, size_t end, int thread)
         q->fn(q->k, q->x.p + i * q->x.stride, q->to + i * q->stride);
 }
 
-/* ---- adapters ---------------------------------------------------------------------------------------------------- */
-
-enum { LOW_COLUMNS = 256 }; /* of the output that a thread takes at once */
-
-struct low_job {
-    struct cpu_dev *c;
-    const struct dev_lora *l;
-    struct dev_rows low, out;
-    size_t n, rows;
-};
-
-static void low_columns(void *ctx, size_t begin, size_t end, int thread)
-{
-    const struct low_job *j = ctx;
-    (void)thread;
-    for (size_t at = begin * LOW_COLUMNS; at < j->rows && at < end * LOW_COLUMNS; at += LOW_COLUMNS) {
-        size_t width = j->rows - at < LOW_COLUMNS ? j->rows - at : LOW_COLUMNS;
-        for (size_t i = 0; i < j->n; i++)
-            for (size_t r = 0; r < j->l->rank; r++)
-                j->c->kern.axpy(width, j->l->scale * j->low.p[i * j->low.stride + r],
-                                j->l->bt + r * j->rows + at, j->out.p + i * j->out.stride + at);
-    }
-}
-
-/* out += scale B (A x) */
-static void add_low_rank(struct cpu_dev *c, const struct dev_lora *l, const struct dev_matrix *w,
-                         struct dev_rows x, size_t n, struct dev_rows out)
-{
-    struct dev_matrix a = {.data = l->a, .type = DT_F32, .k = w->k, .rows = l->rank, .stride = 4 * w->k};
-    const struct dev_matrix *as = &a;
-    struct low_job j = {c, l, {c->low, kern_up64(4 * l->rank) / 4}, out, n, w->rows};
-    cpu_matmul(&c->dev, 1, &as, x, n, &j.low);
-    pool_for(c->dev.pool, (w->rows + LOW_COLUMNS - 1) / LOW_COLUMNS, 1, low_columns, &j);
-}
-
 void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x,
                 size_t n, const struct dev_rows *out)
 {
@@ -175,7 +138,5 @@ void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, str
     }
     size_t grain = units_all / (size_t)(d->threads * 8);
     pool_for(d->pool, units_all, grain ? grain : 1, units, &j);
-    for (int i = 0; i < count; i++)
-        for (const struct dev_lora *l = w[i]->lora; l; l = l->next)
-            add_low_rank(c, l, w[i], x, n, out[i]);
+    if (d->nalways || d->nseq) cpu_low(c, count, w, x, n, out);
 }
