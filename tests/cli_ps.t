@@ -23,7 +23,7 @@ ok "  ... and no more" test "$(wc -l < "$TMP/out")" = 1
 post /api/generate '{"model":"clerk","prompt":"hi","stream":false,"options":{"num_predict":1}}'
 ok "a model answers" is 200
 try "then it is there" $LAR ps --port "$port"
-ok "  ... with its digest and how long it stays" told '^clerk(:latest)? +[0-9a-f]{12} +5\.[0-9]+ MiB +100% CPU +[0-9]+ +[0-9]+ (minutes|seconds) from now$'
+ok "  ... with its digest and how long it stays" told '^clerk(:latest)? +[0-9a-f]{12} +1[0-9]\.[0-9]+ MiB +100% CPU +[0-9]+ +[0-9]+ (minutes|seconds) from now$'
 try "as JSON" $LAR ps --port "$port" --json
 ok "  ... what the server says" perl tests/look.pl json "$TMP/out" '@{$j->{models}} == 1'
 gone() { i=0; while [ $i -lt 600 ]; do $LAR ps --port "$port" > "$TMP/out"; [ "$(wc -l < "$TMP/out")" = 1 ] && return; sleep 0.1; i=$((i + 1)); done; return 1; }

@@ -9,6 +9,11 @@ get /props
 ok "the properties of the model that is served" has '$j->{total_slots} == 3 && $j->{default_generation_settings}{n_ctx} == 256 && $j->{model_alias} eq "demo" && $j->{eos_token} eq "<|im_end|>" && $j->{chat_template} =~ /im_start/ && !$j->{modalities}{vision}'
 get /slots
 ok "room for so many answers, none taken" has '@$j == 3 && (grep { $_->{is_processing} } @$j) == 0 && $j->[2]{n_ctx} == 256'
+post /v1/completions '{"model":"demo","prompt":"One two","max_tokens":5,"temperature":0.5,"top_k":7}'
+get /slots
+ok "what the last answer was is told, and not what it said" has 'my $s = $j->[0]; !$s->{is_processing} && $s->{n_prompt_tokens} == 2 && $s->{next_token}[0]{n_decoded} == 5 && $s->{next_token}[0]{n_remain} == 0 && $s->{params}{top_k} == 7 && $s->{params}{temperature} == 0.5 && $s->{n_ctx} == 7 && $s->{id_task} == 1 && !exists $j->[1]{id_task} && !exists $s->{prompt}'
+get '/slots?model=none'
+ok "of no other model" is 404
 get '/slots?fail_on_no_slot=1'
 ok "which is enough for who asks whether there is some" is 200
 get /tokenizer_info

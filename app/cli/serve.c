@@ -12,7 +12,7 @@
 
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
-    struct opt_list model, origin, host_name;
+    struct opt_list model, origin, host_name, pin;
     int port, threads, deterministic, kv, ctx, parallel, lookup, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
         trace_content, insecure, force;
@@ -68,6 +68,8 @@ static int run(const void *values, char **arg, int narg)
                                 .norigin = o->origin.n,
                                 .host_name = o->host_name.v,
                                 .nhost_name = o->host_name.n,
+                                .pin = o->pin.v,
+                                .npin = o->pin.n,
                                 .threads = o->threads,
                                 .deterministic = o->deterministic,
                                 .kv = (enum lar_kv)o->kv,
@@ -145,8 +147,11 @@ static const struct opt options[] = {
     {.kind = OPT_INT, .name = "kv-memory", .at = AT(kv_mib), .arg = "MIB", .min = 1, .max = 1 << 24,
      .help = "Memory for the keys and values of all answers together; without it half of what is free at the start."},
     {.kind = OPT_TEXT, .name = "memory", .at = AT(memory), .arg = "SIZE",
-     .help = "A model that needs more than this (4GB, 700MiB) beside those that are loaded is refused; without it, "
-             "more than is free."},
+     .help = "For all models together, with their work space, keys and values (4GB, 700MiB); without it what was free "
+             "at the start. For one that does not fit beside the others those used longest ago go, once nobody uses "
+             "them; requests wait for that. One that could never fit is refused."},
+    {.kind = OPT_LIST, .name = "pin", .at = AT(pin), .arg = "NAME",
+     .help = "This model is loaded at the start and never makes way; may be given again."},
     {.kind = OPT_FLAG, .name = "force", .at = AT(force), .value = 1,
      .help = "Loads models that do not fit: their weights are read from the disk again and again."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",

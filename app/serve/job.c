@@ -78,21 +78,44 @@ void job_free(struct job *j)
     mem_free(j);
 }
 
-int job_hold(struct job *j, struct shelf *s, struct lar_err *err)
+static void have(struct job *j, int rc, const struct lar_err *why)
+{
+    if (rc == 0) {
+        j->book = j->wait.book;
+        j->engine = j->book->engine;
+    }
+    j->held(j, rc == LAR_EINVAL ? LAR_EFORMAT : rc, why);
+}
+
+static void loaded(struct shelf_wait *w, int rc, const struct lar_err *why)
+{
+    struct job *j = (struct job *)w;
+    j->load_ns = time_ns() - w->since;
+    have(j, rc, why);
+}
+
+static int left(struct shelf_wait *w) { return http_gone(((struct job *)w)->call); }
+
+void job_hold(struct job *j, struct shelf *s)
 {
     struct str name = j->ask.model;
+    struct lar_err err = {0};
     struct book *b = shelf_find(s, name.p ? name.p : "", name.n);
+    j->forbidden = b && !keys_allow(http_owner(j->call), b->name);
     if (!b && name.n == 0)
-        return lar_fail(err, LAR_EINVAL, "model is required: this server has several");
-    if (!b) return lar_fail(err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
-    j->forbidden = !keys_allow(http_owner(j->call), b->name);
-    if (j->forbidden) return lar_fail(err, LAR_EINVAL, "this key may not use model '%s'", b->name);
-    int rc = shelf_hold(s, b, &j->load_ns, err);
-    if (rc < 0) return rc == LAR_EINVAL ? LAR_EFORMAT : rc;
+        lar_fail(&err, LAR_EINVAL, "model is required: this server has several");
+    else if (!b)
+        lar_fail(&err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
+    else if (j->forbidden)
+        lar_fail(&err, LAR_EINVAL, "this key may not use model '%s'", b->name);
+    if (err.code) {
+        j->held(j, LAR_EINVAL, &err);
+        return;
+    }
     j->shelf = s;
-    j->book = b;
-    j->engine = b->engine;
-    return 0;
+    j->wait = (struct shelf_wait){.book = b, .keep_ns = j->ask.keep_ns, .gone = left, .ready = loaded};
+    int rc = shelf_hold(s, b, &j->wait, &err);
+    if (rc != SHELF_LATER) have(j, rc, &err);
 }
 
 static int on_text(void *ctx, enum lar_text_kind kind, const char *text, size_t n)
@@ -268,6 +291,7 @@ int job_status(int code)
     case LAR_EFAMILY:
     case LAR_EUNSUPPORTED: return 400;
     case LAR_ENOMEM: return 503;
+    case LAR_ECANCEL: return 499;
     default: return 500;
     }
 }

@@ -47,6 +47,7 @@ struct row {
     struct lar_session *session;
     const int32_t *prompt;
     size_t nprompt, at; /* of the prompt: evaluated */
+    int slot;           /* where it is shown while it is evaluated */
     size_t reused;      /* of these, already there */
     int ctx;
     int32_t ahead[ROW_AHEAD]; /* [nnext] to be evaluated next: sure ones, then guesses */
@@ -82,6 +83,7 @@ struct dialect {
 };
 
 struct job {
+    struct shelf_wait wait; /* while its model is loaded; the first member */
     struct http_call *call; /* kept */
     const struct dialect *dialect;
     int kind; /* the dialect's own: chat or text */
@@ -97,6 +99,7 @@ struct job {
     size_t nrow, left; /* rows; rows not done */
     char id[40];
     char parent[56]; /* the client's trace and span (W3C's traceparent), or "" */
+    long number;              /* of this server's requests */
     int64_t created;          /* seconds since 1970 */
     int64_t spent;            /* tokens evaluated for it */
     int64_t arrived, load_ns; /* monotonic; what loading the model took */
@@ -106,11 +109,16 @@ struct job {
     int state;                /* the dialect's own */
     struct kept *kept;        /* of /v1/responses: where earlier answers are, and this one's own */
     struct reply *reply;
+    /* the server's: what comes when the model is held, or cannot be */
+    void (*held)(struct job *j, int rc, const struct lar_err *why);
+    void *server;
+    int (*read)(struct ask *q, int kind, struct str body, struct lar_err *err);
+    const char *form;
 };
 
 struct job *job_new(struct http_call *c, const struct dialect *d, int kind);
-/* Finds and loads the model. LAR_EINVAL: nobody is called so. */
-int job_hold(struct job *j, struct shelf *s, struct lar_err *err);
+/* Finds and loads the model; j->held is called when that is done, perhaps on another thread. LAR_EINVAL: nobody is called so. */
+void job_hold(struct job *j, struct shelf *s);
 /* Makes rows from the ask: prompts become tokens here. ctx: for who does not say one. */
 int job_prepare(struct job *j, int ctx, struct lar_err *err);
 /* How many tokens the ask's first prompt has. */

@@ -27,7 +27,7 @@ void metrics_head(struct buf *b, const char *name, const char *type, const char 
     buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void one(struct buf *b, const char *name, const char *type, const char *help, double v)
+void metrics_one(struct buf *b, const char *name, const char *type, const char *help, double v)
 {
     metrics_head(b, name, type, help);
     buf_printf(b, "%s ", name);
@@ -52,30 +52,30 @@ void metrics_write(struct buf *b, const struct metrics *m)
     buf_printf(b, "lar_requests_total{result=\"failed\"} %ld\n", m->failed - m->gone);
     buf_printf(b, "lar_requests_total{result=\"gone\"} %ld\n", m->gone);
     buf_printf(b, "lar_requests_total{result=\"refused\"} %ld\n", m->refused);
-    one(b, "lar_requests_running", "gauge", "Requests that wait or are being answered.",
+    metrics_one(b, "lar_requests_running", "gauge", "Requests that wait or are being answered.",
         (double)m->running);
-    one(b, "lar_rows_waiting", "gauge", "Answers that wait for a place.", (double)m->waiting);
-    one(b, "lar_prompt_tokens_total", "counter", "Prompt tokens evaluated.",
+    metrics_one(b, "lar_rows_waiting", "gauge", "Answers that wait for a place.", (double)m->waiting);
+    metrics_one(b, "lar_prompt_tokens_total", "counter", "Prompt tokens evaluated.",
         (double)m->prompt_tokens);
-    one(b, "lar_prompt_tokens_reused_total", "counter", "Prompt tokens that were there already.",
+    metrics_one(b, "lar_prompt_tokens_reused_total", "counter", "Prompt tokens that were there already.",
         (double)m->reused_tokens);
-    one(b, "lar_answer_tokens_total", "counter", "Tokens of answers.", (double)m->answer_tokens);
-    one(b, "lar_guessed_tokens_total", "counter", "Tokens guessed by lookup.", (double)m->guessed_tokens);
-    one(b, "lar_guessed_right_tokens_total", "counter", "Guessed tokens that became an answer's.",
+    metrics_one(b, "lar_answer_tokens_total", "counter", "Tokens of answers.", (double)m->answer_tokens);
+    metrics_one(b, "lar_guessed_tokens_total", "counter", "Tokens guessed by lookup.", (double)m->guessed_tokens);
+    metrics_one(b, "lar_guessed_right_tokens_total", "counter", "Guessed tokens that became an answer's.",
         (double)m->right_tokens);
-    one(b, "lar_steps_total", "counter", "Steps of models.", (double)m->steps);
-    one(b, "lar_step_seconds_total", "counter", "Time in steps.", m->step_s);
-    one(b, "lar_prompt_step_seconds_total", "counter", "Time in steps that had prompts in them.",
+    metrics_one(b, "lar_steps_total", "counter", "Steps of models.", (double)m->steps);
+    metrics_one(b, "lar_step_seconds_total", "counter", "Time in steps.", m->step_s);
+    metrics_one(b, "lar_prompt_step_seconds_total", "counter", "Time in steps that had prompts in them.",
         m->prompt_s);
-    one(b, "lar_kv_reserved_bytes", "gauge", "Keys and values reserved by answers at work.",
+    metrics_one(b, "lar_kv_reserved_bytes", "gauge", "Keys and values reserved by answers at work.",
         m->kv_bytes);
-    one(b, "lar_kv_kept_bytes", "gauge",
+    metrics_one(b, "lar_kv_kept_bytes", "gauge",
         "Keys and values of kept beginnings, shared ones counted for each.", m->cache_bytes);
-    one(b, "lar_kv_limit_bytes", "gauge", "Keys and values at most.", m->kv_limit);
-    one(b, "lar_grammars_compiled_total", "counter", "Schemas, grammars and lists of tools compiled.",
+    metrics_one(b, "lar_kv_limit_bytes", "gauge", "Keys and values at most.", m->kv_limit);
+    metrics_one(b, "lar_grammars_compiled_total", "counter", "Schemas, grammars and lists of tools compiled.",
         (double)m->compiled);
-    one(b, "lar_grammars_reused_total", "counter", "Those that were there already.", (double)m->found);
-    one(b, "lar_grammars_kept_bytes", "gauge", "Memory of compiled grammars that are kept.", m->compiled_bytes);
+    metrics_one(b, "lar_grammars_reused_total", "counter", "Those that were there already.", (double)m->found);
+    metrics_one(b, "lar_grammars_kept_bytes", "gauge", "Memory of compiled grammars that are kept.", m->compiled_bytes);
     histogram(b, "lar_first_token_seconds", "From arrival to the first token.", &m->first, bounds);
     histogram(b, "lar_between_tokens_seconds", "From one token of an answer to the next.", &m->between, bounds);
     histogram(b, "lar_queue_seconds", "From arrival until evaluation began.", &m->queue, bounds);

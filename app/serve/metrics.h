@@ -32,6 +32,7 @@ void metrics_note(struct histogram *h, double seconds);
 void metrics_note_count(struct histogram *h, double n);
 /* HELP and TYPE of what follows. */
 void metrics_head(struct buf *b, const char *name, const char *type, const char *help);
+void metrics_one(struct buf *b, const char *name, const char *type, const char *help, double v);
 void metrics_write(struct buf *b, const struct metrics *m);
 
 #endif

@@ -62,7 +62,7 @@ static void details(struct buf *b, const struct book *k)
                (long long)k->width);
 }
 
-static void book_head(struct buf *b, const struct book *k)
+static void book_head(struct buf *b, const struct book *k, int64_t size)
 {
     buf_puts(b, "{\"name\":");
     buf_json_str(b, str_of(k->name));
@@ -70,7 +70,7 @@ static void book_head(struct buf *b, const struct book *k)
     buf_json_str(b, str_of(k->name));
     buf_puts(b, ",\"modified_at\":");
     stamp(b, k->modified);
-    buf_printf(b, ",\"size\":%lld,\"digest\":\"", (long long)k->bytes);
+    buf_printf(b, ",\"size\":%lld,\"digest\":\"", (long long)size);
     identity(b, k);
     buf_puts(b, "\",\"details\":");
     details(b, k);
@@ -80,11 +80,12 @@ static void book_head(struct buf *b, const struct book *k)
 static void expires(struct buf *b, const struct book *k)
 {
     struct timespec t;
-    int64_t left = k->held                 ? 300000000000
-                   : k->until == INT64_MAX ? INT64_MAX
-                                           : k->until - time_ns();
+    int64_t left = k->held ? k->keep : k->until == INT64_MAX ? -1 : k->until - time_ns();
     clock_gettime(CLOCK_REALTIME, &t);
-    t.tv_sec += left == INT64_MAX ? (int64_t)3155760000 : left / 1000000000;
+    if (k->pinned || (left < 0 && (k->held || k->until == INT64_MAX)))
+        t.tv_sec += (int64_t)3155760000;
+    else if (left > 0)
+        t.tv_sec += left / 1000000000;
     stamp(b, t);
 }
 
@@ -96,14 +97,17 @@ void ollama_tags(struct buf *b, struct shelf *s, int running)
     if (!running) shelf_refresh(s);
     for (size_t i = 0; i < s->nbook; i++) {
         const struct book *k = &s->book[i];
-        if (running ? !k->engine : k->stored && !k->listed) continue;
+        if (running ? !k->engine : !book_shown(k)) continue;
         if (!first) buf_putc(b, ',');
         first = 0;
-        book_head(b, k);
+        book_head(b, k, running ? (int64_t)shelf_bytes(k) : k->bytes);
         if (running) {
             buf_puts(b, ",\"expires_at\":");
             expires(b, k);
-            buf_printf(b, ",\"size_vram\":0,\"context_length\":%d", k->engine->info.ctx_train);
+            buf_printf(b, ",\"size_vram\":0,\"context_length\":%d",
+                       k->engine->reads_only ? k->engine->info.ctx_train
+                       : s->opt.ctx          ? s->opt.ctx
+                                             : engine_ctx(k->engine));
         }
         buf_putc(b, '}');
     }

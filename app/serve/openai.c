@@ -319,7 +319,7 @@ int openai_models(struct buf *b, struct shelf *s, struct str name)
     pthread_mutex_lock(&s->lock);
     shelf_refresh(s);
     for (size_t i = 0; i < s->nbook; i++) {
-        if (s->book[i].stored && !s->book[i].listed) continue;
+        if (!book_shown(&s->book[i])) continue;
         if (!first) buf_putc(b, ',');
         first = 0;
         model(b, &s->book[i]);

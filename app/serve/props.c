@@ -56,7 +56,17 @@ static void tokens(struct buf *b, const struct lar_file *f)
     text_of(b, f, "tokenizer.chat_template");
 }
 
-int props_write(struct buf *b, const struct book *k, int ctx, int parallel, struct lar_err *err)
+static void sandbox_state(struct buf *b, const struct sandbox *s)
+{
+    static const char *const want[] = {"try", "require", "off"};
+    buf_printf(b, ",\"sandbox\":{\"wanted\":\"%s\",\"landlock\":%d,\"seccomp\":%s,\"changes_models\":%s,\"told\":",
+               want[s->want], s->abi, s->calls ? "true" : "false", s->changes ? "true" : "false");
+    buf_json_str(b, buf_view(&s->told));
+    buf_putc(b, '}');
+}
+
+int props_write(struct buf *b, const struct book *k, int ctx, int parallel, const struct sandbox *sandbox,
+                struct lar_err *err)
 {
     struct lar_file *f;
     int rc = lar_file_open(&f, k->path, err);
@@ -71,6 +81,7 @@ int props_write(struct buf *b, const struct book *k, int ctx, int parallel, stru
     buf_puts(b, ",\"model_ftype\":");
     buf_json_str(b, str_of(k->file_type));
     tokens(b, f);
+    sandbox_state(b, sandbox);
     buf_printf(
         b,
         ",\"modalities\":{\"vision\":false,\"video\":false,\"audio\":false},\"endpoint_slots\":true,");
@@ -97,11 +108,46 @@ int props_tokenizer(struct buf *b, const struct book *k, struct lar_err *err)
     return 0;
 }
 
-void props_slots(struct buf *b, int ctx, int parallel, long running)
+/* In the words of llama-server's /slots (its server_slot::to_json); never what was said. */
+static void slot_task(struct buf *b, const struct slot *k)
+{
+    const struct lar_sampling *p = &k->sampling;
+    const struct {
+        const char *name;
+        double v;
+    } number[] = {{"seed", (double)p->seed},
+                  {"temperature", (double)p->temp},
+                  {"top_k", p->top_k},
+                  {"top_p", (double)p->top_p},
+                  {"min_p", (double)p->min_p},
+                  {"repeat_penalty", (double)p->repeat_penalty},
+                  {"presence_penalty", (double)p->presence_penalty},
+                  {"frequency_penalty", (double)p->frequency_penalty},
+                  {"max_tokens", k->max_tokens ? k->max_tokens : -1},
+                  {"n_predict", k->max_tokens ? k->max_tokens : -1}};
+    long left = k->max_tokens ? k->max_tokens - (long)k->written : -1;
+    buf_printf(b,
+               ",\"id_task\":%ld,\"n_prompt_tokens\":%zu,\"n_prompt_tokens_processed\":%zu,"
+               "\"n_prompt_tokens_cache\":%zu,\"params\":{\"stream\":%s",
+               k->task, k->prompt, k->read > k->cached ? k->read - k->cached : 0, k->cached,
+               k->stream ? "true" : "false");
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+        buf_printf(b, ",\"%s\":", number[i].name);
+        buf_json_num(b, number[i].v);
+    }
+    buf_printf(b, "},\"next_token\":[{\"has_next_token\":%s,\"n_remain\":%ld,\"n_decoded\":%zu}]",
+               k->busy ? "true" : "false", left, k->written);
+}
+
+void props_slots(struct buf *b, int ctx, const struct slot *slot, int parallel)
 {
     buf_putc(b, '[');
-    for (int i = 0; i < parallel; i++)
-        buf_printf(b, "%s{\"id\":%d,\"n_ctx\":%d,\"speculative\":false,\"is_processing\":%s}",
-                   i ? "," : "", i, ctx, i < running ? "true" : "false");
+    for (int i = 0; i < parallel; i++) {
+        const struct slot *k = &slot[i];
+        buf_printf(b, "%s{\"id\":%d,\"n_ctx\":%d,\"speculative\":%s,\"is_processing\":%s", i ? "," : "", i,
+                   k->task ? k->ctx : ctx, k->guesses ? "true" : "false", k->busy ? "true" : "false");
+        if (k->task) slot_task(b, k);
+        buf_putc(b, '}');
+    }
     buf_puts(b, "]\n");
 }

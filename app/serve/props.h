@@ -6,12 +6,14 @@
 #ifndef SERVE_PROPS_H
 #define SERVE_PROPS_H
 
+#include "serve/sandbox.h"
 #include "serve/shelf.h"
 
 /* ctx: of a request that says none. */
-int props_write(struct buf *b, const struct book *k, int ctx, int parallel, struct lar_err *err);
+int props_write(struct buf *b, const struct book *k, int ctx, int parallel, const struct sandbox *sandbox,
+                struct lar_err *err);
 int props_tokenizer(struct buf *b, const struct book *k, struct lar_err *err);
-/* A slot here is room for one more answer: no request has one of its own, so all that is told of it is whether it is taken. */
-void props_slots(struct buf *b, int ctx, int parallel, long running);
+/* A slot is room for one more answer of a model; ctx: of one that nobody has been in yet. */
+void props_slots(struct buf *b, int ctx, const struct slot *slot, int parallel);
 
 #endif

@@ -15,6 +15,10 @@
 enum { WAITING_MAX = 256, TEXTS_MAX = 4096 };
 
 struct wish {
+    struct shelf_wait wait; /* while its model is loaded; the first member */
+    struct reading *reading;
+    struct book *book;      /* held */
+    int64_t load_ns;
     struct http_call *call; /* kept */
     enum reading_kind kind;
     struct ask q;
@@ -388,34 +392,53 @@ static int fulfil(struct wish *w, const struct book *k, int64_t load_ns, struct 
 
 static int status_of(int code) { return code == LAR_ENOMEM ? 503 : code == LAR_EIO ? 500 : 400; }
 
-static void answer(struct reading *r, struct wish *w)
+static void wish_free(struct wish *w)
+{
+    if (w->book) shelf_release(w->reading->shelf, w->book, w->q.keep_ns);
+    http_drop(w->call);
+    ask_done(&w->q);
+    mem_free(w);
+}
+
+/* 0: the queue is full, or it is over. */
+static int enqueue(struct reading *r, struct wish *w, size_t most)
+{
+    pthread_mutex_lock(&r->lock);
+    int full = r->stop || r->n >= most;
+    if (!full) {
+        w->next = NULL;
+        *r->tail = w;
+        r->tail = &w->next;
+        r->n++;
+        pthread_cond_signal(&r->wake);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return !full;
+}
+
+static void loaded(struct shelf_wait *wait, int rc, const struct lar_err *why)
+{
+    struct wish *w = (struct wish *)wait;
+    w->load_ns = time_ns() - wait->since;
+    if (rc == 0) w->book = wait->book;
+    if (rc == 0 && enqueue(w->reading, w, SIZE_MAX)) return;
+    reply_error(w, rc < 0 ? status_of(rc) : 503, rc < 0 ? why->msg : "the server is shutting down");
+    wish_free(w);
+}
+
+static int left(struct shelf_wait *wait) { return http_gone(((struct wish *)wait)->call); }
+
+/* With its model at hand. */
+static void fulfil_wish(struct reading *r, struct wish *w)
 {
     struct lar_err err = {0};
     struct buf b = {0};
-    int64_t load_ns = 0;
-    struct book *k = shelf_find(r->shelf, w->q.model.p ? w->q.model.p : "", w->q.model.n);
-    if (!k) {
-        buf_printf(&b,
-                   w->q.model.n ? "model '%.*s' not found"
-                                : "model is required: this server has several",
-                   STR_ARG(w->q.model));
-        reply_error(w, w->q.model.n ? 404 : 400, buf_z(&b));
-        buf_done(&b);
-        return;
-    }
-    if (!keys_allow(http_owner(w->call), k->name)) {
-        reply_error(w, 403, "this key may not use that model");
-        return;
-    }
-    int rc = shelf_hold(r->shelf, k, &load_ns, &err);
-    if (rc == 0) {
-        rc = fulfil(w, k, load_ns, &b, &err);
-        if (w->kind <= READING_RERANK)
-            trace_reading(r->trace, w->call, w->kind == READING_RERANK ? "RERANKER" : "EMBEDDING", k->name, w->tokens,
-                          w->began, rc < 0);
-        keys_spend(http_owner(w->call), w->tokens);
-        shelf_release(r->shelf, k, w->q.keep_ns);
-    }
+    const struct book *k = w->book;
+    int rc = fulfil(w, k, w->load_ns, &b, &err);
+    if (w->kind <= READING_RERANK)
+        trace_reading(r->trace, w->call, w->kind == READING_RERANK ? "RERANKER" : "EMBEDDING", k->name, w->tokens,
+                      w->began, rc < 0);
+    keys_spend(http_owner(w->call), w->tokens);
     if (rc == 0 && b.failed) rc = lar_fail(&err, LAR_ENOMEM, "out of memory");
     if (rc < 0)
         reply_error(w, status_of(rc), err.msg);
@@ -424,11 +447,39 @@ static void answer(struct reading *r, struct wish *w)
     buf_done(&b);
 }
 
-static void wish_free(struct wish *w)
+static void find_model(struct reading *r, struct wish *w, struct lar_err *err)
 {
-    http_drop(w->call);
-    ask_done(&w->q);
-    mem_free(w);
+    struct str name = w->q.model;
+    struct book *k = shelf_find(r->shelf, name.p ? name.p : "", name.n);
+    if (k && !keys_allow(http_owner(w->call), k->name)) {
+        lar_fail(err, 403, "this key may not use that model");
+    } else if (k) {
+        w->wait = (struct shelf_wait){.book = k, .keep_ns = w->q.keep_ns, .gone = left, .ready = loaded};
+    } else if (name.n) {
+        lar_fail(err, 404, "model '%.*s' not found", STR_ARG(name));
+    } else {
+        lar_fail(err, 400, "model is required: this server has several");
+    }
+}
+
+/* It is answered and freed, or waits for its model. */
+static void answer(struct reading *r, struct wish *w)
+{
+    struct lar_err err = {0};
+    if (!w->book) {
+        find_model(r, w, &err);
+        if (err.code) {
+            reply_error(w, err.code, err.msg);
+            wish_free(w);
+            return;
+        }
+        int rc = shelf_hold(r->shelf, w->wait.book, &w->wait, &err);
+        if (rc == SHELF_LATER) return;
+        if (rc == 0) w->book = w->wait.book;
+        if (rc < 0) reply_error(w, status_of(rc), err.msg);
+    }
+    if (w->book) fulfil_wish(r, w);
+    wish_free(w);
 }
 
 static void *work(void *ctx)
@@ -444,13 +495,13 @@ static void *work(void *ctx)
         r->n--;
         int stop = r->stop;
         pthread_mutex_unlock(&r->lock);
-        if (stop)
-            reply_error(w, 503, "the server is shutting down");
-        else if (!http_gone(w->call))
+        if (stop || http_gone(w->call)) {
+            reply_error(w, stop ? 503 : 499,
+                        stop ? "the server is shutting down" : "the client closed its connection");
+            wish_free(w);
+        } else {
             answer(r, w);
-        else
-            reply_error(w, 499, "the client closed its connection");
-        wish_free(w);
+        }
         pthread_mutex_lock(&r->lock);
     }
     pthread_mutex_unlock(&r->lock);
@@ -503,20 +554,9 @@ void reading_take(struct reading *r, struct http_call *c, enum reading_kind kind
              kind == READING_EMBEDDING; /* Ollama's default, which its clients rely on */
     w->began = time_ns();
     ask_init(&w->q);
-    int rc = read_wish(w, http_body(c), &err), full = 0;
-    if (rc == 0) {
-        pthread_mutex_lock(&r->lock);
-        full = r->stop || r->n == WAITING_MAX;
-        if (!full) {
-            *r->tail = w;
-            r->tail = &w->next;
-            r->n++;
-            pthread_cond_signal(&r->wake);
-        }
-        pthread_mutex_unlock(&r->lock);
-        if (!full) return;
-    }
-    reply_error(w, full ? 503 : 400,
-                full ? "too many requests are waiting: try again later" : err.msg);
+    w->reading = r;
+    int rc = read_wish(w, http_body(c), &err);
+    if (rc == 0 && enqueue(r, w, WAITING_MAX)) return;
+    reply_error(w, rc == 0 ? 503 : 400, rc == 0 ? "too many requests are waiting: try again later" : err.msg);
     wish_free(w);
 }

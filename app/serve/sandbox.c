@@ -2,8 +2,10 @@
  * serve/sandbox.c: see sandbox.h. */
 #include "serve/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -37,6 +39,8 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
+
+enum { FOLDER_MAX = 4096 };
 
 /* ---- Landlock ------------------------------------------------------------------------------------------------------------- */
 
@@ -121,6 +125,27 @@ void sandbox_allow(struct sandbox *b, const char *path, enum sandbox_access acce
     b->nread += access == SANDBOX_READ;
 }
 
+/* Nothing but .gguf files, and not too many to look at. */
+static int only_models(const char *file)
+{
+    static const char end[] = ".gguf";
+    char folder[PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    size_t n = slash ? (size_t)(slash - file) : 0, seen = 0;
+    if (n == 0 || n >= sizeof folder) return 0;
+    memcpy(folder, file, n);
+    folder[n] = 0;
+    DIR *d = opendir(folder);
+    int all = d != NULL;
+    for (struct dirent *e; all && (e = readdir(d));) {
+        size_t len = strlen(e->d_name), tail = sizeof end - 1;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        all = ++seen <= FOLDER_MAX && e->d_type != DT_DIR && len > tail && strcmp(e->d_name + len - tail, end) == 0;
+    }
+    if (d) closedir(d);
+    return all;
+}
+
 void sandbox_allow_model(struct sandbox *b, const char *path)
 {
     char *real = b->ruleset < 0 ? NULL : realpath(path, NULL), *cut = NULL;
@@ -131,7 +156,7 @@ void sandbox_allow_model(struct sandbox *b, const char *path)
         cut = strrchr(real, '/');
     } else if (snapshots) {
         cut = snapshots;
-    } else if (strstr(real, "-of-") && stat(real, &st) == 0 && S_ISREG(st.st_mode)) {
+    } else if (only_models(real) || (strstr(real, "-of-") && stat(real, &st) == 0 && S_ISREG(st.st_mode))) {
         cut = strrchr(real, '/');
     }
     if (cut && cut != real) *cut = 0;
@@ -295,6 +320,7 @@ int sandbox_calls(struct sandbox *b, struct lar_err *err)
     const char *why = filter_calls(b->changes);
     if (why && b->want == SANDBOX_REQUIRE)
         return lar_fail(err, LAR_EUNSUPPORTED, "--sandbox require: no filter of system calls (seccomp): %s", why);
+    b->calls = !why;
     buf_puts(&b->told, why ? "sandbox: NO filter of system calls: " : "sandbox: system calls by a list");
     if (why) buf_puts(&b->told, why);
     if (b->abi)

@@ -23,6 +23,7 @@ struct sandbox {
     int changes;  /* models may be fetched and made: connections, and files beneath what may be written */
     int ruleset;  /* of Landlock; -1: none */
     int abi;      /* Landlock's version; 0: none */
+    int calls;    /* system calls go by a list */
     int nread;    /* places */
     struct buf told; /* a line about what holds */
 };
@@ -33,7 +34,8 @@ enum sandbox_access { SANDBOX_READ, SANDBOX_WRITE, SANDBOX_SOCKET };
 int sandbox_open(struct sandbox *b, enum sandbox_want want, int changes, struct lar_err *err);
 /* A file, or a folder with all that is in it. SOCKET: a folder in which a socket is made and removed. What is not there is passed over. */
 void sandbox_allow(struct sandbox *b, const char *path, enum sandbox_access access);
-/* What a model may consist of: the file, the folder, or, where its parts lie beside it or its files are links into a cache, the folder above. */
+/* What a model may consist of: the file, the folder, or, where its parts lie beside it or its files are links into a cache, the folder above. Also a
+ * folder in which there are only models: a file that takes one's place is a file that nobody has allowed, but in a folder that somebody has. */
 void sandbox_allow_model(struct sandbox *b, const char *path);
 int sandbox_files(struct sandbox *b, struct lar_err *err);
 int sandbox_calls(struct sandbox *b, struct lar_err *err);

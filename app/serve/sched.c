@@ -25,6 +25,7 @@ struct sched {
     pthread_cond_t wake, empty;
     struct job **in; /* [nin] */
     size_t nin, in_room;
+    long numbered; /* jobs so far */
     int closing, stop; /* takes no more; ends now */
     struct metrics number;
     /* the thread's */
@@ -37,6 +38,40 @@ struct sched {
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
 static double kv_of(const struct row *r) { return r->job->engine->kv_token_bytes * r->ctx; }
+
+/* Shown as it is now. With the lock held. */
+static void show(const struct row *r)
+{
+    struct slot *k = &r->job->engine->slot[r->slot];
+    k->read = r->at;
+    k->written = r->steps;
+}
+
+/* The first place that nobody has; there is one. */
+static void take_slot(struct sched *s, struct engine *e, struct row *r)
+{
+    const struct ask *q = &r->job->ask;
+    pthread_mutex_lock(&s->lock);
+    for (r->slot = 0; e->slot[r->slot].busy;) r->slot++;
+    e->slot[r->slot] = (struct slot){.task = r->job->number,
+                                     .busy = 1,
+                                     .ctx = r->ctx,
+                                     .max_tokens = q->max_tokens,
+                                     .stream = q->stream,
+                                     .guesses = r->req.lookup > 0,
+                                     .prompt = r->nprompt,
+                                     .cached = r->reused,
+                                     .sampling = r->sampling};
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void leave_slot(struct sched *s, struct row *r)
+{
+    pthread_mutex_lock(&s->lock);
+    show(r);
+    r->job->engine->slot[r->slot].busy = 0;
+    pthread_mutex_unlock(&s->lock);
+}
 
 static void row_unqueue(struct engine *e, const struct row *r)
 {
@@ -59,6 +94,7 @@ static void row_leave(struct sched *s, struct row *r)
             if (e->row[i] == r) e->row[i] = e->row[--e->nrow];
         s->kv_used -= kv_of(r);
         e->kv_used -= kv_of(r);
+        leave_slot(s, r);
     }
     size_t n = 0;
     if (r->session) lar_session_tokens(r->session, &n);
@@ -224,9 +260,16 @@ static int admit_one(struct sched *s, struct engine *e, struct row *r)
 {
     struct lar_err err = {0};
     double need = kv_of(r);
+    int rc = 0;
     while (s->kv_used + e->cache.bytes + need > s->opt.kv_bytes && cache_drop(&e->cache)) continue;
     if (s->kv_used + need > s->opt.kv_bytes && s->kv_used > 0) return 0; /* when others are done */
-    int rc = open_session(s, e, r, &err);
+    do rc = shelf_grow(s->opt.shelf, e, e->kv_used + need, e->cache.bytes, &err);
+    while (rc == SHELF_LATER && cache_drop(&e->cache));
+    if (rc == SHELF_LATER && s->kv_used > 0) return 0;
+    if (rc == SHELF_LATER) /* nobody's end would help */
+        rc = lar_fail(&err, LAR_ENOMEM, "a context of %d tokens needs %.0f MiB that other models hold: try again later",
+                      r->ctx, need / 1048576);
+    if (rc == 0) rc = open_session(s, e, r, &err);
     if (rc == LAR_ENOMEM && e->nrow) return 0;
     if (rc < 0) {
         row_fail(s, r, &err);
@@ -238,6 +281,7 @@ static int admit_one(struct sched *s, struct engine *e, struct row *r)
     r->state = ROW_PROMPT;
     r->began = time_ns();
     e->row[e->nrow++] = r;
+    take_slot(s, e, r);
     s->kv_used += need;
     return 1;
 }
@@ -395,6 +439,7 @@ static void count_step(struct sched *s, struct engine *e, double ns, size_t npro
 {
     pthread_mutex_lock(&s->lock);
     s->number.steps++;
+    for (size_t i = 0; i < e->nrow; i++) show(e->row[i]);
     s->number.kv_bytes = s->kv_used;
     s->number.cache_bytes = e->cache.bytes;
     s->number.kv_limit = s->opt.kv_bytes;
@@ -404,6 +449,14 @@ static void count_step(struct sched *s, struct engine *e, double ns, size_t npro
     if (nprompt) s->number.prompt_s += ns * 1e-9;
     s->number.prompt_tokens += (long)nprompt;
     pthread_mutex_unlock(&s->lock);
+}
+
+/* A model waits for bytes: what is kept for later makes way. */
+static void make_way(struct sched *s, struct engine *e)
+{
+    if (atomic_load(&s->opt.shelf->short_of) <= 0) return;
+    while (e->kv_used + e->cache.bytes > (double)e->kv_one && cache_drop(&e->cache)) continue;
+    atomic_store(&e->shown_kept, (int64_t)e->cache.bytes);
 }
 
 static void step(struct sched *s, struct engine *e)
@@ -513,23 +566,11 @@ static void run_engines(struct sched *s)
         struct engine *e = shelf->book[i].held ? shelf->book[i].engine : NULL;
         pthread_mutex_unlock(&shelf->lock);
         if (!e) continue;
+        make_way(s, e);
         admit(s, e);
         step(s, e);
         clear_away(s);
     }
-}
-
-static void sleep_until(struct sched *s, int64_t when)
-{
-    struct timespec t;
-    int64_t ns = when == INT64_MAX ? (int64_t)60 * 1000000000 : when - time_ns();
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    if (ns < 0) ns = 0;
-    if (ns > (int64_t)60 * 1000000000) ns = (int64_t)60 * 1000000000;
-    t.tv_sec += ns / 1000000000;
-    t.tv_nsec += ns % 1000000000;
-    if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-    pthread_cond_timedwait(&s->wake, &s->lock, &t);
 }
 
 static void *work(void *ctx)
@@ -544,10 +585,7 @@ static void *work(void *ctx)
                          "the server is shutting down and the time to finish answers is over");
         if (s->njob == 0) {
             if (s->stop) break;
-            pthread_mutex_unlock(&s->lock);
-            int64_t next = shelf_sweep(s->opt.shelf, 0);
-            pthread_mutex_lock(&s->lock);
-            if (s->nin == 0 && !s->stop) sleep_until(s, next);
+            if (s->nin == 0 && !s->stop) pthread_cond_wait(&s->wake, &s->lock);
             continue;
         }
         pthread_mutex_unlock(&s->lock);
@@ -598,6 +636,7 @@ void sched_submit(struct sched *s, struct job *j)
         why = "too many requests are waiting: try again later";
     if (!why) {
         s->in[s->nin++] = j;
+        j->number = ++s->numbered;
         s->number.running++;
         pthread_cond_signal(&s->wake);
     }
@@ -636,16 +675,16 @@ void sched_close(struct sched *s)
     mem_free(s);
 }
 
-void sched_poke(struct sched *s)
-{
-    pthread_mutex_lock(&s->lock);
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-}
-
 void sched_look(struct sched *s, struct metrics *out)
 {
     pthread_mutex_lock(&s->lock);
     *out = s->number;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sched_slots(struct sched *s, const struct engine *e, struct slot *out)
+{
+    pthread_mutex_lock(&s->lock);
+    memcpy(out, e->slot, e->row_room * sizeof *out);
     pthread_mutex_unlock(&s->lock);
 }

@@ -31,9 +31,9 @@ void sched_submit(struct sched *s, struct job *j);
 /* Takes no job any more and waits until all are done, at most so long; then those that are left get an error. */
 void sched_drain(struct sched *s, int64_t ns);
 void sched_close(struct sched *s);
-/* Wakes the thread, to see to models whose time is over. */
-void sched_poke(struct sched *s);
 
 void sched_look(struct sched *s, struct metrics *out);
+/* What each of the engine's slots shows, into out[parallel]. With the shelf's lock held. */
+void sched_slots(struct sched *s, const struct engine *e, struct slot *out);
 
 #endif

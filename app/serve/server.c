@@ -120,14 +120,24 @@ static void get_slots(struct server *s, struct http_call *c)
 {
     struct buf b = {0};
     struct metrics m;
-    const struct book *k = shelf_find(&s->shelf, "", 0);
+    const char *name = http_query(c, "model");
+    const struct book *k = shelf_find(&s->shelf, name ? name : "", name ? strlen(name) : 0);
+    struct slot *slot = mem_zalloc((size_t)s->opt.parallel * sizeof *slot);
     sched_look(s->sched, &m);
     if (http_query(c, "fail_on_no_slot") && m.running >= s->opt.parallel) {
         reply_error(c, openai_error, 503, "no slot is free");
-        return;
+    } else if (!slot) {
+        reply_error(c, openai_error, 503, "out of memory");
+    } else if (name && (!k || !keys_allow(http_owner(c), k->name))) {
+        reply_error(c, openai_error, 404, "there is no such model");
+    } else {
+        pthread_mutex_lock(&s->shelf.lock);
+        if (k && k->engine && k->engine->slot) sched_slots(s->sched, k->engine, slot);
+        pthread_mutex_unlock(&s->shelf.lock);
+        props_slots(&b, s->opt.ctx || !k ? s->opt.ctx : book_ctx(k), slot, s->opt.parallel);
+        reply_json(c, &b);
     }
-    props_slots(&b, s->opt.ctx || !k ? s->opt.ctx : book_ctx(k), s->opt.parallel, m.running);
-    reply_json(c, &b);
+    mem_free(slot);
 }
 
 /* Of the one model that is served, or of ?model=. */
@@ -140,7 +150,7 @@ static void get_props(struct server *s, struct http_call *c)
     int rc = k && keys_allow(http_owner(c), k->name) ? 0 : lar_fail(&err, LAR_EINVAL, "which model? ?model=NAME");
     if (rc == 0)
         rc = strcmp(http_path(c), "/props") == 0
-                 ? props_write(&b, k, s->opt.ctx ? s->opt.ctx : book_ctx(k), s->opt.parallel, &err)
+                 ? props_write(&b, k, s->opt.ctx ? s->opt.ctx : book_ctx(k), s->opt.parallel, &s->sandbox, &err)
                  : props_tokenizer(&b, k, &err);
     if (rc == 0) {
         reply_json(c, &b);
@@ -244,23 +254,38 @@ static void let_go(struct server *s, struct job *j)
     job_free(j);
 }
 
-/* The job is answered, or the scheduler's. */
-static void start(struct server *s, struct job *j, read_fn *read)
+/* An empty request to give a model back needs none of it. */
+static int unload(struct server *s, struct job *j)
 {
+    struct lar_err err;
+    struct buf b = {0};
+    struct book *k = shelf_find(&s->shelf, j->ask.model.p ? j->ask.model.p : "", j->ask.model.n);
+    if (!k || !keys_allow(http_owner(j->call), k->name)) return 0;
+    if (shelf_unload(&s->shelf, k, &err) < 0) {
+        job_fail(j, 400, err.msg);
+    } else {
+        ollama_loaded(j, &b);
+        reply_json(j->call, &b);
+    }
+    job_free(j);
+    return 1;
+}
+
+/* The model is there: the job is answered, or the scheduler's. */
+static void go_on(struct job *j, int rc, const struct lar_err *why)
+{
+    struct server *s = j->server;
     struct lar_err err = {0};
-    int rc = job_hold(j, &s->shelf, &err);
-    if (rc == LAR_EINVAL) {
-        job_fail(j, j->forbidden ? 403 : j->ask.model.n ? 404 : 400, err.msg);
-    } else if (rc == 0 && j->ask.load_only) {
+    if (rc < 0) {
+        job_fail(j, rc != LAR_EINVAL ? job_status(rc) : j->forbidden ? 403 : j->ask.model.n ? 404 : 400, why->msg);
+    } else if (j->ask.load_only) {
         struct buf b = {0};
         ollama_loaded(j, &b);
         reply_json(j->call, &b);
         job_free(j);
-        sched_poke(s->sched); /* it may have to go at once */
         return;
-    } else if (rc < 0 || (rc = read_again(j, read, http_body(j->call), &err)) < 0 ||
-               (rc = cannot_think(j, &err)) < 0 || (rc = cannot_write(j, &err)) < 0 ||
-               (rc = job_prepare(j, s->opt.ctx, &err)) < 0) {
+    } else if ((rc = read_again(j, j->read, http_body(j->call), &err)) < 0 || (rc = cannot_think(j, &err)) < 0 ||
+               (rc = cannot_write(j, &err)) < 0 || (rc = job_prepare(j, s->opt.ctx, &err)) < 0) {
         job_fail(j, job_status(rc), err.msg);
     } else {
         sched_submit(s->sched, j);
@@ -281,7 +306,11 @@ static void write_answer(struct server *s, struct http_call *c, const struct dia
     j->kept = s->kept;
     int rc = read(&j->ask, kind, http_body(c), &err);
     if (rc == 0 && !atomic_load(&s->draining)) {
-        start(s, j, read);
+        if (j->ask.load_only && j->ask.keep_ns == 0 && unload(s, j)) return;
+        j->held = go_on;
+        j->server = s;
+        j->read = read;
+        job_hold(j, &s->shelf);
         return;
     }
     job_fail(j, rc < 0 ? job_status(rc) : 503, rc < 0 ? err.msg : "the server is shutting down");
@@ -317,30 +346,45 @@ static void post_responses(struct server *s, struct http_call *c)
 
 static void take_response(struct server *s, struct http_call *c) { kept_take(s->kept, c); }
 
-/* How long a prompt is: form says how the number is told. */
-static void count(struct server *s, struct http_call *c, const struct dialect *d, int kind, read_fn *read,
-                  const char *form)
+static void counted(struct job *j, int rc, const struct lar_err *why)
 {
     struct lar_err err = {0};
     struct buf b = {0};
     size_t n = 0;
     int status = 200;
-    struct job *j = job_new(c, d, kind);
-    if (j) j->kept = s->kept;
-    int rc = j ? read(&j->ask, kind, http_body(c), &err) : lar_fail(&err, LAR_ENOMEM, "out of memory");
     if (rc < 0)
-        status = job_status(rc);
-    else if ((rc = job_hold(j, &s->shelf, &err)) < 0)
-        status = rc == LAR_EINVAL ? j->forbidden ? 403 : 404 : job_status(rc);
+        status = rc == LAR_EINVAL && j->shelf == NULL && j->server ? j->forbidden ? 403 : 404 : job_status(rc);
     else if ((rc = job_count(j, &n, &err)) < 0)
-        status = job_status(rc);
+        status = job_status(rc), why = &err;
     if (rc < 0)
-        d->error(&b, status, err.msg);
+        j->dialect->error(&b, status, why->msg);
     else
-        buf_printf(&b, "{%s\"input_tokens\":%zu}\n", form, n);
-    http_reply(c, status, "application/json", buf_view(&b));
+        buf_printf(&b, "{%s\"input_tokens\":%zu}\n", j->form, n);
+    http_reply(j->call, status, "application/json", buf_view(&b));
     buf_done(&b);
     job_free(j);
+}
+
+/* How long a prompt is: form says how the number is told. */
+static void count(struct server *s, struct http_call *c, const struct dialect *d, int kind, read_fn *read,
+                  const char *form)
+{
+    struct lar_err err = {0};
+    struct job *j = job_new(c, d, kind);
+    if (!j) {
+        reply_error(c, d->error, 503, "out of memory");
+        return;
+    }
+    j->kept = s->kept;
+    j->form = form;
+    j->held = counted;
+    int rc = read(&j->ask, kind, http_body(c), &err);
+    if (rc < 0) {
+        counted(j, rc, &err);
+        return;
+    }
+    j->server = s;
+    job_hold(j, &s->shelf);
 }
 
 static void post_count_tokens(struct server *s, struct http_call *c)
@@ -596,14 +640,15 @@ static int add_models(struct server *s, struct lar_err *err)
     return rc;
 }
 
-/* One model and nothing to choose: it is there before the first request, and a bad one is told now. */
+/* Pinned ones; and one model with nothing to choose: it is there before the first request, and a bad one is told now. */
 static int preload(struct server *s, struct lar_err *err)
 {
-    int64_t ns;
+    for (size_t i = 0; i < s->opt.npin; i++) {
+        int rc = shelf_pin(&s->shelf, s->opt.pin[i], err);
+        if (rc < 0) return rc;
+    }
     if (s->shelf.nbook != 1 || s->shelf.book[0].reads_only) return 0;
-    int rc = shelf_hold(&s->shelf, &s->shelf.book[0], &ns, err);
-    if (rc == 0) shelf_release(&s->shelf, &s->shelf.book[0], ASK_KEEP_DEFAULT);
-    return rc;
+    return shelf_load(&s->shelf, &s->shelf.book[0], err);
 }
 
 static int read_pem(struct buf *b, const char *option, const char *path, struct lar_err *err)
@@ -705,10 +750,13 @@ static int open_all(struct server *s, struct lar_err *err)
                                .lookup = o->lookup,
                                .ctx = o->ctx,
                                .memory = o->memory,
+                               .waiting = o->queue,
                                .force = o->force,
                                .say = o->say,
                                .keep_ns = keep};
-    double kv = o->kv_mib ? o->kv_mib * 1048576.0 : (double)cpu_memory_available() / 2;
+    double kv = o->kv_mib    ? o->kv_mib * 1048576.0
+                : o->memory ? (double)o->memory
+                            : (double)cpu_memory_available() / 2;
     struct sched_options co = {.shelf = &s->shelf,
                                .parallel = o->parallel,
                                .step_tokens = STEP_TOKENS,
@@ -744,6 +792,7 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0) rc = give_up_files(s, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
+    if (rc == 0) rc = shelf_start(&s->shelf, err);
     if (rc == 0) rc = reading_open(&s->reading, &s->shelf, s->trace, err);
     if (rc == 0) rc = stock_open(&s->stock, err);
     if (rc == 0) rc = kept_open(&s->kept, err);
@@ -778,7 +827,7 @@ static void wait_for_end(struct server *s, const sigset_t *set)
     http_stop_listening(s->http);
     for (int i = 0; i < s->opt.drain_s * 20; i++) {
         sched_look(s->sched, &n);
-        if (n.running == 0 || sigtimedwait(set, NULL, &second) > 0) break;
+        if ((n.running == 0 && shelf_waiting(&s->shelf) == 0) || sigtimedwait(set, NULL, &second) > 0) break;
     }
     sched_drain(s->sched, 0);
 }
@@ -801,6 +850,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
         wait_for_end(&s, &set);
     }
     stock_close(s.stock);
+    shelf_stop(&s.shelf);
     reading_close(s.reading);
     sched_close(s.sched);
     http_close(s.http);

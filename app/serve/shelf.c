@@ -2,9 +2,6 @@
  * serve/shelf.c: see shelf.h. */
 #include "serve/shelf.h"
 
-#include <lar/convert.h>
-#include <lar/plan.h>
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,14 +10,20 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/time.h"
-#include "serve/ask.h"
 
-enum { BOOKS_MAX = 256, ADAPTERS_MAX = 16, CTX_DEFAULT = 8192 };
+enum { BOOKS_MAX = 256 };
+#define GRACE_NS (600 * (int64_t)1000000000) /* whoever found a book has long done with it */
 
 int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err *err)
 {
-    *s = (struct shelf){.opt = *opt};
+    pthread_condattr_t attr;
+    *s = (struct shelf){.opt = *opt, .at_start = cpu_memory_available()};
+    s->tail = &s->first;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_condattr_destroy(&attr);
     s->book = mem_zalloc(BOOKS_MAX * sizeof *s->book);
     return s->book ? 0 : lar_fail(err, LAR_ENOMEM, "models: out of memory");
 }
@@ -29,19 +32,6 @@ static void stored_free(struct store_model *m)
 {
     if (m) store_model_done(m);
     mem_free(m);
-}
-
-static void engine_close(struct engine *e)
-{
-    if (!e) return;
-    cache_done(&e->cache);
-    compiled_done(&e->compiled);
-    lar_batch_close(e->batch);
-    lar_model_close(e->model);
-    mem_free(e->row);
-    mem_free(e->part);
-    mem_free(e->who);
-    mem_free(e);
 }
 
 static void book_free(struct book *b)
@@ -62,6 +52,7 @@ void shelf_close(struct shelf *s)
     }
     mem_free(s->book);
     store_close(s->store);
+    pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);
 }
 
@@ -118,12 +109,11 @@ static int look_into(struct book *b, struct lar_err *err)
     struct lar_file *f;
     struct lar_file_info info;
     struct lar_tensor t;
-    struct stat st;
     char key[128];
     int rc = lar_file_open(&f, b->path, err);
     if (rc < 0) return rc;
     lar_file_info(f, &info);
-    if (stat(b->path, &st) == 0) b->modified = st.st_mtim;
+    if (stat(b->path, &b->file) == 0) b->modified = b->file.st_mtim;
     b->bytes = (int64_t)info.bytes;
     b->architecture = meta_str(f, "general.architecture");
     b->title = meta_str(f, "general.name");
@@ -147,6 +137,20 @@ static int look_into(struct book *b, struct lar_err *err)
     }
     lar_file_close(f);
     return rc;
+}
+
+/* Room for one more: behind the others, or that of one that is gone. NULL: there are too many. */
+static struct book *new_book(struct shelf *s)
+{
+    int64_t now = time_ns();
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct book *b = &s->book[i];
+        if (!b->gone || b->engine || b->held || b->loading || now - b->gone < GRACE_NS) continue;
+        book_free(b);
+        *b = (struct book){0};
+        return b;
+    }
+    return s->nbook < BOOKS_MAX ? &s->book[s->nbook++] : NULL;
 }
 
 int shelf_add(struct shelf *s, const char *name, const char *path, struct lar_err *err)
@@ -175,7 +179,51 @@ int shelf_add(struct shelf *s, const char *name, const char *path, struct lar_er
 
 static int is_called(const struct book *b, const char *name, size_t n)
 {
-    return strlen(b->name) == n && memcmp(b->name, name, n) == 0;
+    return !b->gone && strlen(b->name) == n && memcmp(b->name, name, n) == 0;
+}
+
+static int is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void retire(struct shelf *s, struct book *b)
+{
+    b->gone = time_ns();
+    b->until = 0;
+    b->pinned = 0;
+    pthread_cond_signal(&s->wake);
+}
+
+static void tell_replaced(const struct shelf *s, const struct book *b, const struct lar_err *why)
+{
+    struct buf line = {0};
+    if (!s->opt.say) return;
+    buf_printf(&line, "%s: %s was replaced", b->name, b->path);
+    if (why) buf_printf(&line, ", and what stands there now cannot be used: %s", why->msg);
+    s->opt.say(buf_z(&line));
+    buf_done(&line);
+}
+
+/* The book of what stands at its path now. A file that cannot be used is told once, and changes nothing. With the lock held. */
+static struct book *as_it_is(struct shelf *s, struct book *b)
+{
+    struct stat now;
+    struct lar_err err;
+    if (stat(b->path, &now) < 0 || is_same(&now, &b->file)) return b;
+    b->file = now;
+    struct book next = {.pinned = b->pinned,
+                        .name = copy(b->name, strlen(b->name)),
+                        .path = copy(b->path, strlen(b->path))};
+    int rc = next.name && next.path ? look_into(&next, &err) : lar_fail(&err, LAR_ENOMEM, "out of memory");
+    struct book *at = rc < 0 ? NULL : new_book(s);
+    if (rc == 0 && !at) lar_fail(&err, LAR_ELIMIT, "there are more than %d models", BOOKS_MAX);
+    tell_replaced(s, b, at ? NULL : &err);
+    if (!at) return book_free(&next), b;
+    *at = next;
+    retire(s, b);
+    return at;
 }
 
 /* ---- the store ------------------------------------------------------------------------------------------------------------ */
@@ -193,31 +241,32 @@ static struct book *from_store(struct shelf *s, const char *name)
     int rc = m ? store_find(s->store, name, m, NULL) : LAR_ENOMEM;
     for (size_t i = 0; rc == 0 && i < s->nbook && !b; i++) {
         const struct store_model *have = s->book[i].stored;
-        if (have && strcmp(have->name, m->name) == 0 && strcmp(have->digest, m->digest) == 0 &&
-            strcmp(have->path, m->path) == 0)
+        if (!have || s->book[i].gone || strcmp(have->name, m->name) != 0) continue;
+        if (strcmp(have->digest, m->digest) == 0 && strcmp(have->path, m->path) == 0)
             b = &s->book[i];
+        else
+            retire(s, &s->book[i]);
     }
-    if (rc < 0 || b || s->nbook == BOOKS_MAX) {
+    if (rc < 0 || b) {
         stored_free(m);
-        return b;
+        return b ? as_it_is(s, b) : NULL;
     }
-    b = &s->book[s->nbook];
-    *b = (struct book){.stored = m};
-    b->name = copy(m->name, strlen(m->name));
-    b->path = copy(m->path, strlen(m->path));
-    if (b->name && b->path && look_into(b, NULL) == 0) {
-        s->nbook++;
-        return b;
-    }
-    book_free(b);
-    *b = (struct book){0};
-    return NULL;
+    struct book next = {.stored = m, .name = copy(m->name, strlen(m->name)), .path = copy(m->path, strlen(m->path))};
+    if (next.name && next.path && look_into(&next, NULL) == 0 && (b = new_book(s)))
+        *b = next;
+    else
+        book_free(&next);
+    return b;
 }
 
 void shelf_refresh(struct shelf *s)
 {
     struct store_list l;
-    for (size_t i = 0; i < s->nbook; i++) s->book[i].listed = 0;
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct book *b = &s->book[i];
+        b->listed = 0;
+        if (!b->stored && !b->gone) as_it_is(s, b);
+    }
     if (!s->store) return;
     if (store_list(s->store, 0, &l, NULL) == 0)
         for (size_t i = 0; i < l.n; i++) {
@@ -227,214 +276,36 @@ void shelf_refresh(struct shelf *s)
     store_list_done(&l);
 }
 
-struct book *shelf_find(struct shelf *s, const char *name, size_t n)
+/* Of the command line's files; n = 0: the only one. */
+static struct book *of_files(struct shelf *s, const char *name, size_t n)
+{
+    struct book *found = NULL;
+    for (size_t i = 0; i < s->nbook; i++) {
+        struct book *b = &s->book[i];
+        if (b->stored || b->gone || (n && !is_called(b, name, n))) continue;
+        if (found) return NULL;
+        found = b;
+    }
+    return found ? as_it_is(s, found) : NULL;
+}
+
+static struct book *find(struct shelf *s, const char *name, size_t n)
 {
     static const char latest[] = ":latest";
     size_t tail = sizeof latest - 1;
-    struct book *found = NULL;
     char text[NAME_HOST_MAX + 4 * NAME_PART_MAX];
-    if (n == 0)
-        return s->nbook > 0 && (s->nbook == 1 || s->book[1].stored) && !s->book[0].stored
-                   ? &s->book[0]
-                   : NULL;
-    for (size_t i = 0; i < s->nbook; i++)
-        if (!s->book[i].stored && is_called(&s->book[i], name, n)) return &s->book[i];
-    if (n > tail && memcmp(name + n - tail, latest, tail) == 0)
-        for (size_t i = 0; i < s->nbook; i++)
-            if (!s->book[i].stored && is_called(&s->book[i], name, n - tail)) return &s->book[i];
-    if (!s->store || n == 0 || n >= sizeof text || memchr(name, 0, n)) return NULL;
+    struct book *b = of_files(s, name, n);
+    if (!b && n > tail && memcmp(name + n - tail, latest, tail) == 0) b = of_files(s, name, n - tail);
+    if (b || !s->store || n == 0 || n >= sizeof text || memchr(name, 0, n)) return b;
     memcpy(text, name, n);
     text[n] = 0;
+    return from_store(s, text);
+}
+
+struct book *shelf_find(struct shelf *s, const char *name, size_t n)
+{
     pthread_mutex_lock(&s->lock);
-    found = from_store(s, text);
+    struct book *b = find(s, name, n);
     pthread_mutex_unlock(&s->lock);
-    return found;
-}
-
-/* ---- loading ------------------------------------------------------------------------------------------------------------- */
-
-/* With the template and the adapters of its Modelfile. */
-static int open_model(struct engine *e, const struct book *b, struct lar_model_options *o,
-                      struct lar_err *err)
-{
-    const struct store_model *m = b->stored;
-    struct lar_adapter adapter[ADAPTERS_MAX];
-    if (m && m->nadapter > ADAPTERS_MAX)
-        return lar_fail(err, LAR_EUNSUPPORTED, "%s: more than %d adapters", b->name, ADAPTERS_MAX);
-    for (size_t i = 0; m && i < m->nadapter; i++)
-        adapter[i] = (struct lar_adapter){m->adapter[i], 1};
-    if (m && m->nadapter) {
-        o->adapters = adapter;
-        o->nadapter = m->nadapter;
-    }
-    if (m && m->template_text && *m->template_text) o->chat_template = m->template_text;
-    return lar_model_open(&e->model, b->path, o, err);
-}
-
-static int ctx_of(int64_t train) { return train > 0 && train < CTX_DEFAULT ? (int)train : CTX_DEFAULT; }
-int engine_ctx(const struct engine *e) { return ctx_of(e->info.ctx_train); }
-int book_ctx(const struct book *k) { return ctx_of(k->ctx_train); }
-
-/* One answer's context must fit beside the models that are loaded: their weights count as free where the kernel is asked. */
-static int fits(const struct engine *e, const struct book *b, const struct shelf_options *o,
-                uint64_t taken, struct lar_err *err)
-{
-    struct lar_session_options so = {
-        .ctx = o->ctx, .kv = (enum lar_kv)o->kv, .batch = o->step_tokens};
-    uint64_t have = o->memory ? o->memory : cpu_memory_available();
-    struct lar_plan plan;
-    if (!so.ctx) so.ctx = engine_ctx(e);
-    if (o->force || !have) return 0;
-    int rc = lar_plan(e->model, &so, have > taken ? have - taken : 1, &plan, err);
-    return rc == LAR_EUNSUPPORTED ? 0 : rc < 0 ? rc : lar_plan_check(&plan, b->path, err);
-}
-
-static int engine_open(struct engine **out, const struct book *b, const struct shelf_options *o,
-                       uint64_t taken, struct lar_err *err)
-{
-    struct lar_model_options mo = {.threads = o->threads, .deterministic = o->deterministic};
-    struct lar_batch_options bo = {
-        .tokens = o->step_tokens, .sessions = o->parallel, .logits = o->parallel + SHELF_SCORED};
-    struct engine *e = mem_zalloc(sizeof *e);
-    uint64_t kv = 0;
-    *out = NULL;
-    if (!e) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
-    compiled_init(&e->compiled, COMPILED_BYTES);
-    int rc = open_model(e, b, &mo, err);
-    if (rc == 0) lar_model_info(e->model, &e->info);
-    if (rc == 0) rc = fits(e, b, o, taken, err);
-    struct lar_session_options so = {.ctx = 1024, .kv = (enum lar_kv)o->kv, .batch = 1};
-    if (rc == 0) rc = lar_session_bytes(e->model, &so, &kv, NULL, err);
-    e->reads_only = rc == LAR_EUNSUPPORTED && e->model != NULL;
-    if (e->reads_only) rc = 0;
-    if (rc == 0 && !e->reads_only) rc = lar_batch_open(&e->batch, e->model, &bo, err);
-    if (rc == 0) {
-        e->kv_token_bytes = (double)kv / 1024;
-        e->row_room = (size_t)o->parallel;
-        e->tail = &e->waiting;
-        e->row = mem_zalloc(e->row_room * sizeof *e->row);
-        e->part = mem_zalloc(e->row_room * sizeof *e->part);
-        e->who = mem_zalloc(e->row_room * sizeof *e->who);
-        if (!e->row || !e->part || !e->who) rc = lar_fail(err, LAR_ENOMEM, "model: out of memory");
-    }
-    if (rc < 0)
-        engine_close(e);
-    else
-        *out = e;
-    return rc < 0 ? rc : 0;
-}
-
-static void tell_warning(const struct shelf *s, const struct book *b)
-{
-    struct buf line = {0};
-    const char *warning = lar_model_warning(b->engine->model);
-    if (!*warning || !s->opt.say) return;
-    buf_printf(&line, "%s: warning: %s", b->name, warning);
-    s->opt.say(buf_z(&line));
-    buf_done(&line);
-}
-
-static uint64_t loaded(const struct shelf *s)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < s->nbook; i++)
-        if (s->book[i].engine) sum += s->book[i].engine->info.weight_bytes;
-    return sum;
-}
-
-/* Makes room: gives how many were closed. */
-static int close_idle(struct shelf *s)
-{
-    int n = 0;
-    for (size_t i = 0; i < s->nbook; i++) {
-        struct book *b = &s->book[i];
-        if (!b->engine || b->held) continue;
-        engine_close(b->engine);
-        b->engine = NULL;
-        n++;
-    }
-    return n;
-}
-
-int shelf_hold(struct shelf *s, struct book *b, int64_t *load_ns, struct lar_err *err)
-{
-    int rc = 0;
-    int64_t began = time_ns();
-    pthread_mutex_lock(&s->lock);
-    int fresh = !b->engine;
-    if (fresh) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
-    if (rc == LAR_ENOMEM && close_idle(s)) rc = engine_open(&b->engine, b, &s->opt, loaded(s), err);
-    if (rc == 0 && fresh) tell_warning(s, b);
-    if (rc == 0) b->held++;
-    pthread_mutex_unlock(&s->lock);
-    *load_ns = time_ns() - began;
-    return rc;
-}
-
-void shelf_release(struct shelf *s, struct book *b, int64_t keep_ns)
-{
-    int64_t now = time_ns();
-    if (keep_ns == ASK_KEEP_DEFAULT) keep_ns = s->opt.keep_ns;
-    pthread_mutex_lock(&s->lock);
-    b->held--;
-    b->until = keep_ns < 0 || keep_ns > INT64_MAX - now ? INT64_MAX : now + keep_ns;
-    pthread_mutex_unlock(&s->lock);
-}
-
-int64_t shelf_sweep(struct shelf *s, int all)
-{
-    int64_t now = time_ns(), next = INT64_MAX;
-    pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->nbook; i++) {
-        struct book *b = &s->book[i];
-        if (!b->engine || b->held) continue;
-        if (all || b->until <= now) {
-            engine_close(b->engine);
-            b->engine = NULL;
-        } else if (b->until < next) {
-            next = b->until;
-        }
-    }
-    pthread_mutex_unlock(&s->lock);
-    return next;
-}
-
-static void model_line(struct buf *b, const struct book *k, const char *part, double bytes)
-{
-    buf_puts(b, "lar_model_bytes{model=");
-    buf_json_str(b, str_of(k->name));
-    buf_printf(b, ",part=\"%s\"} ", part);
-    buf_json_num(b, bytes);
-    buf_putc(b, '\n');
-}
-
-void shelf_memory(struct shelf *s, struct buf *b)
-{
-    metrics_head(b, "lar_model_bytes", "gauge", "Memory of a loaded model.");
-    pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->nbook; i++) {
-        struct engine *e = s->book[i].engine;
-        if (!e) continue;
-        model_line(b, &s->book[i], "weights", (double)e->info.weight_bytes);
-        model_line(b, &s->book[i], "kv", (double)atomic_load(&e->shown_kv));
-        model_line(b, &s->book[i], "kept", (double)atomic_load(&e->shown_kept));
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
-void shelf_compiled(struct shelf *s, struct metrics *m)
-{
-    m->compiled = m->found = 0;
-    m->compiled_bytes = 0;
-    pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->nbook; i++) {
-        struct compiled *c = s->book[i].engine ? &s->book[i].engine->compiled : NULL;
-        if (!c) continue;
-        pthread_mutex_lock(&c->lock);
-        m->compiled += c->made;
-        m->found += c->found;
-        m->compiled_bytes += (double)c->bytes;
-        pthread_mutex_unlock(&c->lock);
-    }
-    pthread_mutex_unlock(&s->lock);
+    return b;
 }
