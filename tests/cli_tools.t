@@ -224,14 +224,26 @@ else
 fi
 
 # ---- bench -------------------------------------------------------------------------------------------------------------
-try "lar bench --json" $LAR bench $model --json -p 32 -n 8 -r 2 -t 1,2
+try "lar bench --json" $LAR bench $model --json -p 32 -n 8 -r 2 -t 1,2 -s 1
 ok "gives a list" look json "$TMP/out" 'ref $j eq "ARRAY"'
 ok "of two tests at two numbers of threads" look json "$TMP/out" 'my @t = map { "$_->{test} $_->{threads}" } grep { $_->{test} =~ /^(pp|tg)/ } @$j; "@t" eq "pp32 1 tg8 1 pp32 2 tg8 2"'
 ok "each with its speed" look json "$TMP/out" '!grep { $_->{test} =~ /^(pp|tg)/ && !($_->{tok_s} > 0) } @$j'
+ok "the limits it was set against" look json "$TMP/out" '!grep { $_->{test} eq "limits" && !($_->{read_gbs} > 0 && $_->{int8_gops} > 0) } @$j'
 try "lar bench" $LAR bench $model -p 8 -n 2 -r 1
+ok "of one conversation and of sixteen" grep -qE '^tg2x16 ' "$TMP/out"
 ok "in words" grep -qE '^tg2 +[0-9]+ +[0-9.]+' "$TMP/out"
 try "several conversations behind some context" $LAR bench $model --json -p 8 -n 2 -r 1 -t 2 -d 0,20 -s 1,3
 ok "are tests of their own" look json "$TMP/out" 'my @t = map { $_->{test} } grep { $_->{tok_s} } @$j; "@t" eq q(pp8 tg2 tg2x3 pp8@20 tg2@20 tg2x3@20)'
+cat > "$TMP/peer" <<'EOF'
+#!/bin/sh
+[ "$2" = models/lar-demo-q8_0.gguf ] && echo '{"model_filename": "x", "avg_ts": 12.5, "stddev_ts": 0}'
+EOF
+chmod +x "$TMP/peer"
+try "another program takes turns" $LAR bench $model --json -p 8 -n 0 -r 3 -t 1 -d 0 --compare "$TMP/peer"
+ok "and is told beside" look json "$TMP/out" '$j->[0]{peers}[0]{name} eq "peer" && $j->[0]{peers}[0]{tok_s} == 12.5 && abs($j->[0]{peers}[0]{times} * 12.5 / $j->[0]{tok_s} - 1) < .01'
+try_status 1 "one that gives nothing" $LAR bench $model -p 8 -n 0 -r 1 --compare /bin/true
+mkdir "$TMP/empty"
+try_status 2 "no llama.cpp where it should be" $LAR bench $model --compare "$TMP/empty"
 try_status 2 "nothing to measure" $LAR bench $model -p 0 -n 0
 try_status 2 "no threads" $LAR bench $model -t 0
 try_status 2 "too many conversations" $LAR bench $model -s 65

@@ -47,7 +47,7 @@ struct lar_file;
 struct lar_grammar; /* lar/grammar.h */
 struct lar_tools;   /* lar/tools.h */
 
-#define LAR_ABI 5
+#define LAR_ABI 6
 LAR_API int lar_abi(void); /* the LAR_ABI that the library was built with */
 LAR_API const char *lar_version(void); /* "0.1.0" */
 /* The CPU level in use: "avx512", "avx2", "neon" or "c" (LAR_CPU in the environment lowers it). */
@@ -366,9 +366,14 @@ struct lar_limits {
     double read_gbs;   /* reading memory, 10^9 bytes a second */
     double int8_gops;  /* 8-bit products and sums, 10^9 operations a second (a product and its sum count as two) */
     double f32_gflops; /* F32 fused multiply-adds, likewise */
+    double bf16_gflops; /* BF16 products summed in F32, likewise; 0 where the processor has none */
+    double handover_ns; /* from one core's write until another has read it: near cores some tens, far ones hundreds; 0 on one thread */
 };
-/* Measures for about a second with this many threads (0: all cores) what the processor could do at best at the CPU level in use. */
+/* Measures for a fifth of a second with this many threads (0: all cores) what the processor could do at best at the CPU level in use. */
 LAR_API int lar_machine_limits(int threads, struct lar_limits *out, struct lar_err *err);
+/* What attention has to do for one token more behind `past` others: bytes of keys and values that it reads, operations that it makes (a product and
+ * its sum count as two). 0 for both in a model without attention. */
+LAR_API void lar_attention_cost(const struct lar_model *m, enum lar_kv kv, int64_t past, double *bytes, double *ops);
 
 /* ---- writing results ------------------------------------------------------------------------------------------------ */
 

@@ -21,6 +21,9 @@ void kern_init(struct kern *k, unsigned cpu_flags)
     kern_quant_init_avx512(k);
     kern_float_init_avx512(k);
     kern_peak_init_avx512(k);
+    if (!(cpu_flags & CPU_AVX512_BF16)) return;
+    k->flags |= CPU_AVX512_BF16;
+    kern_peak_init_avx512bf16(k);
 #elif defined(__aarch64__)
     if (!(cpu_flags & CPU_NEON_DOT)) return;
     k->flags |= CPU_NEON_DOT;

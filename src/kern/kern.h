@@ -181,6 +181,7 @@ struct kern {
     /* For measuring the machine: loops that do nothing else; they give the operations done, or the bytes read (64-byte aligned). */
     double (*peak_f32)(size_t rounds);
     double (*peak_int8)(size_t rounds);
+    double (*peak_bf16)(size_t rounds); /* NULL where there are no such products */
     double (*read_bytes)(const void *p, size_t n);
 };
 
@@ -199,6 +200,7 @@ void kern_float_init_dot(struct kern *k);
 void kern_peak_init_ref(struct kern *k); /* the measuring loops */
 void kern_peak_init_avx2(struct kern *k);
 void kern_peak_init_avx512(struct kern *k);
+void kern_peak_init_avx512bf16(struct kern *k);
 void kern_peak_init_dot(struct kern *k);
 
 #endif

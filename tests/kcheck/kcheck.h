@@ -57,8 +57,11 @@ void kc_end(void);
 /* --bench was given: time things. */
 int kc_bench(void);
 int kc_threads(void); /* --threads N (1) */
+/* What follows multiplies 8-bit integers, or floats: shares of the machine's limit are told by it. */
+void kc_products(int integer);
 /* Runs fn(ctx, thread, threads) on all threads, many times (let it take a millisecond or so);
- * prints a robust time with GB/s and Gop/s (0: not told), and how many times faster than base_ns
+ * prints a robust time with GB/s and Gop/s (0: not told), the larger of their shares of what the
+ * machine can (above 100 %: from a cache), and how many times faster than base_ns
  * (0: not told). Gives the ns of one run. */
 double kc_time(const char *what, void (*fn)(void *ctx, int thread, int threads), void *ctx,
                double bytes, double ops, double base_ns);

@@ -19,6 +19,7 @@
 
 #include "base/cpu.h"
 #include "base/time.h"
+#include "lar/lar.h"
 
 static struct {
     int bench, threads;
@@ -27,6 +28,7 @@ static struct {
     struct rng rng;
     char name[96];
     int failures, cases, bad;
+    double read_gbs, peak_gops; /* with this many threads; of the family's products */
 } kc = {.threads = 1, .seed = 1};
 
 /* ---- cases ---- */
@@ -174,6 +176,22 @@ static int by_size(const void *a, const void *b)
 
 enum { RUNS = 400, THREADS_MAX = 64 };
 
+void kc_products(int integer)
+{
+    static struct lar_limits l;
+    struct lar_err err;
+    if (!kc.bench) return;
+    if (l.read_gbs <= 0 && lar_machine_limits(kc.threads, &l, &err) < 0) {
+        fprintf(stderr, "kcheck: %s\n", err.msg);
+        exit(1);
+    }
+    if (kc.read_gbs <= 0)
+        printf("# %d threads of %s: %.1f GB/s, int8 %.0f, bf16 %.0f, f32 %.0f Gop/s\n", kc.threads,
+               lar_cpu_level(), l.read_gbs, l.int8_gops, l.bf16_gflops, l.f32_gflops);
+    kc.read_gbs = l.read_gbs;
+    kc.peak_gops = integer ? l.int8_gops : l.f32_gflops;
+}
+
 /* Runs are many and short, and the time told is that of the fifth part of them which was quickest:
  * what else the machine does then falls out of the figure. */
 double kc_time(const char *what, void (*fn)(void *ctx, int thread, int threads), void *ctx,
@@ -199,6 +217,8 @@ double kc_time(const char *what, void (*fn)(void *ctx, int thread, int threads),
     printf("# %-24s %-28s %12.0f ns", kc.name, what, t);
     if (bytes > 0) printf(" %8.2f GB/s", bytes / t);
     if (ops > 0) printf(" %8.1f Gop/s", ops / t);
+    double read = bytes / t / kc.read_gbs, calc = ops / t / kc.peak_gops;
+    if (bytes > 0 || ops > 0) printf(" %4.0f %% of %s", 100 * fmax(read, calc), read > calc ? "memory" : "products");
     if (base_ns > 0) printf(" %7.2fx", base_ns / t);
     putchar('\n');
     fflush(stdout);
@@ -273,7 +293,9 @@ int main(int argc, char **argv)
         kern_init(now, ladder[i].flags);
         fit_init(&fit[i % 2], ladder[i].flags);
         struct kc_level level = {kc.level, &ref, below, now, &fit_ref, &fit[(i + 1) % 2], &fit[i % 2]};
+        kc_products(1);
         kc_quant(&level);
+        kc_products(0);
         kc_float(&level);
         kc_attn(&level);
         kc_row(&level);
