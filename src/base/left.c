@@ -36,7 +36,8 @@ static int is_dead(const char *rest)
     return !*rest && pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
 }
 
-static void empty(int folder, int (*ours)(const char *name))
+/* depth: folders in it may be ours too */
+static void empty(int folder, int (*ours)(const char *name), int depth)
 {
     int fd = dup(folder);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -44,9 +45,24 @@ static void empty(int folder, int (*ours)(const char *name))
         if (fd >= 0) close(fd);
         return;
     }
-    for (struct dirent *e = readdir(d); e; e = readdir(d))
-        if (ours(e->d_name)) unlinkat(folder, e->d_name, 0);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (!ours(e->d_name) || unlinkat(folder, e->d_name, 0) == 0 || depth < 1) continue;
+        int sub = openat(folder, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (sub < 0) continue;
+        empty(sub, ours, depth - 1);
+        close(sub);
+        unlinkat(folder, e->d_name, AT_REMOVEDIR);
+    }
     closedir(d);
+}
+
+void left_drop(const char *folder, int (*ours)(const char *name))
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return;
+    empty(fd, ours, 1);
+    close(fd);
+    rmdir(folder);
 }
 
 static void drop(int folder, const char *name, int (*ours)(const char *name))
@@ -56,7 +72,7 @@ static void drop(int folder, const char *name, int (*ours)(const char *name))
     if (fd < 0) return;
     int kind = fstat(fd, &st) == 0 && (ours ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode));
     if (kind && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        if (ours) empty(fd, ours);
+        if (ours) empty(fd, ours, 1);
         unlinkat(folder, name, ours ? AT_REMOVEDIR : 0);
     }
     close(fd);

@@ -6,7 +6,10 @@
 /* Marks an open file or folder as somebody's work until fd is closed. Best effort: where there are no locks the process' number must do. */
 void left_claim(int fd);
 /* Removes regular files whose path is `stem`, a number of a process that is no more, and perhaps -N, unless another has claimed them. With
- * `ours` folders instead: the files in them of which it is true, then the folder when nothing else is in it. Errors are no matter. */
+ * `ours` folders instead: the files in them of which it is true (and in folders in them, one level down, of which it is), then the folder when nothing
+ * else is in it. Errors are no matter. */
 void left_sweep(const char *stem, int (*ours)(const char *name));
+/* The same of one folder of this process. */
+void left_drop(const char *folder, int (*ours)(const char *name));
 
 #endif

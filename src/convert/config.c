@@ -174,6 +174,7 @@ int config_parse(struct config *c, struct str text, struct lar_err *err)
     *c = (struct config){0};
     arena_init(&c->a, (size_t)1 << 30);
     buf_puts(&c->folder, "export");
+    c->given = 1;
     c->root = json_parse(&c->a, text, err);
     if (!c->root || c->folder.failed) {
         config_close(c);

@@ -23,6 +23,8 @@ struct config {
     struct str model_type;              /* of the text model */
     struct str name;                    /* of the folder */
     struct str readme;                  /* README.md, "" when none */
+    int given;           /* of a text: there is no folder, and what would lie in one is said by who made the text: pooling, readme, and */
+    int64_t dense[2][2]; /* rows and columns of 2_Dense and 3_Dense; 0: there is none */
 };
 
 /* Reads the files that are there. On failure c is zeroed. Files are at most 64 MiB each. */

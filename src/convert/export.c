@@ -51,7 +51,7 @@ static int fits(const struct export *e, struct str arch, const struct family *f,
     if (!str_is(arch, f->arch) && !hybrid) return 0;
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (str_is(hf, signs[i].hf) && is_there(&e->g, z, signs[i].tail) != signs[i].is) return 0;
-    return 1;
+    return !(f->flags & FAMILY_READS) || export_reader_fits(e, hf);
 }
 
 /* ---- the source's tensors ------------------------------------------------------------------------------------------ */
@@ -75,7 +75,9 @@ static int unknown(struct maker *m, struct str name)
 static int add(struct maker *m, const char *bare, int ndim, const int64_t *dim, const void *data)
 {
     struct export *e = m->e;
-    int top = !strncmp(bare, "lm_head", 7) || !strncmp(bare, "embed_out", 9);
+    static const char *const outside[] = {"lm_head", "embed_out", "classifier", "pre_classifier", "head."};
+    int top = e->f->flags & FAMILY_READS && str_ends(e->hf, STR("Model")); /* the encoder alone */
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) top |= str_starts(str_of(bare), str_of(outside[i]));
     char name[200];
     int n = snprintf(name, sizeof name, "%s%s",
                      top            ? ""
@@ -167,6 +169,10 @@ static int undo(struct maker *m, const struct name_rule *r, const struct family_
         if (n == 3) s[1] = d[2], s[2] = d[1];
         break;
     case HOW_QKVZ: s[0] = d[0] + two->dim[n - 1]; break;
+    case HOW_POSITIONS:
+        s[0] = (int64_t)fmin(fmax(json_num(config_find(&m->e->c, "pad_token_id"), 1), 0), 1 << 20) + 1;
+        if (__builtin_add_overflow(s[0], d[0], &s[0])) return unknown(m, t->name);
+        break;
     case HOW_KV_B:
         if (n != 3) return unknown(m, t->name);
         if (__builtin_mul_overflow(d[0], d[2] + two->dim[1], &s[0])) return unknown(m, t->name);
@@ -220,7 +226,7 @@ static int make_weights(struct export *e, struct lar_err *err)
         struct family_match f;
         char bare[160];
         int which, rc;
-        if (is_made(t->name)) continue;
+        if (is_made(t->name) || export_reader_beside(e, t->name)) continue;
         const struct name_rule *r = family_source(e->f, t->name, &f, &which, bare);
         if (!r) return unknown(&m, t->name);
         if (which > 0) {
@@ -267,11 +273,18 @@ static int same_tensors(struct export *e, struct lar_err *err)
         int there = 0;
         for (size_t k = 0; k < p->n && !there; k++)
             there = str_eq(p->out[k].name, e->g.tensor[i].name);
-        if (!there)
+        if (!there && !export_reader_beside(e, e->g.tensor[i].name))
             return lar_fail(err, LAR_EUNSUPPORTED, "tensor %.*s has no place in the folder",
                             STR_ARG(e->g.tensor[i].name));
     }
     return 0;
+}
+
+static int strings_equal(const struct gguf_kv *a, const struct gguf_kv *b)
+{
+    for (uint64_t i = 0; i < a->count; i++)
+        if (!str_eq(gguf_str_at(a, i), gguf_str_at(b, i))) return 0;
+    return 1;
 }
 
 static int same_value(const struct gguf_kv *a, const struct gguf_kv *b)
@@ -280,8 +293,7 @@ static int same_value(const struct gguf_kv *a, const struct gguf_kv *b)
                    tb = b->type == GGUF_ARRAY ? b->etype : b->type;
     int sa = ta == GGUF_STRING, sb = tb == GGUF_STRING;
     if (sa || sb)
-        return sa && sb && a->count == 1 && b->count == 1 &&
-               str_eq(gguf_str_at(a, 0), gguf_str_at(b, 0));
+        return sa && sb && a->count == b->count && strings_equal(a, b);
     for (uint64_t i = 0; i < a->count || i < b->count; i++) { /* a scalar is an array of the same */
         uint64_t k = a->type == GGUF_ARRAY ? i : 0, l = b->type == GGUF_ARRAY ? i : 0;
         if (k >= a->count || l >= b->count) return 0;
@@ -313,6 +325,10 @@ static int is_usual(const struct gguf *g, const char *arch, struct str tail,
         return fabs(v - head) < 1e-9;
     if (str_is(tail, "attention.head_count_kv")) return fabs(v - (double)heads) < 1e-9;
     if (str_is(tail, "attention.causal")) return v > 0;
+    if (str_is(tail, "pooling_type")) /* a missing one, where what follows is a head */
+        return fabs(v - 4) < 1e-9 && gguf_tensor(g, "cls.weight") && gguf_tensor(g, "cls.output.weight");
+    if (str_is(tail, "rope.scaling.type") && !strcmp(arch, "modern-bert"))
+        return kv->type == GGUF_STRING && str_is(gguf_str_at(kv, 0), "none");
     if (str_is(tail, "rope.scaling.finetuned") || str_is(tail, "expert_weights_norm") ||
         str_is(tail, "rope.scaling.type"))
         return 0;
@@ -414,6 +430,7 @@ static int attempt(struct export *e, const struct family *row, int which, struct
         e->text.n -= 3;
     }
     const struct family *found = NULL;
+    if (rc == 0) rc = export_reader_give(e, err);
     if (rc == 0) rc = family_find(&found, &e->c, err);
     if (rc == 0 && !str_is(arch, found->arch))
         rc = lar_fail(err, LAR_EUNSUPPORTED, "its keys are those of a %s", found->arch);
@@ -436,7 +453,8 @@ static int find_class(struct export *e, struct lar_err *err)
     (void)gguf_str(&e->g, "general.type", &kind, NULL);
     if (str_is(kind, "adapter"))
         return lar_fail(err, LAR_EINVAL, "is an adapter; --lora BASE says of which model, a folder or a .gguf");
-    for (const struct family *f = family_table; f->hf; f++)
+    const struct family *last = &family_gemma_embedding;
+    for (const struct family *f = family_table; f; f = f == last ? NULL : f[1].hf ? f + 1 : last)
         for (int i = 0; family_part(f->type, i).n; i++) {
             if (!fits(e, arch, f, family_part(f->hf, i))) continue;
             if (e->c.root) config_close(&e->c);
@@ -446,11 +464,10 @@ static int find_class(struct export *e, struct lar_err *err)
         }
     if (known) return lar_fail(err, rc, "cannot be exported: %s", why.msg);
     const struct family *reads = family_of(arch);
-    if (str_is(arch, family_gemma_embedding.arch) || (reads && reads->flags & FAMILY_READS))
+    if (reads && reads->flags & FAMILY_READS)
         return lar_fail(err, LAR_EUNSUPPORTED,
-                        "cannot be exported: a %.*s reads and does not write; the folders of such models have a "
-                        "pooling or heads, and most of them a WordPiece vocabulary, which lar export does not write; "
-                        "keep the folder that it was made from",
+                        "cannot be exported: no class of transformers' %.*s has its vocabulary and what follows its "
+                        "last layer (a score without its first layer, cls.weight, is one that ggml's converter made)",
                         STR_ARG(arch));
     return lar_fail(
         err, LAR_EUNSUPPORTED,
@@ -483,6 +500,7 @@ void export_close(struct export *e)
     if (e->g.part || e->g.kv) gguf_close(&e->g);
     if (e->c.root) config_close(&e->c);
     buf_done(&e->text);
+    buf_done(&e->pooling);
     arena_done(&e->a);
     *e = (struct export){.from = NULL};
 }

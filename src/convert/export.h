@@ -21,6 +21,7 @@ struct export
     struct weights w;    /* what will be written: names and shapes */
     struct plan p;
     struct buf text;                 /* config.json */
+    struct buf pooling;              /* 1_Pooling/config.json; empty: none */
     const struct gguf_tensor **from; /* [p.n] the tensor that output i is; NULL: computed */
     struct arena a;
 };
@@ -53,6 +54,23 @@ int export_lora(const char *from, const char *base, const char *to, struct expor
 int export_config(struct export *e, struct lar_err *err);
 /* A number of the file as JSON: the shortest that reads back to the same float. */
 void export_float(struct buf *b, float v);
+/* export_reader.c, of models that read: which class of an architecture's the file can be; what its config.json says of its head; which of the file's
+ * tensors have their place beside the model (dense layers after pooling, a reranker's two rows); what e->c is given for them, with a check of those rows;
+ * and their files, into the folder. */
+int export_reader_fits(const struct export *e, struct str hf);
+void export_reader_config(struct export *e);
+int export_reader_beside(const struct export *e, struct str tensor);
+int export_reader_give(struct export *e, struct lar_err *err);
+int export_reader_write(const struct export *e, const char *folder, struct lar_err *err);
+/* For export_reader_config: "name": value, unless it is there already. */
+void export_put_int(struct export *e, const char *name, int64_t v);
+void export_put_bool(struct export *e, const char *name, int v);
+void export_put_str(struct export *e, const char *name, struct str v);
+/* v as it stands; NULL: the value is for the caller to write into e->text, when this gives 1. */
+int export_put(struct export *e, const char *name, const char *v);
+/* A key's number ("<architecture>.<tail>"); of an array the largest. */
+double export_num(const struct export *e, const char *tail, double otherwise);
+
 /* export_tokens.c: the tokenizer's files, generation_config.json and the chat template into the folder; checked by reading them again. */
 int export_tokens(const struct export *e, const char *folder, struct lar_err *err);
 /* export_file.c: a folder beside its place, which `end` moves there or, after a failure, removes (it gives rc, or a failure of its own). */

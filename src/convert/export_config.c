@@ -22,7 +22,7 @@ static const struct gguf_kv *get(const struct export *e, const char *tail)
 }
 
 /* A scalar, or an array's largest element. */
-static double num(const struct export *e, const char *tail, double otherwise)
+double export_num(const struct export *e, const char *tail, double otherwise)
 {
     const struct gguf_kv *kv = get(e, tail);
     enum gguf_type t = !kv ? GGUF_STRING : kv->type == GGUF_ARRAY ? kv->etype : kv->type;
@@ -35,7 +35,7 @@ static double num(const struct export *e, const char *tail, double otherwise)
 
 static int64_t whole(const struct export *e, const char *tail, int64_t otherwise)
 {
-    double v = num(e, tail, (double)otherwise);
+    double v = export_num(e, tail, (double)otherwise);
     return v >= 0 && v < 1e15 ? (int64_t)v : otherwise;
 }
 
@@ -86,7 +86,7 @@ static int name(struct export *e, const char *n)
     return !there;
 }
 
-static void put_int(struct export *e, const char *n, int64_t v)
+void export_put_int(struct export *e, const char *n, int64_t v)
 {
     if (name(e, n)) buf_printf(&e->text, "%" PRId64, v);
 }
@@ -96,19 +96,21 @@ static void put_num(struct export *e, const char *n, double v)
     if (name(e, n)) export_float(&e->text, (float)v);
 }
 
-static void put_bool(struct export *e, const char *n, int v)
+void export_put_bool(struct export *e, const char *n, int v)
 {
     if (name(e, n)) buf_puts(&e->text, v ? "true" : "false");
 }
 
-static void put_str(struct export *e, const char *n, struct str v)
+void export_put_str(struct export *e, const char *n, struct str v)
 {
     if (name(e, n)) buf_json_str(&e->text, v);
 }
 
-static void put_raw(struct export *e, const char *n, const char *v)
+int export_put(struct export *e, const char *n, const char *v)
 {
-    if (name(e, n)) buf_puts(&e->text, v);
+    int begun = name(e, n);
+    if (begun && v) buf_puts(&e->text, v);
+    return begun;
 }
 
 /* A list of two words, one a layer. */
@@ -163,22 +165,22 @@ static void window(struct export *e)
     if (!strcmp(e->f->arch, "phi3") || !strcmp(e->f->arch, "gemma4") ||
         !strcmp(e->f->arch, "gemma3n")) {
         if (w > 0)
-            put_int(e, "sliding_window", w);
+            export_put_int(e, "sliding_window", w);
         else
-            put_raw(e, "sliding_window", "null");
+            export_put(e, "sliding_window", "null");
         if (strcmp(e->f->arch, "phi3"))
             put_types(e, "layer_types", "sliding_attention", "full_attention", is_windowed);
         return;
     }
     if (w < 1) {
-        put_raw(e, "sliding_window", "null");
+        export_put(e, "sliding_window", "null");
         if (!strcmp(e->f->arch, "exaone4"))
             put_types(e, "layer_types", "full_attention", "full_attention", is_windowed);
         return;
     }
-    put_int(e, "sliding_window", w);
+    export_put_int(e, "sliding_window", w);
     if (str_starts(str_of(e->f->arch), STR("qwen")) || !strcmp(e->f->arch, "smollm3"))
-        put_bool(e, "use_sliding_window", 1);
+        export_put_bool(e, "use_sliding_window", 1);
     if (strcmp(e->f->arch, "llama") || get(e, "attention.sliding_window_pattern"))
         put_types(e, "layer_types", "sliding_attention", "full_attention", is_windowed);
 }
@@ -241,8 +243,8 @@ static void llama3(struct export *e, struct buf *b, double base)
 
 static void yarn(struct export *e, struct buf *b, double s)
 {
-    double attn = num(e, "rope.scaling.attn_factor", 0),
-           log_mul = num(e, "rope.scaling.yarn_log_multiplier", 0);
+    double attn = export_num(e, "rope.scaling.attn_factor", 0),
+           log_mul = export_num(e, "rope.scaling.yarn_log_multiplier", 0);
     double usual = s > 1 ? 0.1 * log(s) + 1 : 1;
     int mistral3 = !strcmp(e->f->arch, "mistral3"), deepseek = !strcmp(e->f->arch, "deepseek2");
     buf_puts(b, "{\"rope_type\": \"yarn\", \"factor\": ");
@@ -256,7 +258,7 @@ static void yarn(struct export *e, struct buf *b, double s)
         snprintf(tail, sizeof tail, "rope.scaling.%s", same[i][0]);
         if (!get(e, tail)) continue;
         buf_printf(b, ", \"%s\": ", same[i][1]);
-        export_float(b, (float)num(e, tail, 0));
+        export_float(b, (float)export_num(e, tail, 0));
     }
     if (mistral3 || deepseek) {
         double all = deepseek ? 10 * log_mul : log_mul;
@@ -269,7 +271,7 @@ static void yarn(struct export *e, struct buf *b, double s)
         if (mistral3 && s > 1) usual /= 0.1 * all * log(s) + 1;
         if (get(e, "attention.temperature_scale")) {
             buf_puts(b, ", \"llama_4_scaling_beta\": ");
-            export_float(b, (float)num(e, "attention.temperature_scale", 0));
+            export_float(b, (float)export_num(e, "attention.temperature_scale", 0));
         }
     }
     if (attn > 0) {
@@ -297,9 +299,9 @@ static void put_factors(struct export *e, struct buf *b, const char *n)
 
 static void longrope(struct export *e, struct buf *b)
 {
-    double orig = num(e, "rope.scaling.original_context_length", 0),
-           most = num(e, "context_length", 0);
-    double attn = num(e, "rope.scaling.attn_factor", 0), s = orig > 0 ? most / orig : 1;
+    double orig = export_num(e, "rope.scaling.original_context_length", 0),
+           most = export_num(e, "context_length", 0);
+    double attn = export_num(e, "rope.scaling.attn_factor", 0), s = orig > 0 ? most / orig : 1;
     buf_puts(b, "{\"rope_type\": \"longrope\", \"type\": \"longrope\", \"short_factor\": ");
     put_factors(e, b, "rope_factors_short.weight");
     buf_puts(b, ", \"long_factor\": ");
@@ -325,14 +327,14 @@ static void by_kind(struct export *e, double base)
     buf_puts(&e->text, ", \"rope_theta\": ");
     export_float(&e->text, (float)base);
     buf_puts(&e->text, "}, \"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": ");
-    export_float(&e->text, (float)num(e, "rope.freq_base_swa", 10000));
+    export_float(&e->text, (float)export_num(e, "rope.freq_base_swa", 10000));
     buf_puts(&e->text, "}}");
 }
 
 static void rotation(struct export *e)
 {
-    double base = num(e, "rope.freq_base", 0), swa = num(e, "rope.freq_base_swa", 0),
-           s = num(e, "rope.scaling.factor", 0);
+    double base = export_num(e, "rope.freq_base", 0), swa = export_num(e, "rope.freq_base_swa", 0),
+           s = export_num(e, "rope.scaling.factor", 0);
     int64_t head = whole(e, "attention.key_length", 0), turns = whole(e, "rope.dimension_count", 0);
     int64_t heads = whole(e, "attention.head_count", 0);
     struct str type = STR("");
@@ -363,7 +365,7 @@ static void rotation(struct export *e)
     } else {
         llama3(e, &b, base > 0 ? base : 10000);
     }
-    if (b.n) put_raw(e, "rope_scaling", buf_z(&b));
+    if (b.n) export_put(e, "rope_scaling", buf_z(&b));
     if (b.failed) e->text.failed = 1;
     buf_done(&b);
 }
@@ -372,13 +374,13 @@ static void rotation(struct export *e)
 
 static void gemma(struct export *e)
 {
-    double scale = num(e, "attention.scale", 0);
+    double scale = export_num(e, "attention.scale", 0);
     int64_t layers = whole(e, "block_count", 0), heads = whole(e, "attention.head_count", 8),
             head = whole(e, "attention.key_length", 256);
     int by_width = layers == (!strcmp(e->f->arch, "gemma2") ? 46 : 62);
     int64_t usual = by_width && heads > 0 ? whole(e, "embedding_length", 0) / heads : head;
     if (strcmp(e->f->arch, "gemma2") && strcmp(e->f->arch, "gemma3")) return;
-    put_int(e, "query_pre_attn_scalar", scale > 0 ? (int64_t)round(1 / (scale * scale)) : usual);
+    export_put_int(e, "query_pre_attn_scalar", scale > 0 ? (int64_t)round(1 / (scale * scale)) : usual);
 }
 
 static void gemma3n(struct export *e)
@@ -387,8 +389,8 @@ static void gemma3n(struct export *e)
                          *ff = get(e, "feed_forward_length");
     const struct gguf_tensor *l = first(e, "laurel_l.weight"),
                              *v = gguf_tensor(&e->g, "per_layer_token_embd.weight");
-    if (l) put_int(e, "laurel_rank", l->dim[1]);
-    if (v) put_int(e, "vocab_size_per_layer_input", v->dim[1]);
+    if (l) export_put_int(e, "laurel_rank", l->dim[1]);
+    if (v) export_put_int(e, "vocab_size_per_layer_input", v->dim[1]);
     if (ff && ff->type == GGUF_ARRAY && gguf_is_int(ff->etype) && name(e, "intermediate_size")) {
         for (uint64_t i = 0; i < ff->count; i++)
             buf_printf(&e->text, "%s%" PRId64, i ? ", " : "[", gguf_int_at(ff, i));
@@ -412,37 +414,37 @@ static void gemma4(struct export *e)
     int64_t wide = whole(e, "attention.key_length", 0),
             narrow = whole(e, "attention.key_length_swa", wide), ff0 = 0;
     const struct gguf_tensor *v = gguf_tensor(&e->g, "per_layer_token_embd.weight");
-    put_int(e, "head_dim", narrow);
-    put_int(e, "global_head_dim", wide);
-    if (v) put_int(e, "vocab_size_per_layer_input", v->dim[1]);
+    export_put_int(e, "head_dim", narrow);
+    export_put_int(e, "global_head_dim", wide);
+    if (v) export_put_int(e, "vocab_size_per_layer_input", v->dim[1]);
     if (ff && ff->count && ff->type == GGUF_ARRAY && gguf_is_int(ff->etype))
         ff0 = gguf_int_at(ff, 0);
-    put_bool(e, "use_double_wide_mlp", ff0 > 0);
-    if (ff0 > 0) put_int(e, "intermediate_size", ff0);
+    export_put_bool(e, "use_double_wide_mlp", ff0 > 0);
+    if (ff0 > 0) export_put_int(e, "intermediate_size", ff0);
     if (kv && kv->type == GGUF_ARRAY && gguf_is_int(kv->etype)) {
         for (uint64_t i = 0; i < kv->count; i++)
-            put_int(e,
+            export_put_int(e,
                     is_windowed(e, (int64_t)i) ? "num_key_value_heads"
                                                : "num_global_key_value_heads",
                     gguf_int_at(kv, i));
     }
-    put_bool(e, "enable_moe_block", get(e, "expert_count") != NULL);
+    export_put_bool(e, "enable_moe_block", get(e, "expert_count") != NULL);
     int64_t layers = whole(e, "block_count", 0);
     for (int64_t i = 0; i < layers; i++) {
         char t[64];
         snprintf(t, sizeof t, "blk.%" PRId64 ".attn_k.weight", i);
         int k = gguf_tensor(&e->g, t) != NULL;
         snprintf(t, sizeof t, "blk.%" PRId64 ".attn_v.weight", i);
-        if (k && !gguf_tensor(&e->g, t)) put_bool(e, "attention_k_eq_v", 1);
+        if (k && !gguf_tensor(&e->g, t)) export_put_bool(e, "attention_k_eq_v", 1);
     }
-    put_bool(e, "attention_k_eq_v", 0);
+    export_put_bool(e, "attention_k_eq_v", 0);
 }
 
 static void delta(struct export *e)
 {
     int64_t heads = whole(e, "ssm.time_step_rank", 0);
-    if (heads > 0) put_int(e, "linear_value_head_dim", whole(e, "ssm.inner_size", 0) / heads);
-    put_int(e, "full_attention_interval", whole(e, "full_attention_interval", 4));
+    if (heads > 0) export_put_int(e, "linear_value_head_dim", whole(e, "ssm.inner_size", 0) / heads);
+    export_put_int(e, "full_attention_interval", whole(e, "full_attention_interval", 4));
     put_types(e, "layer_types", "linear_attention", "full_attention", is_recurrent);
     const struct gguf_kv *s = get(e, "rope.dimension_sections");
     static const int64_t usual[4] = {11, 11, 10, 0};
@@ -453,7 +455,7 @@ static void delta(struct export *e)
     if (!differs || !name(e, "rope_parameters")) return;
     int64_t head = whole(e, "attention.key_length", 1);
     buf_puts(&e->text, "{\"rope_type\": \"default\", \"rope_theta\": ");
-    export_float(&e->text, (float)num(e, "rope.freq_base", 10000));
+    export_float(&e->text, (float)export_num(e, "rope.freq_base", 10000));
     buf_puts(&e->text, ", \"partial_rotary_factor\": ");
     export_float(&e->text,
                  (float)((double)whole(e, "rope.dimension_count", 0) / (double)(head ? head : 1)));
@@ -465,7 +467,7 @@ static void delta(struct export *e)
 static void phi3(struct export *e)
 {
     int64_t orig = whole(e, "rope.scaling.original_context_length", 0);
-    if (orig > 0) put_int(e, "original_max_position_embeddings", orig);
+    if (orig > 0) export_put_int(e, "original_max_position_embeddings", orig);
 }
 
 static void smollm3(struct export *e)
@@ -486,27 +488,27 @@ static void granite_hybrid(struct export *e)
     int64_t width = whole(e, "embedding_length", 0), inner = whole(e, "ssm.inner_size", 0),
             heads = whole(e, "ssm.time_step_rank", 0);
     put_types(e, "layer_types", "attention", "mamba", attends);
-    put_str(e, "position_embedding_type",
+    export_put_str(e, "position_embedding_type",
             turns && !gguf_int_at(turns, 0) ? STR("nope") : STR("rope"));
-    if (width > 0) put_int(e, "mamba_expand", inner / width);
-    if (heads > 0) put_int(e, "mamba_d_head", inner / heads);
-    put_int(e, "mamba_n_heads", heads);
-    put_int(e, "mamba_d_conv", whole(e, "ssm.conv_kernel", 4));
-    put_int(e, "mamba_d_state", whole(e, "ssm.state_size", 128));
-    put_int(e, "mamba_n_groups", whole(e, "ssm.group_count", 1));
+    if (width > 0) export_put_int(e, "mamba_expand", inner / width);
+    if (heads > 0) export_put_int(e, "mamba_d_head", inner / heads);
+    export_put_int(e, "mamba_n_heads", heads);
+    export_put_int(e, "mamba_d_conv", whole(e, "ssm.conv_kernel", 4));
+    export_put_int(e, "mamba_d_state", whole(e, "ssm.state_size", 128));
+    export_put_int(e, "mamba_n_groups", whole(e, "ssm.group_count", 1));
     if (get(e, "expert_count")) return;
-    put_int(e, "num_local_experts", 0);
-    put_int(e, "num_experts_per_tok", 0);
-    put_int(e, "shared_intermediate_size", whole(e, "feed_forward_length", 0));
+    export_put_int(e, "num_local_experts", 0);
+    export_put_int(e, "num_experts_per_tok", 0);
+    export_put_int(e, "shared_intermediate_size", whole(e, "feed_forward_length", 0));
 }
 
 static void lfm2(struct export *e)
 {
     put_types(e, "layer_types", "full_attention", "conv", attends);
     if (!strcmp(e->f->arch, "lfm2"))
-        put_bool(e, "block_auto_adjust_ff_dim", 0);
+        export_put_bool(e, "block_auto_adjust_ff_dim", 0);
     else
-        put_bool(e, "use_expert_bias", has_tensor(e, "exp_probs_b.bias"));
+        export_put_bool(e, "use_expert_bias", has_tensor(e, "exp_probs_b.bias"));
 }
 
 static void mamba2(struct export *e)
@@ -522,22 +524,22 @@ static void mamba2(struct export *e)
     int falcon = !strcmp(e->f->arch, "falcon-h1");
     int64_t width = whole(e, "embedding_length", 0), inner = whole(e, "ssm.inner_size", 0),
             heads = whole(e, "ssm.time_step_rank", 0);
-    if (heads > 0) put_int(e, name[falcon][0], inner / heads);
-    put_int(e, name[falcon][1], heads);
-    put_int(e, name[falcon][2], whole(e, "ssm.conv_kernel", 4));
-    put_int(e, name[falcon][3], whole(e, "ssm.state_size", 128));
-    put_int(e, name[falcon][4], whole(e, "ssm.group_count", 1));
-    put_bool(e, name[falcon][5], has_tensor(e, "ssm_conv1d.bias"));
+    if (heads > 0) export_put_int(e, name[falcon][0], inner / heads);
+    export_put_int(e, name[falcon][1], heads);
+    export_put_int(e, name[falcon][2], whole(e, "ssm.conv_kernel", 4));
+    export_put_int(e, name[falcon][3], whole(e, "ssm.state_size", 128));
+    export_put_int(e, name[falcon][4], whole(e, "ssm.group_count", 1));
+    export_put_bool(e, name[falcon][5], has_tensor(e, "ssm_conv1d.bias"));
     if (width > 0 && inner % width == 0)
-        put_int(e, falcon ? "mamba_expand" : "expand", inner / width);
+        export_put_int(e, falcon ? "mamba_expand" : "expand", inner / width);
     if (!falcon) return;
-    put_int(e, "mamba_d_ssm", inner);
-    put_bool(e, "mamba_rms_norm", has_tensor(e, "ssm_norm.weight"));
-    put_bool(e, "mamba_norm_before_gate", 0);
+    export_put_int(e, "mamba_d_ssm", inner);
+    export_put_bool(e, "mamba_rms_norm", has_tensor(e, "ssm_norm.weight"));
+    export_put_bool(e, "mamba_norm_before_gate", 0);
     for (size_t i = 0; i < sizeof one / sizeof *one; i++)
-        put_raw(e, one[i], "1.0"); /* they are in the weights */
-    put_raw(e, "mlp_multipliers", "[1.0, 1.0]");
-    put_raw(e, "ssm_multipliers", "[1.0, 1.0, 1.0, 1.0, 1.0]");
+        export_put(e, one[i], "1.0"); /* they are in the weights */
+    export_put(e, "mlp_multipliers", "[1.0, 1.0]");
+    export_put(e, "ssm_multipliers", "[1.0, 1.0, 1.0, 1.0, 1.0]");
 }
 
 static void deepseek2(struct export *e)
@@ -545,16 +547,16 @@ static void deepseek2(struct export *e)
     const struct gguf_kv *norm = get(e, "expert_weights_norm"),
                          *gating = get(e, "expert_gating_func");
     int64_t turn = whole(e, "rope.dimension_count", 0);
-    put_int(e, "qk_rope_head_dim", turn);
-    put_int(e, "qk_nope_head_dim", whole(e, "attention.key_length_mla", turn) - turn);
-    put_int(e, "v_head_dim", whole(e, "attention.value_length_mla", 0));
-    put_int(e, "num_key_value_heads", whole(e, "attention.head_count", 0));
-    put_bool(e, "norm_topk_prob", norm && gguf_int_at(norm, 0));
+    export_put_int(e, "qk_rope_head_dim", turn);
+    export_put_int(e, "qk_nope_head_dim", whole(e, "attention.key_length_mla", turn) - turn);
+    export_put_int(e, "v_head_dim", whole(e, "attention.value_length_mla", 0));
+    export_put_int(e, "num_key_value_heads", whole(e, "attention.head_count", 0));
+    export_put_bool(e, "norm_topk_prob", norm && gguf_int_at(norm, 0));
     if (gating)
-        put_str(e, "scoring_func", gguf_num_at(gating, 0) > 1 ? STR("sigmoid") : STR("softmax"));
-    if (!get(e, "attention.q_lora_rank")) put_raw(e, "q_lora_rank", "null");
+        export_put_str(e, "scoring_func", gguf_num_at(gating, 0) > 1 ? STR("sigmoid") : STR("softmax"));
+    if (!get(e, "attention.q_lora_rank")) export_put(e, "q_lora_rank", "null");
     if (str_is(e->hf, "DeepseekV2ForCausalLM"))
-        put_str(e, "topk_method",
+        export_put_str(e, "topk_method",
                 whole(e, "expert_group_count", 1) > 1 ? STR("group_limited_greedy")
                                                       : STR("greedy"));
 }
@@ -565,16 +567,16 @@ static void minicpm3(struct export *e)
     int64_t turn = whole(e, "rope.dimension_count", 0),
             nope = whole(e, "attention.key_length", turn) - turn;
     int64_t heads = whole(e, "attention.head_count", 0);
-    put_int(e, "qk_rope_head_dim", turn);
-    put_int(e, "qk_nope_head_dim", nope);
-    if (b && heads > 0) put_int(e, "v_head_dim", b->dim[1] / heads - nope);
+    export_put_int(e, "qk_rope_head_dim", turn);
+    export_put_int(e, "qk_nope_head_dim", nope);
+    if (b && heads > 0) export_put_int(e, "v_head_dim", b->dim[1] / heads - nope);
 }
 
 static void gptneox(struct export *e)
 {
     struct str act = STR("gelu");
     (void)gguf_str(&e->g, "gptneox.hidden_activation", &act, NULL);
-    put_str(e, "hidden_act", act);
+    export_put_str(e, "hidden_act", act);
 }
 
 static const struct {
@@ -609,11 +611,11 @@ static void backwards(struct export *e, const struct key_rule *r)
             continue;
         snprintf(n, sizeof n, "%.*s", (int)s.n, s.p);
         if (r->kind == KEY_U32)
-            put_int(e, n, whole(e, r->key, 0));
+            export_put_int(e, n, whole(e, r->key, 0));
         else if (r->kind == KEY_F32)
-            put_num(e, n, num(e, r->key, 0));
+            put_num(e, n, export_num(e, r->key, 0));
         else
-            put_bool(e, n, num(e, r->key, 0) > 0);
+            export_put_bool(e, n, export_num(e, r->key, 0) > 0);
     }
 }
 
@@ -625,9 +627,11 @@ static void presence(struct export *e)
     } all[] = {
         {"llama|mistral3|smollm3|granite|granitemoe|granitehybrid|arcee|apertus|qwen3|qwen3moe|qwen3next|qwen35|"
          "qwen35moe|olmo2|glm4|glm4moe|command-r|cohere2|nemotron|seed_oss|gpt-oss|dots1|gptneox|falcon-h1|"
-         "hunyuan-dense|hunyuan-moe|phimoe|gemma|gemma2|gemma3|exaone4",
+         "hunyuan-dense|hunyuan-moe|phimoe|gemma|gemma2|gemma3|exaone4|gemma-embedding",
          "attention_bias", "attn_q.bias"},
-        {"llama|granite|smollm3|arcee|nemotron|falcon-h1", "mlp_bias", "ffn_up.bias"},
+        {"modern-bert", "attention_bias", "attn_qkv.bias"},
+        {"modern-bert", "norm_bias", "ffn_norm.bias"},
+        {"llama|granite|smollm3|arcee|nemotron|falcon-h1|modern-bert", "mlp_bias", "ffn_up.bias"},
         {"seed_oss", "attention_out_bias", "attn_output.bias"},
         {"ernie4_5|ernie4_5-moe|starcoder2", "use_bias", "attn_q.bias"},
         {"qwen2moe", "qkv_bias", "attn_q.bias"},
@@ -639,11 +643,11 @@ static void presence(struct export *e)
         {"falcon-h1", "projectors_bias", "ssm_out.bias"},
         {"mamba2", "use_bias", "ssm_in.bias"},
     };
-    if (!strcmp(e->f->arch, "phimoe")) put_bool(e, "lm_head_bias", gguf_tensor(&e->g, "output.bias") != NULL);
+    if (!strcmp(e->f->arch, "phimoe")) export_put_bool(e, "lm_head_bias", gguf_tensor(&e->g, "output.bias") != NULL);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (family_lists(all[i].classes, str_of(e->f->arch))) {
             const char *t = !strcmp(e->f->arch, "gptneox") ? "attn_qkv.bias" : all[i].tensor;
-            put_bool(e, all[i].name, has_tensor(e, t));
+            export_put_bool(e, all[i].name, has_tensor(e, t));
         }
 }
 
@@ -655,9 +659,9 @@ static void experts(struct export *e)
     } all[] = {{"qwen2moe", 0}, {"qwen3moe", 1}, {"qwen3next", 1}, {"lfm2moe", 1}, {"olmoe", 0}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(e->f->arch, all[i].arch))
-            put_bool(e, "norm_topk_prob", num(e, "expert_weights_norm", all[i].usual) > 0);
+            export_put_bool(e, "norm_topk_prob", export_num(e, "expert_weights_norm", all[i].usual) > 0);
     if (!strcmp(e->f->arch, "lfm2moe"))
-        put_num(e, "routed_scaling_factor", num(e, "expert_weights_scale", 1));
+        put_num(e, "routed_scaling_factor", export_num(e, "expert_weights_scale", 1));
 }
 
 static void tokens(struct export *e)
@@ -668,9 +672,9 @@ static void tokens(struct export *e)
     for (int i = 0; i < 3; i++) {
         uint32_t id;
         if (gguf_u32(&e->g, all[i][0], &id, NULL) == 1)
-            put_int(e, all[i][1], id);
-        else
-            put_raw(e, all[i][1], "null");
+            export_put_int(e, all[i][1], id);
+        else /* RoBERTa's positions begin behind it */
+            export_put(e, all[i][1], i == 2 && str_starts(e->hf, STR("XLMRoberta")) ? "1" : "null");
     }
 }
 
@@ -689,11 +693,12 @@ int export_config(struct export *e, struct lar_err *err)
         buf_json_str(&e->text, e->hf);
         buf_putc(&e->text, ']');
     }
-    put_str(e, "model_type", e->type);
-    put_int(e, "vocab_size", embed->dim[1]);
-    put_bool(e, "tie_word_embeddings", !gguf_tensor(&e->g, "output.weight"));
+    export_put_str(e, "model_type", e->type);
+    export_put_int(e, "vocab_size", embed->dim[1]);
+    export_put_bool(e, "tie_word_embeddings", !gguf_tensor(&e->g, "output.weight"));
     tokens(e);
     if (str_starts(e->hf, STR("GraniteMoeHybrid"))) granite_hybrid(e);
+    if (e->f->flags & FAMILY_READS) export_reader_config(e);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         if (str_starts(str_of(e->f->arch), str_of(families[i].arch))) {
             families[i].make(e);
@@ -703,7 +708,7 @@ int export_config(struct export *e, struct lar_err *err)
     backwards(e, meta_common);
     experts(e);
     rotation(e);
-    window(e);
+    if (!(e->f->flags & FAMILY_READS) || !strcmp(e->f->arch, "gemma-embedding")) window(e);
     presence(e);
     return e->text.failed ? lar_fail(err, LAR_ENOMEM, "config.json: out of memory") : 0;
 }

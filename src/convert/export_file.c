@@ -281,7 +281,8 @@ static int write_config(struct job *x)
 /* A name that this file or its outfiles give to what is in the folder. */
 static int is_ours(const char *name)
 {
-    static const char *const tail[] = {".json", ".model", ".jinja", ".safetensors"};
+    static const char *const tail[] = {".json", ".model",    ".jinja",  ".safetensors",
+                                       ".md",   "1_Pooling", "2_Dense", "3_Dense"};
     for (size_t i = 0; i < sizeof tail / sizeof *tail; i++)
         if (str_ends(str_of(name), str_of(tail[i]))) return 1;
     return strstr(name, ".tmp-") != NULL;
@@ -321,23 +322,10 @@ int export_folder_begin(struct export_folder *f, const char *to, struct lar_err 
     return 0;
 }
 
-/* What this process put into the folder that nobody has seen yet. */
-static void drop(const char *folder)
-{
-    char path[4400];
-    DIR *d = opendir(folder);
-    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (is_ours(e->d_name)) unlink(path);
-    }
-    if (d) closedir(d);
-    rmdir(folder);
-}
-
 int export_folder_end(struct export_folder *f, const char *to, int rc, struct lar_err *err)
 {
     if (rc >= 0 && rename(f->temp, to)) rc = lar_fail_errno(err, "%s: cannot be made", to);
-    if (rc < 0 && f->temp[0]) drop(f->temp);
+    if (rc < 0 && f->temp[0]) left_drop(f->temp, is_ours);
     if (f->claim >= 0) close(f->claim);
     return rc < 0 ? rc : 0;
 }
@@ -357,6 +345,7 @@ int export_write(struct export *e, const char *to, struct export_job *job, struc
     if (rc == 0) rc = export_folder_begin(&x->to, to, err);
     if (rc == 0) rc = write_config(x); /* config.json first: the tokenizer's check reads it */
     if (rc == 0) rc = export_tokens(e, x->to.temp, err);
+    if (rc == 0) rc = export_reader_write(e, x->to.temp, err);
     if (rc == 0) rc = write_weights(x);
     rc = export_folder_end(&x->to, to, rc, err);
     e->text.n = config;

@@ -5,6 +5,7 @@
  * read by the reader that convert has (vocab_hf.h), and must give the same tokenizer.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/num.h"
@@ -21,6 +22,8 @@ struct tok {
     struct str model, pre, arch;
     uint64_t n; /* tokens, without the unused ones at the end */
     int prefix, words;
+    uint32_t context;          /* of a model that reads: what sentence-transformers cuts texts to */
+    int reads, typed, fairseq; /* a model that reads; of two texts the second has another type; XLM-R's numbers for SentencePiece's pieces */
     struct buf b;
     struct lar_err *err;
 };
@@ -78,10 +81,22 @@ static void field_bytes(struct buf *b, unsigned number, const void *p, size_t n)
     buf_add(b, p, n);
 }
 
+/* XLM-R's first are <s>, <pad>, </s>, <unk> and its last is <mask>; SentencePiece's <unk>, <s>, </s> (vocab_hf.c). */
+static int is_fairseq(const struct tok *t)
+{
+    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    int same = t->n > 4 && (str_is(gguf_str_at(t->tokens, t->n - 1), "<mask>") ||
+                            type_of(t, t->n - 1) == TOKEN_UNUSED); /* as ggml's converter has it */
+    for (uint64_t i = 0; i < 4 && same; i++) same = str_is(gguf_str_at(t->tokens, i), first[i]);
+    return same && str_is(t->arch, "bert") && str_is(t->model, "t5");
+}
+
 static void pieces(struct tok *t)
 {
+    static const uint64_t begin[] = {3, 0, 2};
     struct buf one = {0};
-    for (uint64_t i = 0; i < t->n; i++) {
+    for (uint64_t k = 0, i = 0; k < t->n - 2 * (uint64_t)t->fairseq; k++) {
+        i = !t->fairseq ? k : k < 3 ? begin[k] : k + 1;
         struct str s = gguf_str_at(t->tokens, i);
         float score = (float)gguf_num_at(t->scores, i);
         buf_clear(&one);
@@ -103,7 +118,7 @@ static void sentencepiece(struct tok *t)
     for (uint64_t i = 0; i < t->n; i++) bytes |= type_of(t, i) == TOKEN_BYTE;
     pieces(t);
     field_int(&part, 3, str_is(t->model, "t5") ? 1 : 2);
-    field_int(&part, 4, (int64_t)t->n);
+    field_int(&part, 4, (int64_t)t->n - 2 * t->fairseq);
     if (bytes) field_int(&part, 35, 1);
     for (unsigned i = 0; i < 4; i++) {
         char name[64];
@@ -111,7 +126,8 @@ static void sentencepiece(struct tok *t)
         int64_t id = id_of(t, name);
         for (uint64_t k = 0; i == 0 && id < 0 && k < t->n; k++)
             id = type_of(t, k) == TOKEN_UNKNOWN ? (int64_t)k : -1;
-        field_int(&part, 40 + i, id);
+        static const int64_t own[] = {0, 1, 2, -1};
+        field_int(&part, 40 + i, t->fairseq ? own[i] : id);
     }
     field_bytes(&t->b, 2, part.p, part.n);
     buf_clear(&part);
@@ -378,10 +394,12 @@ static void sequence(struct tok *t, const int64_t *id, uint64_t nbefore, uint64_
     buf_puts(&t->b, "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}");
     for (uint64_t i = nbefore; i < n; i++) buf_puts(&t->b, ", "), special(t, id[i], 0);
     if (!pair) return;
-    for (uint64_t i = 0; i < nbefore && !str_is(t->model, "bert"); i++)
-        buf_puts(&t->b, ", "), special(t, id[i], 1);
-    buf_puts(&t->b, ", {\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}");
-    for (uint64_t i = nbefore; i < n; i++) buf_puts(&t->b, ", "), special(t, id[i], 1);
+    int type = !t->reads || t->typed; /* what stands between two texts: run/embed_text.c */
+    int twice = t->reads && str_is(t->arch, "bert") && !str_is(t->model, "bert");
+    uint64_t from = twice ? nbefore : 0, to = twice ? n : t->reads ? 0 : nbefore;
+    for (uint64_t i = from; i < to; i++) buf_puts(&t->b, ", "), special(t, id[i], type);
+    buf_printf(&t->b, ", {\"Sequence\": {\"id\": \"B\", \"type_id\": %d}}", type);
+    for (uint64_t i = nbefore; i < n; i++) buf_puts(&t->b, ", "), special(t, id[i], type);
 }
 
 static int post_processor(struct tok *t)
@@ -475,6 +493,16 @@ static void score(struct tok *t, uint64_t i)
     if (!memchr(z, '.', n) && !memchr(z, 'e', n)) buf_puts(&t->b, ".0");
 }
 
+/* Tokens of the model itself: those at the end that are only found by their names get the same ids by being added after them. */
+static uint64_t own(const struct tok *t)
+{
+    uint64_t n = t->n;
+    while (t->added && n > 1 && gguf_int_at(t->added, n - 1) & MAKE_ADDED && !(gguf_int_at(t->added, n - 1) & MAKE_PIECE) &&
+           (type_of(t, n - 1) == TOKEN_CONTROL || type_of(t, n - 1) == TOKEN_USER))
+        n--;
+    return n;
+}
+
 static void model(struct tok *t)
 {
     int64_t unk = id_of(t, "tokenizer.ggml.unknown_token_id");
@@ -518,7 +546,7 @@ static void model(struct tok *t)
             ", \"dropout\": null, \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null");
     }
     buf_puts(&t->b, unigram ? ",\n    \"vocab\": [" : ",\n    \"vocab\": {");
-    for (uint64_t i = 0; i < t->n; i++) {
+    for (uint64_t i = 0, n = own(t); i < n; i++) {
         buf_puts(&t->b, i ? ",\n      " : "\n      ");
         if (unigram) buf_putc(&t->b, '[');
         if (bert)
@@ -572,6 +600,7 @@ static void tokenizer_config(struct tok *t, int spm)
 {
     buf_printf(&t->b, "{\n  \"tokenizer_class\": \"%s\"",
                !spm                     ? "PreTrainedTokenizerFast"
+               : t->fairseq             ? "XLMRobertaTokenizer"
                : str_is(t->model, "t5") ? "T5Tokenizer"
                                         : "LlamaTokenizer");
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
@@ -585,6 +614,9 @@ static void tokenizer_config(struct tok *t, int spm)
     int64_t id[MAKE_LIST];
     buf_printf(&t->b, ",\n  \"add_bos_token\": %s,\n  \"add_eos_token\": %s",
                around(t, 0, id) ? "true" : "false", around(t, 1, id) ? "true" : "false");
+    buf_printf(&t->b, ",\n  \"model_input_names\": [\"input_ids\", %s\"attention_mask\"]",
+               t->typed ? "\"token_type_ids\", " : "");
+    if (t->context) buf_printf(&t->b, ",\n  \"model_max_length\": %u", t->context);
     if (spm) truth(t, "legacy", 0), truth(t, "add_prefix_space", t->prefix != PREFIX_NONE);
     buf_puts(&t->b, ",\n  \"clean_up_tokenization_spaces\": false,\n  \"added_tokens_decoder\": {");
     each_added(t, "\"", "\": {");
@@ -636,6 +668,15 @@ static int differs(const char *key, struct lar_err *err)
                     "%s: a tokenizer that other programs read cannot say this", key);
 }
 
+/* A token without use may have got one: XLM-R's <mask>. */
+static int same_tokens(const struct tok *t, const struct gguf_kv *x)
+{
+    if (!x || x->type != GGUF_ARRAY || x->etype != GGUF_STRING || x->count != t->tokens->count) return 0;
+    for (uint64_t i = 0; i < x->count; i++)
+        if (!str_eq(gguf_str_at(x, i), gguf_str_at(t->tokens, i)) && type_of(t, i) != TOKEN_UNUSED) return 0;
+    return 1;
+}
+
 static int check(const struct tok *t, const char *folder, int spm, struct lar_err *err)
 {
     static const char *const same[] = {"tokenizer.lar.split", "tokenizer.ggml.bos_token_id",
@@ -654,6 +695,7 @@ static int check(const struct tok *t, const char *folder, int spm, struct lar_er
         rc = differs("tokenizer.ggml.pre", err);
     for (size_t i = 0; i < sizeof same / sizeof *same && rc == 0; i++) {
         const struct gguf_kv *x = gguf_find(&im.g, same[i]), *y = gguf_find(t->g, same[i]);
+        if (y == t->tokens && same_tokens(t, x)) continue;
         if (!y || (x && x->bytes == y->bytes && !memcmp(x->data, y->data, x->bytes))) continue;
         rc = differs(same[i], err);
     }
@@ -724,19 +766,26 @@ int export_tokens(const struct export *e, const char *folder, struct lar_err *er
 {
     struct tok t;
     struct str chat = STR("");
+    const struct gguf_tensor *types = gguf_tensor(&e->g, "token_types.weight");
     int rc = load(&t, &e->g, err);
     if (rc < 0) return rc;
     int spm =
         t.scores && !t.merges && !t.added && (str_is(t.model, "llama") || str_is(t.model, "t5"));
+    t.reads = (e->f->flags & FAMILY_READS) != 0;
+    t.context = t.reads ? (uint32_t)fmax(export_num(e, "context_length", 0), 0) : 0;
+    t.typed = types && types->ndim > 1 && types->dim[1] > 1;
+    t.fairseq = spm && is_fairseq(&t);
+    if (spm && !t.fairseq && str_is(t.arch, "bert"))
+        return lar_fail(err, LAR_EUNSUPPORTED, "tokenizer: its pieces are not numbered as XLM-R's");
     if (spm)
         sentencepiece(&t);
     else
         rc = tokenizer_json(&t);
-    rc = put(&t, folder, spm ? "tokenizer.model" : "tokenizer.json", rc);
+    rc = put(&t, folder, t.fairseq ? "sentencepiece.bpe.model" : spm ? "tokenizer.model" : "tokenizer.json", rc);
     if (rc == 0) tokenizer_config(&t, spm);
     rc = put(&t, folder, "tokenizer_config.json", rc);
-    if (rc == 0) generation(&t);
-    rc = put(&t, folder, "generation_config.json", rc);
+    if (rc == 0 && !t.reads) generation(&t);
+    if (!t.reads) rc = put(&t, folder, "generation_config.json", rc);
     if (gguf_str(&e->g, "tokenizer.chat_template", &chat, NULL) == 1 && rc == 0)
         rc = export_text(folder, "chat_template.jinja", chat, err);
     if (rc == 0) rc = check(&t, folder, spm, err);

@@ -581,27 +581,32 @@ const struct family family_table[] = {
     {.hf = "Ernie4_5_MoeForCausalLM", .type = "ernie4_5_moe",
      .arch = "ernie4_5-moe", .names = biased_choice_names, .keys = ernie_moe_keys,
      .more = meta_ernie_moe},
-    {.hf = "BertModel|BertForMaskedLM|BertForPreTraining|BertForTokenClassification", .arch = "bert",
-     .flags = FAMILY_READS, .names = bert_names, .more = meta_bert},
-    {.hf = "BertForSequenceClassification", .arch = "bert", .flags = FAMILY_READS, .names = bert_score_names,
-     .more = meta_bert},
-    {.hf = "RobertaModel|RobertaForMaskedLM|RobertaForSequenceClassification|RobertaForTokenClassification|"
-           "XLMRobertaModel|XLMRobertaForMaskedLM|XLMRobertaForSequenceClassification|XLMRobertaForTokenClassification|"
-           "CamembertModel|CamembertForSequenceClassification|CamembertForTokenClassification",
-     .arch = "bert", .flags = FAMILY_READS, .names = roberta_names, .more = meta_bert},
-    {.hf = "DistilBertModel|DistilBertForMaskedLM|DistilBertForSequenceClassification|DistilBertForTokenClassification",
-     .arch = "bert", .flags = FAMILY_READS, .names = distilbert_names, .more = meta_bert},
-    {.hf = "NomicBertModel", .arch = "nomic-bert", .flags = FAMILY_READS, .names = nomic_names, .more = meta_nomic},
-    {.hf = "ModernBertModel|ModernBertForMaskedLM", .arch = "modern-bert", .flags = FAMILY_READS,
+    {.hf = "BertModel|BertForTokenClassification|BertForMaskedLM|BertForPreTraining", .type = "bert|bert",
+     .arch = "bert", .flags = FAMILY_READS, .names = bert_names, .more = meta_bert, .prefix = "bert."},
+    {.hf = "BertForSequenceClassification", .type = "bert", .arch = "bert", .flags = FAMILY_READS,
+     .names = bert_score_names, .more = meta_bert, .prefix = "bert."},
+    {.hf = "XLMRobertaModel|XLMRobertaForSequenceClassification|RobertaModel|RobertaForSequenceClassification|"
+           "XLMRobertaForMaskedLM|RobertaForMaskedLM|CamembertModel|CamembertForSequenceClassification",
+     .type = "xlm-roberta|xlm-roberta|roberta|roberta", .arch = "bert", .flags = FAMILY_READS,
+     .names = roberta_names, .more = meta_bert, .prefix = "roberta."},
+    {.hf = "XLMRobertaForTokenClassification|RobertaForTokenClassification|CamembertForTokenClassification",
+     .type = "xlm-roberta|roberta", .arch = "bert", .flags = FAMILY_READS, .names = roberta_each_names,
+     .more = meta_bert, .prefix = "roberta."},
+    {.hf = "DistilBertModel|DistilBertForSequenceClassification|DistilBertForTokenClassification|DistilBertForMaskedLM",
+     .type = "distilbert|distilbert|distilbert", .spell = "n_layers|dim|hidden_dim|n_heads", .arch = "bert",
+     .flags = FAMILY_READS, .names = distilbert_names, .more = meta_bert, .prefix = "distilbert."},
+    {.hf = "NomicBertModel", .type = "nomic_bert", .arch = "nomic-bert", .flags = FAMILY_READS, .names = nomic_names,
+     .more = meta_nomic},
+    {.hf = "ModernBertModel|ModernBertForMaskedLM", .type = "modernbert", .arch = "modern-bert", .flags = FAMILY_READS,
      .names = modern_names, .more = meta_modern_bert},
-    {.hf = "ModernBertForSequenceClassification|ModernBertForTokenClassification", .arch = "modern-bert",
-     .flags = FAMILY_READS, .names = modern_score_names, .more = meta_modern_bert},
+    {.hf = "ModernBertForSequenceClassification|ModernBertForTokenClassification", .type = "modernbert|modernbert",
+     .arch = "modern-bert", .flags = FAMILY_READS, .names = modern_score_names, .more = meta_modern_bert},
     {.hf = NULL, .arch = NULL},
 };
 
 const struct family family_gemma_embedding = {
-    .hf = "Gemma3TextModel", .arch = "gemma-embedding", .window_period = 6,
-    .flags = FAMILY_NORM_PLUS_ONE, .names = post_norm, .more = meta_gemma_embedding};
+    .hf = "Gemma3TextModel", .type = "gemma3_text", .arch = "gemma-embedding", .window_period = 6,
+    .flags = FAMILY_NORM_PLUS_ONE | FAMILY_READS, .names = post_norm, .more = meta_gemma_embedding};
 
 /* What a GraniteMoeHybrid without a state space is. */
 const struct family family_granite_dense = {.hf = "", .arch = "granite", .flags = LLAMA_FLAGS | FAMILY_NO_HEAD_DIM,

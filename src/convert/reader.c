@@ -32,21 +32,24 @@
         {"encoder.layer.#.attention.output.LayerNorm", "attn_output_norm", HOW_SAME},                                  \
         {"encoder.layer.#.intermediate.dense", "ffn_up", HOW_SAME},                                                    \
         {"encoder.layer.#.output.dense", "ffn_down", HOW_SAME},                                                        \
-        {"encoder.layer.#.output.LayerNorm", "layer_output_norm", HOW_SAME},                                           \
-        {"classifier.dense", "cls", HOW_SAME}, {"classifier.out_proj", "cls.output", HOW_SAME},                        \
-        {"classifier", "cls.output", HOW_SAME}
+        {"encoder.layer.#.output.LayerNorm", "layer_output_norm", HOW_SAME}
 
 const struct name_rule bert_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_SAME},
-    {"pooler.dense", "", HOW_SKIP}, END,
+    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_SKIP}, END,
 };
 const struct name_rule bert_score_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_SAME},
-    {"pooler.dense", "cls", HOW_SAME}, END,
+    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "cls", HOW_SAME}, END,
 };
 const struct name_rule roberta_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_POSITIONS},
+    {"classifier.dense", "cls", HOW_SAME}, {"classifier.out_proj", "cls.output", HOW_SAME},
     {"pooler.dense", "", HOW_SKIP}, END,
+};
+const struct name_rule roberta_each_names[] = {
+    NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_POSITIONS},
+    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_SKIP}, END,
 };
 const struct name_rule distilbert_names[] = {
     {"embeddings.word_embeddings", "token_embd", HOW_SAME},
@@ -118,7 +121,7 @@ static int output_row(struct meta *m, const struct gguf_kv *tokens, const char *
 
 /* Qwen3-Reranker is Qwen3 by its config.json; its README or its folder's name tells. It answers yes or no: of the output two rows are needed, and the
  * form in which it is asked, which its makers publish. */
-static const char rerank_form[] =
+const char meta_rerank_form[] =
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
     "provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n"
     "<Instruct>: Given a web search query, retrieve relevant passages that answer the query\n"
@@ -135,28 +138,35 @@ static int has_word(struct str s, const char *word)
     return 0;
 }
 
-static int reranker(struct meta *m)
+static const struct str answers[2] = {{"yes", 3}, {"no", 2}};
+
+static int answer_rows(struct meta *m)
 {
-    static const struct str names[2] = {{"yes", 3}, {"no", 2}};
     struct vocab_image im;
     uint32_t width = 0;
-    char key[128];
-    if (strcmp(m->f->arch, "qwen3") ||
-        (!has_word(m->c->readme, "# qwen3-reranker") && !has_word(m->c->name, "qwen3-reranker")))
-        return 0;
     int rc = meta_need_u32(m, "hidden_size", &width);
     if (rc < 0 || (rc = vocab_hf_open(&im, buf_z(&m->c->folder), 0, m->err)) < 0) return rc;
     const struct gguf_kv *tokens = gguf_find(&im.g, "tokenizer.ggml.tokens");
     float *rows = mem_alloc(2 * (size_t)width * sizeof *rows);
     if (!rows || !tokens) rc = lar_fail(m->err, LAR_ENOMEM, "Qwen3-Reranker: out of memory, or no tokens");
-    for (int i = 0; i < 2 && rc == 0; i++) rc = output_row(m, tokens, names[i].p, width, rows + (size_t)i * width);
+    for (int i = 0; i < 2 && rc == 0; i++) rc = output_row(m, tokens, answers[i].p, width, rows + (size_t)i * width);
     if (rc == 0) rc = plan_add(m->p, "cls.output.weight", rows, 2 * (int64_t)width, width, m->err);
     mem_free(rows);
     vocab_hf_close(&im);
-    if (rc < 0) return rc;
+    return rc;
+}
+
+static int reranker(struct meta *m)
+{
+    char key[128];
+    int rc = 0;
+    if (strcmp(m->f->arch, "qwen3") ||
+        (!has_word(m->c->readme, "# qwen3-reranker") && !has_word(m->c->name, "qwen3-reranker")))
+        return 0;
+    if (!m->c->given && (rc = answer_rows(m)) < 0) return rc; /* given: rows of a file, which export_reader.c compares */
     meta_u32(m, "pooling_type", RANK);
-    gguf_keys_strs(m->k, meta_key(m, "classifier.output_labels", key), names, 2);
-    gguf_keys_str(m->k, "tokenizer.chat_template.rerank", str_of(rerank_form));
+    gguf_keys_strs(m->k, meta_key(m, "classifier.output_labels", key), answers, 2);
+    gguf_keys_str(m->k, "tokenizer.chat_template.rerank", str_of(meta_rerank_form));
     return 0;
 }
 
@@ -219,12 +229,26 @@ static int head(struct meta *m)
     return labels(m);
 }
 
+static void dense_keys(struct meta *m, const char *name, int64_t in, int64_t out)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s_feat_in", name), meta_u32(m, key, (uint32_t)in);
+    snprintf(key, sizeof key, "%s_feat_out", name), meta_u32(m, key, (uint32_t)out);
+}
+
 /* A dense layer of sentence-transformers, without activation. */
 static int dense(struct meta *m, const char *folder, const char *name, int64_t *width)
 {
-    char path[4096], tensor[64], key[64];
+    char path[4096], tensor[64];
     struct config c;
     struct weights w;
+    const int64_t *given = m->c->dense[!strcmp(name, "dense_3")];
+    if (m->c->given) {
+        if (given[0] < 1) return 0;
+        if (given[1] != *width) return other(m, name, "a dense layer fits the one before it");
+        dense_keys(m, name, given[1], *width = given[0]);
+        return 1;
+    }
     if ((size_t)snprintf(path, sizeof path, "%s/%s", buf_z(&m->c->folder), folder) >= sizeof path)
         return lar_fail(m->err, LAR_ELIMIT, "%s: the path is too long", buf_z(&m->c->folder));
     int rc = config_open(&c, path, m->err);
@@ -252,9 +276,7 @@ static int dense(struct meta *m, const char *folder, const char *name, int64_t *
         rc = plan_add(m->p, tensor, v, t->n, bias ? t->n : t->dim[1], m->err);
         mem_free(v);
         if (bias) continue;
-        snprintf(key, sizeof key, "%s_feat_in", name), meta_u32(m, key, (uint32_t)t->dim[1]);
-        snprintf(key, sizeof key, "%s_feat_out", name), meta_u32(m, key, (uint32_t)t->dim[0]);
-        *width = t->dim[0];
+        dense_keys(m, name, t->dim[1], *width = t->dim[0]);
     }
     weights_close(&w);
     return rc < 0 ? rc : 1;
@@ -268,7 +290,7 @@ int meta_bert(struct meta *m)
     int rc;
     struct str kind = json_str(config_find(m->c, "position_embedding_type"), STR("absolute"));
     if (!str_is(kind, "absolute")) return other(m, "position_embedding_type", "absolute");
-    if (m->f->names == roberta_names) { /* its positions begin behind that of padding */
+    if (m->f->names == roberta_names || m->f->names == roberta_each_names) { /* its positions begin behind that of padding */
         if ((rc = meta_need_u32(m, "max_position_embeddings", &most)) < 0) return rc;
         if ((rc = config_u32(m->c, "pad_token_id", &pad, m->err)) < 0) return rc;
         if (most <= pad || most - pad < 2) return other(m, "max_position_embeddings", "more than pad_token_id + 1");
