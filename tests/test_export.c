@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/test_export.c: the way back (../shared/golden/models; skipped where absent). Each folder becomes a GGUF, that a folder, that a GGUF: the two
- * files must be equal to the byte, and the weights of the two folders by name, shape and value. The same from the files that ggml's own converter made:
- * what comes out must be the weights that were published.
+ * tests/test_export.c: the way back (../shared/golden/models and embed; skipped where absent). Each folder becomes a GGUF, that a folder, that a GGUF:
+ * the two files must be equal to the byte, and the weights of the two folders by name, shape and value. The same from the files that ggml's own
+ * converter made: what comes out must be the weights that were published. (Of models that read, those that Lar's own file gives: published ones have
+ * rows for the positions of padding, which no GGUF has, and Qwen3's are named without "model.".)
  */
 #include <dirent.h>
 #include <ftw.h>
@@ -11,7 +12,7 @@
 #include "convert/export.h"
 #include "tap.h"
 
-#define ROOT "../shared/golden/models"
+#define ROOT "../shared/golden"
 
 static char temp[200];
 
@@ -85,14 +86,17 @@ static void path(char out[600], const char *kind, const char *name)
     snprintf(out, 600, "%s/%s/%s", temp, kind, name);
 }
 
-static void one(const char *name)
+static void one(const char *kind, const char *name)
 {
     char golden[400], first[600], folder[600], again[600], theirs[420], from[600], said[400];
     struct lar_err err = {0};
     long live = mem_live();
     tap_case_bad = 0;
-    snprintf(golden, sizeof golden, ROOT "/%s", name);
-    snprintf(theirs, sizeof theirs, "%s/model-f32.gguf", golden);
+    int reads = !strcmp(kind, "embed");
+    snprintf(golden, sizeof golden, ROOT "/%s/%s", kind, name);
+    snprintf(theirs, sizeof theirs, "%s/model%s.gguf", golden, reads ? "" : "-f32");
+    snprintf(first, sizeof first, "%s/model.safetensors", golden);
+    if (reads && access(first, R_OK)) return;
     path(first, "first", name);
     path(folder, "folder", name);
     path(again, "again", name);
@@ -101,15 +105,21 @@ static void one(const char *name)
     if (rc == 0) rc = export(first, folder, &err);
     if (rc == 0) rc = convert(folder, again, &err);
     if (rc == 0) CHECK(same_files(first, again));
-    if (rc == 0) CHECK(same_weights(golden, folder, 1));
+    if (rc == 0 && !reads) CHECK(same_weights(golden, folder, 1));
     snprintf(said, sizeof said, "%s: there and back", name);
     if (rc < 0) printf("# %s\n", err.msg);
     tap_ok(rc == 0 && !tap_case_bad, said);
     if (access(theirs, R_OK) == 0) {
         tap_case_bad = 0;
         rc = export(theirs, from, &err);
-        if (rc < 0) printf("# %s\n", err.msg);
-        if (rc == 0) CHECK(same_weights(golden, from, 0));
+        if (!strcmp(name, "bert-cross-encoder")) { /* theirs lacks the pooler, without which the score is another */
+            CHECK_EQ(rc, LAR_EUNSUPPORTED);
+            CHECK(strstr(err.msg, "cls.weight") != NULL);
+            rc = 0;
+        } else {
+            if (rc < 0) printf("# %s\n", err.msg);
+            if (rc == 0) CHECK(same_weights(reads ? folder : golden, from, 0));
+        }
         snprintf(said, sizeof said, "%s: from ggml's file, the published weights", name);
         tap_ok(rc == 0 && !tap_case_bad, said);
     }
@@ -136,11 +146,12 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 int main(void)
 {
     static const char *const kind[] = {"first", "folder", "again", "theirs"};
+    static const char *const what[] = {"embed", "models"};
     struct dirent **list = NULL;
     char sub[400];
+    int step = getenv("LAR_SLOW") ? 7 : 1;
     tap_timeout(240);
-    int n = scandir(ROOT, &list, NULL, by_name), step = getenv("LAR_SLOW") ? 7 : 1;
-    if (n < 0) SKIP(ROOT " is not here");
+    if (access(ROOT "/models", R_OK)) SKIP(ROOT " is not here");
     /* a thousand small files, each forced to the disk: where there is memory to be had, in it */
     snprintf(temp, sizeof temp, "%s/lar-export-%d", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
              (int)getpid());
@@ -149,11 +160,15 @@ int main(void)
         snprintf(sub, sizeof sub, "%s/%s", temp, kind[i]);
         CHECK_EQ(mkdir(sub, 0700), 0);
     }
-    for (int i = 0; i < n; i++) {
-        if (list[i]->d_name[0] != '.' && i % step == 0) one(list[i]->d_name);
-        free(list[i]);
+    for (int k = 0; k < 2; k++) {
+        snprintf(sub, sizeof sub, ROOT "/%s", what[k]);
+        int n = scandir(sub, &list, NULL, by_name);
+        for (int i = 0; i < n; i++) {
+            if (list[i]->d_name[0] != '.' && i % step == 0) one(what[k], list[i]->d_name);
+            free(list[i]);
+        }
+        free(list);
     }
-    free(list);
     folder_remove(temp);
     return tap_done();
 }

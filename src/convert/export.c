@@ -324,7 +324,7 @@ static int is_usual(const struct gguf *g, const char *arch, struct str tail,
         str_is(tail, "attention.value_length"))
         return fabs(v - head) < 1e-9;
     if (str_is(tail, "attention.head_count_kv")) return fabs(v - (double)heads) < 1e-9;
-    if (str_is(tail, "attention.causal")) return v > 0;
+    if (str_is(tail, "attention.causal")) return v > 0 ? !strstr(arch, "bert") : strstr(arch, "bert") != NULL;
     if (str_is(tail, "pooling_type")) /* a missing one, where what follows is a head */
         return fabs(v - 4) < 1e-9 && gguf_tensor(g, "cls.weight") && gguf_tensor(g, "cls.output.weight");
     if (str_is(tail, "rope.scaling.type") && !strcmp(arch, "modern-bert"))

@@ -23,7 +23,8 @@ struct tok {
     uint64_t n; /* tokens, without the unused ones at the end */
     int prefix, words;
     uint32_t context;          /* of a model that reads: what sentence-transformers cuts texts to */
-    int reads, typed, fairseq; /* a model that reads; of two texts the second has another type; XLM-R's numbers for SentencePiece's pieces */
+    int reads, framed; /* a model that reads; of BERT's kin, which stand between two tokens whatever the keys say */
+    int typed, fairseq; /* of two texts the second has another type; XLM-R's numbers for SentencePiece's pieces */
     struct buf b;
     struct lar_err *err;
 };
@@ -366,6 +367,11 @@ static uint64_t around(const struct tok *t, int behind, int64_t id[MAKE_LIST])
     uint64_t n = 0;
     for (uint64_t i = 0; l && i < l->count && n < MAKE_LIST; i++) id[n++] = gguf_int_at(l, i);
     if (l || gguf_find(t->g, "tokenizer.lar.before")) return n;
+    if (t->framed) { /* run/embed_text.c: whatever the keys say */
+        id[0] = id_of(t, behind ? "tokenizer.ggml.seperator_token_id" : "tokenizer.ggml.cls_token_id");
+        if (id[0] < 0) id[0] = id_of(t, behind ? "tokenizer.ggml.eos_token_id" : "tokenizer.ggml.bos_token_id");
+        return id[0] >= 0;
+    }
     int usual = behind
                     ? bert
                     : bert || (gpt2 ? sp && sp->flags & SPLIT_ADD_BOS : str_is(t->model, "llama"));
@@ -607,6 +613,8 @@ static void tokenizer_config(struct tok *t, int spm)
         char key[64];
         snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", roles[i].key);
         int64_t id = id_of(t, key);
+        if (id < 0 && t->framed && str_is(str_of(roles[i].key), "cls")) id = id_of(t, "tokenizer.ggml.bos_token_id");
+        if (id < 0 && t->framed && str_is(str_of(roles[i].key), "seperator")) id = id_of(t, "tokenizer.ggml.eos_token_id");
         if (id < 0) continue;
         buf_printf(&t->b, ",\n  \"%s\": ", roles[i].name);
         text(t, gguf_str_at(t->tokens, (uint64_t)id));
@@ -772,6 +780,7 @@ int export_tokens(const struct export *e, const char *folder, struct lar_err *er
     int spm =
         t.scores && !t.merges && !t.added && (str_is(t.model, "llama") || str_is(t.model, "t5"));
     t.reads = (e->f->flags & FAMILY_READS) != 0;
+    t.framed = t.reads && !str_is(t.arch, "gemma-embedding");
     t.context = t.reads ? (uint32_t)fmax(export_num(e, "context_length", 0), 0) : 0;
     t.typed = types && types->ndim > 1 && types->dim[1] > 1;
     t.fairseq = spm && is_fairseq(&t);
