@@ -30,7 +30,8 @@ int export_reader_fits(const struct export *e, struct str hf)
     int types = gguf_tensor(&e->g, "token_types.weight") != NULL, distil = str_starts(hf, STR("Distil"));
     if (head != !ends(hf, "Model")) return 0;
     if (str_starts(hf, STR("ModernBert")) || str_starts(hf, STR("Nomic")) || str_starts(hf, STR("Gemma"))) return 1;
-    if (ends(hf, "ForTokenClassification") && (gguf_u32(&e->g, "bert.pooling_type", &pool, NULL) != 1 || pool)) return 0;
+    int each = gguf_u32(&e->g, "bert.pooling_type", &pool, NULL) == 1 && pool == 0;
+    if (ends(hf, "ForTokenClassification") && !each) return 0;
     if (ends(hf, "ForSequenceClassification") != (head && first) || distil == types) return 0;
     return distil || (str_starts(hf, STR("Bert")) ? str_is(words, "bert")
                       : str_starts(hf, STR("XLM")) ? str_is(words, "t5")
@@ -92,7 +93,8 @@ static void nomic(struct export *e)
 {
     static const char *const same[][2] = {
         {"n_embd", "embedding_length"},     {"n_head", "attention.head_count"}, {"n_layer", "block_count"},
-        {"n_inner", "feed_forward_length"}, {"n_positions", "context_length"},  {"max_trained_positions", "context_length"}};
+        {"n_inner", "feed_forward_length"}, {"n_positions", "context_length"},
+        {"max_trained_positions", "context_length"}};
     const struct gguf_tensor *types = gguf_tensor(&e->g, "token_types.weight");
     double base = export_num(e, "rope.freq_base", 10000), eps = export_num(e, "attention.layer_norm_epsilon", 1e-12);
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -215,7 +217,8 @@ static int check_rows(const struct export *e, const struct kern *kern, struct la
     mem_free(v);
     return same ? 0
                 : lar_fail(err, LAR_EUNSUPPORTED,
-                           "tensor cls.output.weight is not the output's rows for \"yes\" and \"no\", and a folder has no other");
+                           "tensor cls.output.weight is not the output's rows for \"yes\" and \"no\", and a "
+                           "folder has no other");
 }
 
 int export_reader_give(struct export *e, struct lar_err *err)
@@ -239,7 +242,8 @@ int export_reader_give(struct export *e, struct lar_err *err)
         return check_rows(e, &k, err);
     }
     if (how < POOL_MEAN || how > POOL_LAST || gguf_tensor(&e->g, "cls.output.weight")) return 0;
-    buf_printf(&e->pooling, "{\n  \"word_embedding_dimension\": %" PRId64, (int64_t)export_num(e, "embedding_length", 0));
+    buf_printf(&e->pooling, "{\n  \"word_embedding_dimension\": %" PRId64,
+               (int64_t)export_num(e, "embedding_length", 0));
     for (int i = POOL_MEAN; i <= POOL_LAST; i++)
         buf_printf(&e->pooling, ",\n  \"pooling_mode_%s\": %s", name[i], i == how ? "true" : "false");
     buf_puts(&e->pooling, ",\n  \"pooling_mode_max_tokens\": false\n}\n");
@@ -311,8 +315,8 @@ int export_reader_write(const struct export *e, const char *folder, struct lar_e
     int rc = 0, n = 0;
     if (is_reranker(e))
         return export_text(folder, "README.md",
-                           STR("# Qwen3-Reranker\n\nIts score is the probability of \"yes\" against \"no\" as the next token. (lar convert "
-                               "knows a reranker by this file's first line.)\n"),
+                           STR("# Qwen3-Reranker\n\nIts score is the probability of \"yes\" against \"no\" as the next "
+                               "token. (lar convert knows a reranker by this file's first line.)\n"),
                            err);
     if (!e->pooling.n) return 0;
     for (int i = 0; i < 5 && rc == 0; i++) {

@@ -503,7 +503,7 @@ static void score(struct tok *t, uint64_t i)
 static uint64_t own(const struct tok *t)
 {
     uint64_t n = t->n;
-    while (t->added && n > 1 && gguf_int_at(t->added, n - 1) & MAKE_ADDED && !(gguf_int_at(t->added, n - 1) & MAKE_PIECE) &&
+    while (t->added && n > 1 && (gguf_int_at(t->added, n - 1) & (MAKE_ADDED | MAKE_PIECE)) == MAKE_ADDED &&
            (type_of(t, n - 1) == TOKEN_CONTROL || type_of(t, n - 1) == TOKEN_USER))
         n--;
     return n;
@@ -613,8 +613,9 @@ static void tokenizer_config(struct tok *t, int spm)
         char key[64];
         snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", roles[i].key);
         int64_t id = id_of(t, key);
-        if (id < 0 && t->framed && str_is(str_of(roles[i].key), "cls")) id = id_of(t, "tokenizer.ggml.bos_token_id");
-        if (id < 0 && t->framed && str_is(str_of(roles[i].key), "seperator")) id = id_of(t, "tokenizer.ggml.eos_token_id");
+        struct str role = str_of(roles[i].key);
+        if (id < 0 && t->framed && str_is(role, "cls")) id = id_of(t, "tokenizer.ggml.bos_token_id");
+        if (id < 0 && t->framed && str_is(role, "seperator")) id = id_of(t, "tokenizer.ggml.eos_token_id");
         if (id < 0) continue;
         buf_printf(&t->b, ",\n  \"%s\": ", roles[i].name);
         text(t, gguf_str_at(t->tokens, (uint64_t)id));

@@ -12,8 +12,8 @@ extern const struct family family_granite_dense, family_granite_states, family_g
 /* A Gemma 3 in which every token sees the whole text. */
 extern const struct family family_gemma_embedding;
 /* reader.c */
-extern const struct name_rule bert_names[], bert_score_names[], roberta_names[], roberta_each_names[], nomic_names[], modern_names[],
-    modern_score_names[], distilbert_names[];
+extern const struct name_rule bert_names[], bert_score_names[], roberta_names[], roberta_each_names[], nomic_names[],
+    modern_names[], modern_score_names[], distilbert_names[];
 extern const char *const family_other_parts[];   /* prefixes; ends with NULL */
 
 #endif
