@@ -169,6 +169,14 @@ static void each_form_is_read_however_it_is_cut(void)
           "<|channel|>analysis<|message|>No.<|end|><|start|>assistant<|channel|>final<|message|>Good "
           "<|day|>.",
           "|thinking:No.|text:Good <|day|>.");
+    gives("lfm2",
+          "<|tool_call_start|>[get_weather(city=\"Z\xc3\xbcrich\", unit='celsius'), add(a=1, b=2.5)]"
+          "<|tool_call_end|>Let me see.",
+          WEATHER ADD "|text:Let me see.");
+    gives("lfm2",
+          "<|tool_call_start|>[add(a = [1,(2,),'it\\'s \\x41\\u00e9'], b={'k': None, \"t\": True} )]<|tool_call_end|>",
+          "|call:add|args:{\"a\":[1,[2],\"it's A\xc3\xa9\"],\"b\":{\"k\":null,\"t\":true}}|end:");
+    gives("lfm2", "<|tool_call_start|>[add()]<|tool_call_end|>", "|call:add|args:{}|end:");
     gives("functiongemma",
           "<start_function_call>call:get_weather{city:<escape>Z\xc3\xbcrich"
           "<escape>,unit:<escape>celsius<escape>}<end_function_call>",
@@ -192,6 +200,8 @@ static void what_is_no_call_comes_back_as_text(void)
         {"harmony", "Hello <|x|>"},
         {"functionary-v3.2", "Hello\nyou"},
         {"gemma4", "<|tool_call>call:add[1]"},
+        {"lfm2", "<|tool_call_start|>[nobody(a=1)]<|tool_call_end|>"},
+        {"lfm2", "<|tool_call_start|>[add]<|tool_call_end|>"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf want = {0};
@@ -215,6 +225,9 @@ static void a_call_that_breaks_off_gives_all_it_was_and_a_warning(void)
     got = reads(form("hermes"), tools, STR("<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1"), 0, warning);
     CHECK(strstr(got, "|broken:<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1") &&
           strstr(warning, "ends within"));
+    mem_free(got);
+    got = reads(form("lfm2"), tools, STR("<|tool_call_start|>[add(a=1, b=one)]<|tool_call_end|>"), 0, warning);
+    CHECK(strstr(got, "|broken:<|tool_call_start|>[add(a=1, b=one") && strstr(warning, "arguments"));
     mem_free(got);
     got = reads(form("hermes"), tools, STR("<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1}}"), 0, warning);
     CHECK_STR(warning, "");

@@ -48,8 +48,18 @@ static struct arena all;
 
 static size_t rng_below(struct rng *r, size_t n) { return (size_t)(rng_u64(r) % n); }
 
+/* In gpt-oss's messages: out of the text, and on to the one that is a call. */
+static unsigned towards_a_call(const struct rx_set *set, struct rng *r, struct str s)
+{
+    char last = s.n ? s.p[s.n - 1] : 0;
+    if (last == '<' && rx_set_has(set, '|')) return '|';
+    if (last == '>' && rx_set_has(set, 'c') && !rx_set_has(set, '<')) return 'c';
+    if (last == 'y' && rx_set_has(set, '<') && rx_set_has(set, ' ') && !rx_set_has(set, 'y')) return ' ';
+    return rx_set_has(set, '<') && rng_below(r, 2) ? '<' : 256;
+}
+
 /* The byte that leads on fastest is not known, so after some bytes those are tried first that end things. */
-static uint32_t walk(struct grammar *g, struct rng *r, struct buf *out)
+static uint32_t walk(struct grammar *g, struct rng *r, struct buf *out, int messages)
 {
     static const char enders[] = "\"}])<|>\n/abcdefghijklmnopqrstuvwxyz_=:,'{[ T0123456789";
     uint32_t s = grammar_start(g);
@@ -59,6 +69,7 @@ static uint32_t walk(struct grammar *g, struct rng *r, struct buf *out)
         unsigned pick = 256, n = 0;
         grammar_bytes_of(g, s, &set);
         if (grammar_accepts(g, s) && (out->n > most || rng_below(r, 4) == 0)) return s;
+        if (out->n > most && messages) pick = towards_a_call(&set, r, buf_view(out));
         if (out->n > most)
             for (size_t i = 0; enders[i] && pick == 256; i++)
                 if (rx_set_has(&set, (unsigned char)enders[i])) pick = (unsigned char)enders[i];
@@ -147,7 +158,7 @@ static int walks(const struct call_form *f, int must, int single, int deep)
     for (int i = 0; rc == 0 && i < (getenv("LAR_SLOW") ? 3 : 12); i++) {
         struct buf text = {0};
         int before = k.ncall, bad = k.bad;
-        if (!walk(g, &r, &text)) k.bad++;
+        if (!walk(g, &r, &text, f->body == CALL_HARMONY)) k.bad++;
         struct calls c = {.form = f, .tools = k.tools, .on = on_event, .ctx = &k};
         calls_begin(&c);
         calls_add(&c, without_ff(&text));
@@ -169,18 +180,19 @@ static void what_follows_a_grammar_calls_tools_with_valid_arguments(void)
 {
     for (size_t i = 0; call_form_at(i); i++)
         for (int k = 0; k < 3; k++) {
-            int auto_harmony = k == 2 && call_form_at(i)->body == CALL_HARMONY;
-            if (!auto_harmony) CHECK(walks(call_form_at(i), k != 2, k == 1, 0));
+            CHECK(walks(call_form_at(i), k != 2, k == 1, 0));
             if (k == 0 && call_form_at(i)->body == CALL_BRACES) CHECK(walks(call_form_at(i), 1, 0, 1));
         }
 }
 
-/* Whether a text is one that the form's grammar takes, when calls are required. */
+static enum calls_must must = CALLS_REQUIRED;
+
+/* Whether a text is one that the form's grammar takes. */
 static int takes(const char *form, const char *list, const char *text)
 {
     const struct call_form *f = NULL;
     struct lar_err err = {0};
-    struct calls_choice q = {.choice = CALLS_REQUIRED};
+    struct calls_choice q = {.choice = must};
     struct grammar *g = NULL;
     struct buf b = {0};
     for (size_t i = 0; call_form_at(i); i++)
@@ -222,6 +234,26 @@ static void arguments_come_in_any_order_and_once(void)
     CHECK(!takes("gemma4", deep_text, "<|tool_call>call:plan{level:2,trip:{to:<|\"|>Oslo<|\"|>}}<tool_call|>"));
     CHECK(!takes("gemma4", deep_text, "<|tool_call>call:grow{tree:{v:1,v:2}}<tool_call|>"));
     CHECK(!takes("gemma4", deep_text, "<|tool_call>call:many{b:3}<tool_call|>"));
+}
+
+static void gpt_oss_thinks_first_and_then_calls_or_answers(void)
+{
+    static const char think[] = "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant",
+                      call[] = "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{}";
+    char text[400];
+    snprintf(text, sizeof text, "%s%s", think, call);
+    CHECK(takes("harmony", tools_text, call) && takes("harmony", tools_text, text));
+    snprintf(text, sizeof text, "%s<|channel|>final<|message|>No.", think);
+    CHECK(!takes("harmony", tools_text, text));
+    must = CALLS_AUTO;
+    CHECK(takes("harmony", tools_text, text));
+    snprintf(text, sizeof text, "%s%s", think, call);
+    CHECK(takes("harmony", tools_text, text));
+    CHECK(!takes("harmony", tools_text, "<|channel|>commentary to=functions.nobody <|constrain|>json<|message|>{}"));
+    must = CALLS_REQUIRED;
+    CHECK(takes("lfm2", tools_text, "<|tool_call_start|>[get_weather(days=3, city=\"Oslo\"), now()]<|tool_call_end|>"));
+    CHECK(!takes("lfm2", tools_text, "<|tool_call_start|>[get_weather(days=3)]<|tool_call_end|>"));
+    CHECK(takes("lfm2", deep_text, "<|tool_call_start|>[many(a=True, g=False)]<|tool_call_end|>"));
 }
 
 /* ---- a model ------------------------------------------------------------------------------------------------------ */
@@ -297,6 +329,7 @@ int main(void)
     RUN(a_model_that_knows_no_tools_calls_them_when_it_must);
     RUN(what_follows_a_grammar_calls_tools_with_valid_arguments);
     RUN(arguments_come_in_any_order_and_once);
+    RUN(gpt_oss_thinks_first_and_then_calls_or_answers);
     arena_done(&all);
     return tap_done();
 }

@@ -114,7 +114,6 @@ static int make_grammar(struct lar_tools *t, const struct lar_tools_options *o, 
         if (!q.name.n || !calls_tool(t->list, q.name))
             return lar_fail(err, LAR_EINVAL, "tool_choice: there is no tool called '%.*s'", STR_ARG(q.name));
     }
-    if (q.choice == CALLS_AUTO && t->form->body == CALL_HARMONY) return 0; /* an answer is several messages */
     int rc = calls_grammar(t->form, t->list, &q, &b, err);
     if (rc == 0 && !(t->grammar = mem_zalloc(sizeof *t->grammar)))
         rc = lar_fail(err, LAR_ENOMEM, "tools: out of memory");

@@ -190,7 +190,9 @@ static int name(struct calls *c)
 {
     struct str h = buf_view(&c->hold);
     size_t i = c->at;
-    while (i < h.n && !is_name_end(h.p[i])) i++;
+    int python = c->form->body == CALL_PYTHON;
+    while (python && c->at < h.n && is_blank(h.p[c->at])) i = ++c->at;
+    while (i < h.n && !is_name_end(h.p[i]) && !(python && h.p[i] == '(')) i++;
     if (i - c->at > CALL_NAME_MAX) return BROKEN;
     if (i == h.n) return WAIT;
     buf_clear(&c->name);
@@ -206,6 +208,11 @@ static int name(struct calls *c)
     c->is_key = c->kind = 0;
     c->step = c->form->body == CALL_BRACES ? BRACES : BEHIND;
     if (c->step == BRACES) return h.p[i] == '{' ? calls_named(c) : BROKEN;
+    if (python) {
+        c->step = PYTHON;
+        c->at++;
+        return h.p[i] == '(' ? calls_named(c) : BROKEN;
+    }
     return DONE;
 }
 
@@ -374,6 +381,7 @@ static int step(struct calls *c)
     case FLAG:
     case VALUE: return calls_tags(c);
     case BRACES: return calls_braces(c);
+    case PYTHON: return calls_python(c);
     default: return calls_object(c);
     }
 }

@@ -20,6 +20,7 @@ enum call_body {
     CALL_NAMED,  /* f, something, {...} */
     CALL_TAGS,   /* f, then each argument between tags; strings are written without quotes */
     CALL_BRACES, /* f{key:value,...} with strings between marks of their own */
+    CALL_PYTHON, /* f(key=value, ...) with Python's literals */
     CALL_HARMONY /* messages with a header that says to whom: gpt-oss */
 };
 

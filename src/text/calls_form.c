@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * text/calls_form.c: the table of forms. They are what the families' own chat templates write for calls; where a template does not
- * write them (Granite 3, Functionary's and FireFunction's instructions) what it tells the model to write.
+ * write them (Granite 3, Functionary's and FireFunction's instructions) what it tells the model to write, and where it does not tell either
+ * (LFM2) what the model's documentation shows.
  *
  * The first whose signs all stand in the template is taken, so special forms come before those they resemble.
  */
@@ -87,6 +88,10 @@ static const struct call_form forms[] = {
      .mark = "<function=", .begin = "", .behind = ">", .end = "</function>", .sep = ""},
     {.name = "functionary-v3.2", .sign = {">>>", "recipient"}, .body = CALL_NAMED, .bare = 1,
      .mark = ">>>", .begin = "", .behind = "\n", .end = "", .sep = ""},
+    {.name = "lfm2", .sign = {"<|tool_list_start|>"}, .body = CALL_PYTHON, .section = 1,
+     .mark = "<|tool_call_start|>", .open = "[", .begin = "", .end = "", .sep = ", ", .close = "]<|tool_call_end|>"},
+    {.name = "lfm2", .sign = {"\"List of tools: [\"", "keep_past_thinking"}, .body = CALL_PYTHON, .section = 1,
+     .mark = "<|tool_call_start|>", .open = "[", .begin = "", .end = "", .sep = ", ", .close = "]<|tool_call_end|>"},
     {.name = "phi4-mini", .sign = {"<|tool_call|>", "<|/tool_call|>"}, .body = CALL_OBJECT, .section = 1,
      .mark = "<|tool_call|>", .open = "[", .begin = "", .end = "", .sep = ", ", .close = "]<|/tool_call|>",
      .key = "name", .args = "arguments"},

@@ -115,7 +115,7 @@ static void call(struct make *m, size_t number, const struct json *tool)
 {
     const struct call_form *f = m->f;
     struct str name = json_str(json_get(tool, "name"), STR(""));
-    int apart = f->body == CALL_TAGS || f->body == CALL_BRACES;
+    int apart = f->body == CALL_TAGS || f->body == CALL_BRACES || f->body == CALL_PYTHON;
     size_t members = apart ? calls_members(m, number, tool, params_of(tool)) : 0;
     buf_printf(&m->b, "c%zu ::=", number);
     calls_put(m, f->begin);
@@ -126,6 +126,8 @@ static void call(struct make *m, size_t number, const struct json *tool)
         if (f->body == CALL_HARMONY) calls_put(m, " <|constrain|>json");
         if (f->body == CALL_BRACES)
             calls_quote(&m->b, STR("{"));
+        else if (f->body == CALL_PYTHON)
+            calls_quote(&m->b, STR("("));
         else
             calls_put(m, f->behind);
         if (f->body == CALL_NAMED || f->body == CALL_HARMONY)
@@ -133,6 +135,7 @@ static void call(struct make *m, size_t number, const struct json *tool)
         else
             buf_printf(&m->b, " s%zu-0", members);
         if (f->body == CALL_BRACES) calls_quote(&m->b, STR("}"));
+        if (f->body == CALL_PYTHON) calls_quote(&m->b, STR(")"));
     }
     if (f->body != CALL_HARMONY) calls_put(m, f->end);
     buf_putc(&m->b, '\n');
@@ -158,15 +161,35 @@ static void free_text(struct make *m)
     }
 }
 
+/* gpt-oss: messages of thinking and of what is told before a call, then the call or the answer. */
+static void messages(struct make *m)
+{
+    int kind = 0, whole = calls_token(STR("<|end|>"), 0, m->q->control, m->q->ctx, &kind).n != 0;
+    buf_printf(&m->b, "root ::= note* %s\nsaid ::= %s\nnote ::=",
+               m->q->choice == CALLS_AUTO ? "( calls | final )" : "calls", whole ? ".*" : "~\"<|\"");
+    calls_put(m, m->f->mark);
+    buf_puts(&m->b, " ( \"analysis\" | \"commentary\" )");
+    calls_put(m, m->f->behind);
+    buf_puts(&m->b, " said");
+    calls_put(m, "<|end|><|start|>assistant");
+    buf_puts(&m->b, "\nfinal ::=");
+    calls_put(m, m->f->mark);
+    buf_puts(&m->b, " \"final\"");
+    calls_put(m, m->f->behind);
+    buf_puts(&m->b, " said");
+}
+
 /* What every answer is: calls, or text and perhaps calls. */
 static void root(struct make *m)
 {
     const struct call_form *f = m->f;
     int single = m->q->single || f->body == CALL_HARMONY, alone = f->bare;
-    buf_puts(&m->b, "root ::= ");
-    if (m->q->choice != CALLS_AUTO)
-        buf_puts(&m->b, "calls");
+    if (f->body == CALL_HARMONY)
+        messages(m);
+    else if (m->q->choice != CALLS_AUTO)
+        buf_puts(&m->b, "root ::= calls");
     else {
+        buf_puts(&m->b, "root ::= ");
         if (alone) buf_puts(&m->b, "calls | ");
         free_text(m);
         if (!alone || f->body == CALL_NAMED) {

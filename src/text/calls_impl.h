@@ -25,6 +25,7 @@ enum {
     FLAG,
     VALUE,
     BRACES,
+    PYTHON,
     OBJECT,
     OBJECT_KEY,
     OBJECT_MEMBER,
@@ -55,7 +56,8 @@ int calls_ended(struct calls *c); /* the arguments are whole */
 int calls_object(struct calls *c);
 int calls_tags(struct calls *c);
 int calls_braces(struct calls *c);
-
+/* calls_python.c */
+int calls_python(struct calls *c);
 
 /* ---- grammars: calls_grammar.c and calls_members.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * text/calls_members.c: rules for arguments that are not written as JSON: between tags, and in braces with strings between marks.
+ * text/calls_members.c: rules for arguments that are not written as JSON: between tags, as Python's, and in braces with strings between marks.
  *
  * The members of an object may come in any order, each once, those that are required among them: up to FREE_MAX members there is a rule for each
  * set of those that have come (a tool's whole list of arguments, most often); with more the schema's own order is kept, which is narrower and
@@ -128,13 +128,35 @@ static void own_order(struct make *m, size_t id, size_t n, const uint8_t *must, 
     }
 }
 
-/* An argument between tags, or a member in braces. */
+/* What Python's words for true and false say all of; other values are written as JSON, which is Python's but for these and null. */
+static int only_boolean(const struct json *schema)
+{
+    int n = 0;
+    for (const struct json *c = schema->child; c; c = c->next)
+        n += !str_is(c->key, "title") && !str_is(c->key, "description") && !str_is(c->key, "default");
+    return n == 1 && str_is(json_str(json_get(schema, "type"), STR("")), "boolean");
+}
+
+/* An argument between tags, in brackets, or a member in braces. */
 static void member(struct make *m, const struct where *w, const struct json *c, size_t inner)
 {
     const struct call_form *f = m->f;
     if (f->body == CALL_BRACES) {
         calls_quote(&m->b, c->key);
         buf_printf(&m->b, " \":\" v%zu", inner);
+        return;
+    }
+    if (f->body == CALL_PYTHON) {
+        struct buf k = {0};
+        calls_quote(&m->b, c->key);
+        buf_puts(&m->b, " \"=\"");
+        calls_quote(&k, c->key);
+        if (only_boolean(c))
+            buf_puts(&m->b, " ( \"True\" | \"False\" )");
+        else
+            buf_printf(&m->b, " @%zu.%s", w->tool, buf_z(&k) + 1);
+        m->b.failed |= k.failed;
+        buf_done(&k);
         return;
     }
     int text = calls_is_text(m->tool, c->key);
@@ -192,7 +214,7 @@ static size_t members(struct make *m, const struct where *w)
         member(m, w, c, inner[n]);
         buf_putc(&m->b, '\n');
     }
-    const char *comma = m->f->body == CALL_BRACES ? " \",\"" : "";
+    const char *comma = m->f->body == CALL_BRACES ? " \",\"" : m->f->body == CALL_PYTHON ? " \", \"" : "";
     if (n <= FREE_MAX && m->nset + ((size_t)1 << n) <= SETS_MAX)
         any_order(m, id, n, set, comma);
     else
