@@ -12,7 +12,8 @@
 
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
-    struct opt_list model, origin, host_name, pin;
+    struct opt_list model, lora, origin, host_name, pin;
+    const char *lora_dir;
     int port, threads, deterministic, kv, ctx, parallel, lookup, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
         trace_content, insecure, force;
@@ -64,6 +65,9 @@ static int run(const void *values, char **arg, int narg)
                                 .nmodel = o->model.n,
                                 .file = arg,
                                 .nfile = (size_t)narg,
+                                .lora = o->lora.v,
+                                .nlora = o->lora.n,
+                                .lora_dir = o->lora_dir,
                                 .origin = o->origin.v,
                                 .norigin = o->origin.n,
                                 .host_name = o->host_name.v,
@@ -106,6 +110,11 @@ static int run(const void *values, char **arg, int narg)
 static const struct opt options[] = {
     {.kind = OPT_LIST, .name = "model", .letter = 'm', .at = AT(model), .arg = "NAME=FILE",
      .help = "A model and the name that clients call it by; may be given again."},
+    {.kind = OPT_LIST, .name = "lora", .at = AT(lora), .arg = "[BASE+]NAME=FILE",
+     .help = "A LoRA adapter (a GGUF, see lar convert --lora) of the model BASE, which may be left out where there is "
+             "one: requests that call for the model BASE+NAME get it, beside others in one step. May be given again."},
+    {.kind = OPT_TEXT, .name = "lora-dir", .at = AT(lora_dir), .arg = "DIR",
+     .help = "Files of this folder may be loaded as adapters while the server runs (/v1/load_lora_adapter)."},
     {.kind = OPT_TEXT, .name = "host", .at = AT(host), .arg = "ADDRESS",
      .help = "Where to listen, 127.0.0.1 without it; a path that begins with / is a Unix socket. Addresses that "
              "other machines can reach need --key-file, and --tls-cert or --insecure."},
@@ -191,8 +200,8 @@ const struct verb verb_serve = {
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
              "create, blobs, copy, delete, pull, push, version), of OpenAI's (/v1/chat/completions, completions, "
              "responses, embeddings, models) and of Anthropic's (/v1/messages, with count_tokens) on this machine "
-             "alone; beside these /v1/rerank, /tokenize, /detokenize, /apply-template, /tokenizer_info, /props, "
-             "/slots, /health and /metrics. A "
+             "alone; beside these /v1/load_lora_adapter, unload_lora_adapter, /lora-adapters, /v1/rerank, "
+             "/tokenize, /detokenize, /apply-template, /tokenizer_info, /props, /slots, /health and /metrics. A "
              "model is called by its name in the store (lar list), a file by its own name without .gguf. All "
              "requests are evaluated together, in steps that mix the next tokens of answers and slices of "
              "prompts.\n\nWhat a request asks for and this server cannot do is an error that names it.",

@@ -29,12 +29,13 @@ void cache_put(struct cache *c, struct lar_session *s, double bytes)
     c->bytes += bytes;
 }
 
-struct lar_session *cache_best(struct cache *c, const int32_t *tokens, size_t n, int64_t *shared)
+struct lar_session *cache_best(struct cache *c, const struct lar_session *s, const int32_t *tokens, size_t n,
+                               int64_t *shared)
 {
     size_t best = 0;
     *shared = 0;
     for (size_t i = 0; i < c->n; i++) {
-        int64_t k = lar_session_shared(c->entry[i].session, tokens, n);
+        int64_t k = lar_session_alike(c->entry[i].session, s) ? lar_session_shared(c->entry[i].session, tokens, n) : 0;
         if (k > *shared) {
             *shared = k;
             best = i;
@@ -54,6 +55,12 @@ void cache_outgrown(struct cache *c, const struct lar_session *s, int64_t n)
         if ((int64_t)all <= n) remove_at(c, i);
         return;
     }
+}
+
+void cache_drop_adapted(struct cache *c)
+{
+    for (size_t i = c->n; i-- > 0;)
+        if (lar_session_adapters(c->entry[i].session)) remove_at(c, i);
 }
 
 void cache_done(struct cache *c)

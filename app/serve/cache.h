@@ -9,6 +9,7 @@
 #define SERVE_CACHE_H
 
 #include <lar/batch.h>
+#include <lar/lora.h>
 
 enum { CACHE_MAX = 64 };
 
@@ -25,12 +26,15 @@ struct cache {
 
 /* The session is the cache's. */
 void cache_put(struct cache *c, struct lar_session *s, double bytes);
-/* The one that shares the longest beginning with tokens; *shared: how long (0: NULL is given). */
-struct lar_session *cache_best(struct cache *c, const int32_t *tokens, size_t n, int64_t *shared);
+/* The one of the same adapters as s that shares the longest beginning with tokens; *shared: how long (0: NULL is given). */
+struct lar_session *cache_best(struct cache *c, const struct lar_session *s, const int32_t *tokens, size_t n,
+                               int64_t *shared);
 /* Closes it when all of it is a beginning of what now goes on (n of its tokens are in use there). */
 void cache_outgrown(struct cache *c, const struct lar_session *s, int64_t n);
 /* Closes the least recently used; 0 when there is none. */
 int cache_drop(struct cache *c);
+/* Closes those with adapters. */
+void cache_drop_adapted(struct cache *c);
 void cache_done(struct cache *c);
 
 #endif

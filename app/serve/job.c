@@ -72,6 +72,8 @@ void job_free(struct job *j)
     if (j->dialect->leave) j->dialect->leave(j);
     if (j->engine) compiled_drop(&j->engine->compiled, j->format);
     if (j->engine) compiled_drop(&j->engine->compiled, j->called);
+    loras_drop(&j->loras);
+    buf_done(&j->name);
     if (j->book) shelf_release(j->shelf, j->book, j->ask.keep_ns);
     http_drop(j->call);
     ask_done(&j->ask);
@@ -80,9 +82,11 @@ void job_free(struct job *j)
 
 static void have(struct job *j, int rc, const struct lar_err *why)
 {
+    struct lar_err err;
     if (rc == 0) {
         j->book = j->wait.book;
         j->engine = j->book->engine;
+        if (j->loras.n) rc = loras_hold(j->shelf, j->engine, &j->loras, &err), why = &err;
     }
     j->held(j, rc == LAR_EINVAL ? LAR_EFORMAT : rc, why);
 }
@@ -101,13 +105,17 @@ void job_hold(struct job *j, struct shelf *s)
     struct str name = j->ask.model;
     struct lar_err err = {0};
     struct book *b = shelf_find(s, name.p ? name.p : "", name.n);
-    j->forbidden = b && !keys_allow(http_owner(j->call), b->name);
+    if (b)
+        buf_puts(&j->name, b->name);
+    else
+        b = loras_find(s, name, &j->loras, &j->name);
+    j->forbidden = b && !keys_allow(http_owner(j->call), buf_z(&j->name));
     if (!b && name.n == 0)
         lar_fail(&err, LAR_EINVAL, "model is required: this server has several");
     else if (!b)
         lar_fail(&err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
     else if (j->forbidden)
-        lar_fail(&err, LAR_EINVAL, "this key may not use model '%s'", b->name);
+        lar_fail(&err, LAR_EINVAL, "this key may not use model '%s'", buf_z(&j->name));
     if (err.code) {
         j->held(j, LAR_EINVAL, &err);
         return;

@@ -91,7 +91,8 @@ struct job {
     struct shelf *shelf;
     struct book *book; /* held when not NULL, and so is its engine */
     struct engine *engine;
-    const char *name;            /* of the model, as asked for */
+    struct buf name;        /* of the model with its adapters */
+    struct loras_use loras; /* these */
     struct compiled_item *format; /* what each answer must be, or NULL */
     struct compiled_item *called; /* what may be called, or NULL */
     struct lar_tools *tools;      /* of called */

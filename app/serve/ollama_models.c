@@ -62,18 +62,25 @@ static void details(struct buf *b, const struct book *k)
                (long long)k->width);
 }
 
-static void book_head(struct buf *b, const struct book *k, int64_t size)
+static void book_head(struct buf *b, const struct book *k, const char *name, int64_t size)
 {
     buf_puts(b, "{\"name\":");
-    buf_json_str(b, str_of(k->name));
+    buf_json_str(b, str_of(name));
     buf_puts(b, ",\"model\":");
-    buf_json_str(b, str_of(k->name));
+    buf_json_str(b, str_of(name));
     buf_puts(b, ",\"modified_at\":");
     stamp(b, k->modified);
     buf_printf(b, ",\"size\":%lld,\"digest\":\"", (long long)size);
     identity(b, k);
     buf_puts(b, "\",\"details\":");
     details(b, k);
+}
+
+static void adapted(struct buf *b, const struct book *k, const struct lora *l, const char *name)
+{
+    buf_putc(b, ',');
+    book_head(b, k, name, l->bytes);
+    buf_putc(b, '}');
 }
 
 /* When a loaded model may go, on the clock that people read; what stays for good leaves in a hundred years. */
@@ -100,7 +107,7 @@ void ollama_tags(struct buf *b, struct shelf *s, int running)
         if (running ? !k->engine : !book_shown(k)) continue;
         if (!first) buf_putc(b, ',');
         first = 0;
-        book_head(b, k, running ? (int64_t)shelf_bytes(k) : k->bytes);
+        book_head(b, k, k->name, running ? (int64_t)shelf_bytes(k) : k->bytes);
         if (running) {
             buf_puts(b, ",\"expires_at\":");
             expires(b, k);
@@ -108,8 +115,10 @@ void ollama_tags(struct buf *b, struct shelf *s, int running)
                        k->engine->reads_only ? k->engine->info.ctx_train
                        : s->opt.ctx          ? s->opt.ctx
                                              : engine_ctx(k->engine));
+            loras_loaded(s, k->engine, b);
         }
         buf_putc(b, '}');
+        if (!running) loras_each(s, k, adapted, b);
     }
     pthread_mutex_unlock(&s->lock);
     buf_puts(b, "]}\n");

@@ -299,19 +299,36 @@ const struct dialect openai_dialect = {
 
 /* ---- models --------------------------------------------------------------------------------------------------------------------- */
 
-static void model(struct buf *b, const struct book *k)
+static void model(struct buf *b, const struct book *k, const char *name)
 {
     buf_puts(b, "{\"id\":");
-    buf_json_str(b, str_of(k->name));
-    buf_printf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"lar\"}",
-               (long long)k->modified.tv_sec);
+    buf_json_str(b, str_of(name));
+    buf_printf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"lar\"", (long long)k->modified.tv_sec);
+    if (name != k->name) { /* with an adapter: as vLLM tells it */
+        buf_puts(b, ",\"parent\":");
+        buf_json_str(b, str_of(k->name));
+    }
+    buf_putc(b, '}');
+}
+
+static void adapted(struct buf *b, const struct book *k, const struct lora *l, const char *name)
+{
+    (void)l;
+    buf_putc(b, ',');
+    model(b, k, name);
 }
 
 int openai_models(struct buf *b, struct shelf *s, struct str name)
 {
     if (name.n) {
         const struct book *k = shelf_find(s, name.p, name.n);
-        if (k) model(b, k);
+        struct loras_use u;
+        struct buf full = {0};
+        if (k)
+            model(b, k, k->name);
+        else if ((k = loras_find(s, name, &u, &full)))
+            model(b, k, buf_z(&full));
+        buf_done(&full);
         return k != NULL;
     }
     int first = 1;
@@ -322,7 +339,8 @@ int openai_models(struct buf *b, struct shelf *s, struct str name)
         if (!book_shown(&s->book[i])) continue;
         if (!first) buf_putc(b, ',');
         first = 0;
-        model(b, &s->book[i]);
+        model(b, &s->book[i], s->book[i].name);
+        loras_each(s, &s->book[i], adapted, b);
     }
     pthread_mutex_unlock(&s->lock);
     buf_puts(b, "]}\n");

@@ -451,15 +451,19 @@ static void find_model(struct reading *r, struct wish *w, struct lar_err *err)
 {
     struct str name = w->q.model;
     struct book *k = shelf_find(r->shelf, name.p ? name.p : "", name.n);
-    if (k && !keys_allow(http_owner(w->call), k->name)) {
+    struct loras_use with;
+    struct buf full = {0};
+    if (!k && loras_find(r->shelf, name, &with, &full))
+        lar_fail(err, 400, "adapters are for answers: texts are embedded, ranked and counted by the base alone");
+    else if (k && !keys_allow(http_owner(w->call), k->name))
         lar_fail(err, 403, "this key may not use that model");
-    } else if (k) {
+    else if (k)
         w->wait = (struct shelf_wait){.book = k, .keep_ns = w->q.keep_ns, .gone = left, .ready = loaded};
-    } else if (name.n) {
+    else if (name.n)
         lar_fail(err, 404, "model '%.*s' not found", STR_ARG(name));
-    } else {
+    else
         lar_fail(err, 400, "model is required: this server has several");
-    }
+    buf_done(&full);
 }
 
 /* It is answered and freed, or waits for its model. */

@@ -216,10 +216,10 @@ static int note_prompt(struct row *r, const float *logits, size_t n)
 static int share_beginning(struct engine *e, struct row *r, struct lar_err *err)
 {
     int64_t most, kept = 0;
-    struct lar_session *from = cache_best(&e->cache, r->prompt, r->nprompt, &most);
+    struct lar_session *from = cache_best(&e->cache, r->session, r->prompt, r->nprompt, &most);
     for (size_t i = 0; i < e->nrow; i++) {
         int64_t k = lar_session_shared(e->row[i]->session, r->prompt, r->nprompt);
-        if (k <= most) continue;
+        if (k <= most || !lar_session_alike(e->row[i]->session, r->session)) continue;
         most = k;
         from = e->row[i]->session;
     }
@@ -252,6 +252,7 @@ static int open_session(struct sched *s, struct engine *e, struct row *r, struct
             r->ctx, kv_of(r) / 1048576, s->opt.kv_bytes / 1048576);
     do rc = lar_session_open(&r->session, e->model, &o, err);
     while (rc == LAR_ENOMEM && cache_drop(&e->cache));
+    if (rc == 0) rc = lar_session_adapt(r->session, r->job->loras.v, r->job->loras.n, err);
     return rc < 0 || scored(r) ? rc : share_beginning(e, r, err);
 }
 
@@ -567,6 +568,7 @@ static void run_engines(struct sched *s)
         pthread_mutex_unlock(&shelf->lock);
         if (!e) continue;
         make_way(s, e);
+        if (atomic_exchange(&e->lora_gone, 0)) cache_drop_adapted(&e->cache);
         admit(s, e);
         step(s, e);
         clear_away(s);

@@ -112,6 +112,7 @@ static void get_metrics(struct server *s, struct http_call *c)
     shelf_compiled(&s->shelf, &m);
     metrics_write(&b, &m);
     shelf_memory(&s->shelf, &b);
+    loras_metrics(&s->shelf, &b);
     http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&b));
     buf_done(&b);
 }
@@ -158,6 +159,23 @@ static void get_props(struct server *s, struct http_call *c)
     }
     buf_done(&b);
     reply_error(c, openai_error, rc == LAR_EINVAL ? 404 : job_status(rc), err.msg);
+}
+
+static int may_change(struct server *s, struct http_call *c, error_fn *form)
+{
+    if (s->opt.read_only)
+        reply_error(c, form, 403, "this server changes no models (--read-only)");
+    else if (!keys_allow(http_owner(c), NULL))
+        reply_error(c, form, 403, "this key has some models only, and may not change which there are");
+    else
+        return 1;
+    return 0;
+}
+
+/* Which adapters there are, and how strong, is as much as which models there are. */
+static void take_loras(struct server *s, struct http_call *c)
+{
+    if (strcmp(http_method(c), "POST") != 0 || may_change(s, c, openai_error)) loras_take(&s->shelf, c);
 }
 
 static void get_models(struct server *s, struct http_call *c)
@@ -240,7 +258,7 @@ static void over(void *ctx, const struct job *j)
     buf_puts(&b, "{\"time\":");
     job_time(&b);
     buf_printf(&b, ",\"event\":\"answer\",\"id\":\"%s\",\"model\":", http_id(j->call));
-    buf_json_str(&b, str_of(j->book->name));
+    buf_json_str(&b, buf_view(&j->name));
     buf_printf(&b, ",\"complete\":%s,\"prompt_tokens\":%zu,\"cached_tokens\":%zu,\"answer_tokens\":%zu",
                j->over ? "false" : "true", job_prompt_tokens(j), job_reused(j), job_answer_tokens(j));
     buf_printf(&b, ",\"first_token_ms\":%.1f,\"ms\":%.1f}", (double)first * 1e-6, time_ms_since(j->arrived));
@@ -428,12 +446,7 @@ static void post_template(struct server *s, struct http_call *c)
 
 static void change(struct server *s, struct http_call *c, enum stock_kind kind)
 {
-    if (s->opt.read_only)
-        reply_error(c, ollama_error, 403, "this server changes no models (--read-only)");
-    else if (keys_allow(http_owner(c), NULL))
-        stock_take(s->stock, c, kind);
-    else
-        reply_error(c, ollama_error, 403, "this key has some models only, and may not change which there are");
+    if (may_change(s, c, ollama_error)) stock_take(s->stock, c, kind);
 }
 
 /* A blob is taken from who may change models, and from nobody else a byte of it: so the key is looked at before the body comes. */
@@ -517,6 +530,10 @@ static const struct route {
     {"GET", "/v1/responses/", take_response},
     {"DELETE", "/v1/responses/", take_response},
     {"POST", "/v1/responses/", take_response},
+    {"GET", "/lora-adapters", take_loras},
+    {"POST", "/lora-adapters", take_loras},
+    {"POST", "/v1/load_lora_adapter", take_loras},
+    {"POST", "/v1/unload_lora_adapter", take_loras},
     {"POST", "/v1/embeddings", post_embeddings},
     {"POST", "/v1/rerank", post_rerank},
     {"POST", "/v1/reranking", post_rerank},
@@ -640,6 +657,15 @@ static int add_models(struct server *s, struct lar_err *err)
     return rc;
 }
 
+/* Once all bases are known. */
+static int add_loras(struct server *s, struct lar_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < s->opt.nlora && rc == 0; i++) rc = loras_add(&s->shelf, s->opt.lora[i], err);
+    if (rc == 0 && s->opt.lora_dir) rc = loras_allow(&s->shelf, s->opt.lora_dir, err);
+    return rc;
+}
+
 /* Pinned ones; and one model with nothing to choose: it is there before the first request, and a bad one is told now. */
 static int preload(struct server *s, struct lar_err *err)
 {
@@ -648,7 +674,8 @@ static int preload(struct server *s, struct lar_err *err)
         if (rc < 0) return rc;
     }
     if (s->shelf.nbook != 1 || s->shelf.book[0].reads_only) return 0;
-    return shelf_load(&s->shelf, &s->shelf.book[0], err);
+    int rc = shelf_load(&s->shelf, &s->shelf.book[0], err);
+    return rc == 0 ? loras_hold_all(&s->shelf, &s->shelf.book[0], err) : rc;
 }
 
 static int read_pem(struct buf *b, const char *option, const char *path, struct lar_err *err)
@@ -714,6 +741,8 @@ static int give_up_files(struct server *s, struct lar_err *err)
         sandbox_allow(b, store_place_root(s->shelf.store, (enum store_place)p),
                       p == STORE_LAR && !o->read_only ? SANDBOX_WRITE : SANDBOX_READ);
     for (size_t i = 0; i < s->shelf.nbook; i++) sandbox_allow_model(b, s->shelf.book[i].path);
+    for (size_t i = 0; i < s->shelf.loras.n; i++) sandbox_allow_model(b, s->shelf.loras.v[i].path);
+    if (!o->read_only) sandbox_allow(b, s->shelf.loras.folder, SANDBOX_READ);
     for (size_t i = 0; !o->read_only && i < sizeof certificates / sizeof *certificates; i++)
         sandbox_allow(b, getenv(certificates[i]), SANDBOX_READ);
     if (home && !o->read_only) {
@@ -788,6 +817,7 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = shelf_use_store(&s->shelf, err);
+    if (rc == 0) rc = add_loras(s, err);
     if (rc == 0 && o->trace_file) rc = trace_open(&s->trace, o->trace_file, o->trace_content, o->say, err);
     if (rc == 0) rc = give_up_files(s, err);
     if (rc == 0) rc = preload(s, err);

@@ -17,6 +17,9 @@ struct server_options {
     size_t nmodel;
     char *const *file;
     size_t nfile;
+    const char *const *lora; /* "[BASE+]NAME=FILE" */
+    size_t nlora;
+    const char *lora_dir; /* whose files may be loaded as adapters while it runs; NULL: none */
     const char *const *origin, *const *host_name;
     size_t norigin, nhost_name;
     int threads, deterministic;

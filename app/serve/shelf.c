@@ -51,6 +51,7 @@ void shelf_close(struct shelf *s)
         book_free(&s->book[i]);
     }
     mem_free(s->book);
+    loras_done(&s->loras);
     store_close(s->store);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);

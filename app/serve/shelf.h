@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "serve/cache.h"
 #include "serve/compiled.h"
+#include "serve/loras.h"
 #include "serve/metrics.h"
 #include "store/store.h"
 
@@ -47,6 +48,8 @@ struct engine {
     int64_t fixed, kv_one; /* bytes by the plan: weights and work space; keys and values of one answer */
     struct engine *next;   /* of those about to be closed */
     struct compiled compiled;
+    struct loras_open loras; /* under the shelf's lock */
+    atomic_int lora_gone;    /* one of them was unloaded: timelines kept with it are of no use any more */
     /* the scheduler's */
     struct row *waiting, **tail;
     struct row **row; /* [nrow], being evaluated */
@@ -111,6 +114,7 @@ struct shelf {
     struct book *book;
     size_t nbook;
     struct store *store; /* models by name; NULL: none */
+    struct loras loras;  /* adapters by name */
     /* of loading (shelf_load.c) */
     pthread_t thread;
     pthread_cond_t wake;

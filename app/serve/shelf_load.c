@@ -31,6 +31,7 @@ void engine_close(struct engine *e)
 {
     if (!e) return;
     cache_done(&e->cache);
+    loras_close(&e->loras);
     compiled_done(&e->compiled);
     lar_batch_close(e->batch);
     lar_model_close(e->model);

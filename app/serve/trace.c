@@ -142,7 +142,7 @@ static void say_request(struct buf *b, const struct job *j, const char *operatio
     text(b, "gen_ai.operation.name", str_of(operation));
     text(b, "gen_ai.provider.name", STR("lar"));
     text(b, "gen_ai.request.model", model);
-    text(b, "llm.model_name", j->book ? str_of(j->book->name) : model);
+    text(b, "llm.model_name", j->book ? buf_view(&j->name) : model);
     text(b, "gen_ai.response.id", str_of(j->id));
     text(b, "lar.request_id", str_of(http_id(j->call)));
     if (*keys_name(http_owner(j->call), name)) text(b, "lar.key", str_of(name));

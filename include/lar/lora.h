@@ -27,7 +27,8 @@ struct lar_lora;
  * the model is refused with the tensor named: one of another family, of other shapes, or that changes what no adapter can change here. May be called
  * while other threads use the model; never changes what their sessions compute. */
 LAR_API int lar_lora_open(struct lar_lora **out, struct lar_model *m, const char *path, struct lar_err *err);
-LAR_API void lar_lora_close(struct lar_lora *l); /* the model lives on until this; NULL is allowed */
+LAR_API struct lar_lora *lar_lora_ref(struct lar_lora *l); /* one more to close */
+LAR_API void lar_lora_close(struct lar_lora *l); /* the model lives on until the last; NULL is allowed */
 
 struct lar_lora_info {
     int rank;        /* the largest */
@@ -48,6 +49,8 @@ struct lar_lora_use {
  * unless it had the same. Keys and values are never shared between sessions with different adapters: lar_session_fork gives 0. Not while
  * the session is in a step. */
 LAR_API int lar_session_adapt(struct lar_session *s, const struct lar_lora_use *use, size_t n, struct lar_err *err);
+/* How many adapters the session has. */
+LAR_API int lar_session_adapters(const struct lar_session *s);
 /* 1: both have the same model and the same adapters at the same scales. Only then lar_session_fork shares. */
 LAR_API int lar_session_alike(const struct lar_session *a, const struct lar_session *b);
 

@@ -9,6 +9,7 @@
 _Static_assert((int)LAR_LORA_MAX == (int)SESSION_ADAPTERS, "what is promised is kept");
 
 struct lar_lora {
+    atomic_int refs;
     struct lar_model *m;
     struct adapter *a;
 };
@@ -31,14 +32,21 @@ int lar_lora_open(struct lar_lora **out, struct lar_model *m, const char *path, 
         return rc;
     }
     l->m = m;
+    atomic_init(&l->refs, 1);
     atomic_fetch_add(&m->refs, 1);
     *out = l;
     return 0;
 }
 
+struct lar_lora *lar_lora_ref(struct lar_lora *l)
+{
+    atomic_fetch_add(&l->refs, 1);
+    return l;
+}
+
 void lar_lora_close(struct lar_lora *l)
 {
-    if (!l) return;
+    if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
     adapter_close(l->a);
     api_model_unref(l->m);
     mem_free(l);
@@ -69,6 +77,8 @@ int lar_session_adapt(struct lar_session *s, const struct lar_lora_use *use, siz
     session_adapt(&s->s, adapter, scale, n);
     return 0;
 }
+
+int lar_session_adapters(const struct lar_session *s) { return s ? (int)s->s.nlow : 0; }
 
 int lar_session_alike(const struct lar_session *a, const struct lar_session *b)
 {
