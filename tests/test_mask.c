@@ -14,14 +14,26 @@ static struct vocab *vocab;
 static struct toktrie *trie;
 static struct str *bytes;
 
+enum { MORE = 60 };
+
 static int load(void)
 {
     if (gguf_open(&file, "models/lar-demo-q8_0.gguf", NULL) < 0 || vocab_open(&vocab, &file, NULL) < 0) return -1;
-    uint32_t n = (uint32_t)vocab_size(vocab);
-    bytes = calloc(n, sizeof *bytes);
+    uint32_t n = (uint32_t)vocab_size(vocab), k = n;
+    bytes = calloc(n + MORE, sizeof *bytes);
     for (uint32_t i = 0; i < n; i++)
         if (vocab_type(vocab, (int32_t)i) == TOKEN_NORMAL || vocab_type(vocab, (int32_t)i) == TOKEN_BYTE)
             bytes[i] = vocab_bytes(vocab, (int32_t)i);
+    /* Large vocabularies have many tokens that close a string: some more for this small one. */
+    static char text[MORE][12];
+    for (n = 0; n < MORE; n++, k++) {
+        static const char *const first[] = {"}",   "/",   "a",      "1.",       " \xc3\xa9",
+                                            "ab/", "\\n", "/\\\"", "\xe2\x80", "\\u00"},
+                                *const end[] = {"\"", "\",", "\"}", "\": \"", "\\", "/\""};
+        snprintf(text[n], sizeof text[n], "%s%s", first[n % 10], end[n / 10]);
+        bytes[k] = str_of(text[n]);
+    }
+    n = k;
     return toktrie_open(&trie, bytes, n, NULL);
 }
 
@@ -169,6 +181,29 @@ static void masks_allow_what_the_machine_takes(void)
         }
 }
 
+/* In the middle of a token that goes on behind the quote, too. */
+static void no_string_closes_before_it_may(void)
+{
+    static const char *const rx[] = {"[A-z]+", "^(/)?([^/ ]+(/)?)+$",
+                                     "^[\\\\w /-]+\\\\.[0-9a-zA-Z]+$", "^.{3,}$", "^[^\\\"]{2,9}[}/]$"};
+    for (size_t i = 0; i < sizeof rx / sizeof *rx; i++)
+        for (int min = 0; min < 4; min += 3) {
+            struct setup s;
+            struct buf b = {0};
+            long left = 0;
+            buf_printf(&b, "{\"items\":{\"type\":\"string\",\"pattern\":\"%s\",\"minLength\":%d,\"maxLength\":64}}",
+                       rx[i], min);
+            CHECK_EQ(setup(&s, GRAMMAR_SCHEMA, buf_z(&b), 0), 0);
+            for (const char *at = "[\"/a/b\\nc.d"; *at; at++) {
+                struct str before = {"[\"/a/b\\nc.d", strlen("[\"/a/b\\nc.d") - strlen(at)};
+                uint32_t state = grammar_walk(s.g, grammar_start(s.g), before, NULL);
+                if (state) CHECK_EQ(compare(&s, state, rx[i], &left), 0);
+            }
+            teardown(&s);
+            buf_done(&b);
+        }
+}
+
 static void patterns_and_choices_bound_the_whole_answer(void)
 {
     static const char *const rx[] = {"[a-z]+@[a-z]+\\.(com|org)", "(yes|no|order status)", "\\d{3}-\\d{4}", ".*"};
@@ -228,6 +263,7 @@ int main(void)
         return 1;
     }
     RUN(masks_allow_what_the_machine_takes);
+    RUN(no_string_closes_before_it_may);
     RUN(patterns_and_choices_bound_the_whole_answer);
     RUN(recursive_grammars_have_masks_too);
     RUN(what_is_forced_is_told);

@@ -38,6 +38,7 @@ struct job { /* the making of a part */
     uint64_t never;  /* kinds of bytes below a node that is not decided at once */
     uint64_t *exits; /* bits: these of f->exit */
     uint64_t *set;   /* what is found as a set, once it is too much for m->tmp */
+    int apart;       /* odd tokens (toktrie.h) are asked for by mask_odd: a walk leaves them out */
 };
 
 struct slot {
@@ -82,9 +83,13 @@ int masks_tmp_n(struct masks *m, const uint32_t *v, size_t n);
 int masks_xtmp(struct masks *m, uint32_t tail, uint32_t token);
 void *masks_room(struct masks *m, size_t n, size_t size); /* kept until everything is forgotten */
 /* Of the tokens below node n, where a is left: those that it allows, to m->tmp or, when they are many, j->set, and exits to j->exits and
- * m->xtmp; or those of t->inner that it does not, to m->tmp, or the others in j->set, and exits taken from j->exits. */
+ * m->xtmp; or those of t->inner that it does not, to m->tmp, or the others in j->set, without the odd ones. */
 void mask_list(struct job *j, uint32_t n, uint32_t a);
 void mask_cut(struct job *j, uint32_t n, uint32_t a);
+enum odd { ODD_EXITS, ODD_LIST, ODD_CUT };
+/* The same of the odd ones, from the root; or only those that close the string: exits, and to m->tmp those that end with the quote and
+ * that a does not allow. */
+void mask_odd(struct job *j, uint32_t a, enum odd how);
 /* NULL when the machine failed. Valid until the next mask. */
 const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node, uint32_t a, struct part *scratch);
 

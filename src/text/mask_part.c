@@ -8,49 +8,20 @@
 #include "text/mask_impl.h"
 #include "text/rx_impl.h"
 
-/* Whether more than half of the vocabulary begins with a byte that a takes. */
-static int mostly(struct job *j, uint32_t a)
+/* How much of the vocabulary begins with a byte that a takes. */
+static uint32_t reached(struct job *j, uint32_t a)
 {
     const struct tnode *d = &j->t->t.node[0];
+    const uint32_t *row = rx_row(j->g->rx, a);
     uint32_t n = 0;
     for (uint32_t c = d->child; c < d->child + d->nchild; c++) {
         const struct tnode *e = &j->t->t.node[c];
-        if (e->byte >= 0x20 && rx_row(j->g->rx, a)[e->byte] != RX_EMPTY) n += e->hi - e->lo;
+        if (e->byte >= 0x20 && row[e->byte] != RX_EMPTY) n += e->hi - e->lo;
     }
-    return n > j->t->t.n / 2;
+    return n;
 }
 
 /* ---- all, where every text goes on ---- */
-
-/* Where the text of the token looked at last leads, byte by byte: what the next has in common with it is not read again. */
-struct trail {
-    struct str s;
-    uint32_t n;                         /* bytes read */
-    uint32_t at[TOKTRIE_TOKEN_MAX + 1]; /* before each of them; RX_EMPTY: nowhere, or within an escape */
-};
-
-/* Whether the string of t->at[0] may end at the first quote of a token. */
-static int may_close(struct job *j, struct trail *t, uint32_t token)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    struct str s = j->t->bytes[token];
-    uint32_t i = 0;
-    while (i < t->n && i < s.n && s.p[i] == t->s.p[i]) i++;
-    while (i && t->at[i] == RX_EMPTY) i--;
-    for (t->s = s; i < s.n && s.p[i] != '"' && t->at[i] != RX_EMPTY; i++) {
-        unsigned b = (unsigned char)s.p[i];
-        uint32_t a = t->at[i];
-        if (b == '\\') {
-            const char *k = i + 1 < s.n && s.p[i + 1] ? strchr(from, s.p[i + 1]) : NULL;
-            if (!k) break;
-            b = (unsigned char)to[k - from];
-            t->at[++i] = RX_EMPTY;
-        }
-        t->at[i + 1] = rx_step(j->g->rx, a, b);
-    }
-    t->n = i;
-    return i < s.n && s.p[i] == '"' && rx_nullable(j->g->rx, t->at[i]);
-}
 
 static void take_cut(struct job *j, struct part *p);
 static void take_exits(struct job *j, struct part *p);
@@ -58,15 +29,8 @@ static void take_exits(struct job *j, struct part *p);
 static void open_part(struct job *j, struct part *p, uint32_t a, int lines)
 {
     const struct toktrie *t = j->t;
-    const struct tfree *f = &t->free[0];
-    struct trail trail;
     p->base = t->inner;
-    trail.n = 0;
-    trail.at[0] = a;
-    for (uint32_t i = 0; i < f->nexit; i++)
-        if (may_close(j, &trail, t->t.order[f->exit_of[i].token])) tokset_add(j->exits, f->exit_of[i].tail);
-    for (uint32_t i = 0; i < t->ncloser; i++)
-        if (!may_close(j, &trail, t->closer[i])) masks_tmp(j->m, t->closer[i]);
+    mask_odd(j, a, ODD_EXITS);
     for (uint32_t i = 0; lines && i < t->nline; i++) masks_tmp(j->m, t->line[i]);
     take_exits(j, p);
     take_cut(j, p);
@@ -107,12 +71,21 @@ static int is_cut_of(const struct part *p, uint32_t token)
     return 0;
 }
 
+static size_t unlike(uint32_t *v, size_t n)
+{
+    size_t k = n > 0;
+    for (size_t i = 1; i < n; i++)
+        if (v[i] != v[k - 1]) v[k++] = v[i];
+    return k;
+}
+
 /* What was cut, sorted; very much of it makes a set of its own. */
 static void take_cut(struct job *j, struct part *p)
 {
     struct masks *m = j->m;
     if (m->ntmp <= MASK_CUT_MAX) {
         sort_u32(m->tmp, m->ntmp, by_number, NULL);
+        m->ntmp = unlike(m->tmp, m->ntmp);
         p->cut = copy(m, m->tmp, m->ntmp);
         p->ncut = (uint32_t)m->ntmp;
         return;
@@ -225,15 +198,18 @@ static void make(struct job *j, struct part *p, uint32_t a, int chars, uint32_t 
     if (words && !(j->exits = masks_room(j->m, words, 8))) return;
     if (open)
         open_part(j, p, a, open == RX_OPEN_LINE);
-    else if (whole && mostly(j, a)) {
-        for (uint32_t i = 0; i < j->f->nexit; i++) tokset_add(j->exits, i);
-        mask_cut(j, 0, a);
+    else {
+        uint32_t n = whole ? reached(j, a) : 0, most = j->t->t.n;
+        j->apart = n > most / 16;
+        (n > most / 2 ? mask_cut : mask_list)(j, j->start, a);
+        if (j->apart) mask_odd(j, a, n > most / 2 ? ODD_CUT : ODD_LIST);
+        if (n <= most / 2) {
+            take_list(j, p);
+            return;
+        }
         p->base = j->set ? j->set : j->t->inner;
         if (!j->set) take_cut(j, p);
         take_exits(j, p);
-    } else {
-        mask_list(j, j->start, a);
-        take_list(j, p);
     }
 }
 
@@ -381,5 +357,6 @@ const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node
     const struct part *p = part_of(&j, loose, how, how < RX_LOOSE && m->g->rx->node[a].boolean);
     if (!p || !p->beyond) return p;
     j.exits = j.set = NULL;
+    j.apart = 0;
     return part_of(&j, a, RX_LOOSE, 0);
 }

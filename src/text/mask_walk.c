@@ -206,23 +206,30 @@ static void list_quote(struct job *j, uint32_t c)
     }
 }
 
-/* Below a backslash: the short forms of what is allowed. Control characters that have none are asked of the machine. */
+static const char short_of[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+
+/* What an escape may be where a is left: 1 a short form, 2 a control character that has none. Others are not offered as \\u. */
+static int escapes(struct job *j, uint32_t a)
+{
+    struct rx *p = j->g->rx;
+    int any = 0;
+    for (size_t i = 0; meant[i] && !any; i++) any = live(j->g, rx_step(p, a, (unsigned char)meant[i]));
+    for (unsigned b = 0; b < 0x20 && any < 2; b++)
+        if (!memchr(meant, (int)b, 8) && live(j->g, rx_step(p, a, b))) any |= 2;
+    return any;
+}
+
+/* Below a backslash. */
 static void list_escape(struct job *j, uint32_t c, uint32_t a)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    struct rx *p = j->g->rx;
     const struct trie *t = &j->t->t;
-    int any = 0, control = 0;
-    for (size_t i = 0; from[i]; i++) {
-        uint32_t next = rx_step(p, a, (unsigned char)to[i]), k;
-        if (!live(j->g, next)) continue;
-        any = 1;
-        if ((k = trie_child(t, c, (unsigned char)from[i]))) list_child(j, k, next);
+    int may = escapes(j, a);
+    for (size_t i = 0; short_of[i]; i++) {
+        uint32_t k = trie_child(t, c, (unsigned char)short_of[i]);
+        if (k) list_child(j, k, rx_step(j->g->rx, a, (unsigned char)meant[i]));
     }
-    for (unsigned b = 0; b < 0x20 && !control; b++)
-        if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(p, a, b));
-    if (any || control) keep_own(j, c);
-    uint32_t u = control ? trie_child(t, c, 'u') : 0;
+    if (may) keep_own(j, c);
+    uint32_t u = may & 2 ? trie_child(t, c, 'u') : 0;
     if (!u) return;
     for (uint32_t i = t->node[u].lo; i < t->node[u].hi; i++) {
         struct str s = str_from(j->t->bytes[t->order[i]], t->node[c].depth - 1u);
@@ -234,6 +241,7 @@ static void list_escape(struct job *j, uint32_t c, uint32_t a)
 static void list_byte(struct job *j, uint32_t c, uint32_t a)
 {
     unsigned b = j->t->t.node[c].byte;
+    if (j->apart && (b == '"' || b == '\\')) return;
     if (j->kind == PART_STRING && b == '"') {
         if (rx_nullable(j->g->rx, a)) list_quote(j, c);
     } else if (j->kind == PART_STRING && b == '\\')
@@ -267,16 +275,19 @@ static void list_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
     }
     uint32_t to = d->sign < 0x20 && !text ? RX_EMPTY : sign_to(j, r, a, d->sign);
     if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return; /* the other way is taken */
+    if (j->apart && d->behind) return;
     if (to == UNLIKE || (!text && (d->sign == '"' || d->sign == '\\'))) {
         for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_byte(j, list[i], a);
         return;
     }
     if (!live(j->g, to)) return;
-    if (d->nchild && all_follow(j, d->kinds, d->height, to)) {
+    if (d->nchild && all_follow(j, j->apart ? d->plain : d->kinds, d->height, to)) {
         keep(j, s->order + d->lo, d->hi - d->lo);
+        if (text) keep(j, s->order + d->odd, d->odd_hi - d->odd);
         return;
     }
     keep(j, s->order + d->lo, d->own);
+    if (text) keep(j, s->order + d->odd, d->odd_own);
     if (d->nchild) list_shape(j, c, to);
 }
 
@@ -310,19 +321,10 @@ static void cut(struct job *j, const uint32_t *v, uint32_t n)
     for (uint32_t i = 0; i < n && j->set; i++) j->set[v[i] >> 6] &= ~((uint64_t)1 << (v[i] & 63));
 }
 
-static void cut_exits(struct job *j, uint32_t c)
-{
-    const struct tnode *d = &j->t->t.node[c];
-    if (!(d->kinds >> toktrie_kind('"') & 1)) return;
-    for (uint32_t k = exit_at(j->f, d->lo); k < j->f->nexit && j->f->exit_of[k].token < d->hi; k++)
-        j->exits[j->f->exit_of[k].tail >> 6] &= ~((uint64_t)1 << (j->f->exit_of[k].tail & 63));
-}
-
 static void cut_below(struct job *j, uint32_t c)
 {
     const struct tnode *d = &j->t->t.node[c];
     cut(j, j->t->t.order + d->lo, d->hi - d->lo);
-    cut_exits(j, c);
 }
 
 static void cut_shape(struct job *j, uint32_t x, uint32_t a);
@@ -335,40 +337,10 @@ static void cut_child(struct job *j, uint32_t c, uint32_t a)
         mask_cut(j, c, a);
 }
 
-/* The counterpart of list_escape. */
-static void cut_escape(struct job *j, uint32_t c, uint32_t a)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    const struct trie *t = &j->t->t;
-    const struct tnode *d = &t->node[c];
-    int any = 0, control = 0;
-    for (unsigned b = 0; b < 0x20 && !control; b++)
-        if (!memchr(to, (int)b, 8)) control = live(j->g, rx_step(j->g->rx, a, b));
-    for (size_t i = 0; to[i] && !any; i++) any = live(j->g, rx_step(j->g->rx, a, (unsigned char)to[i]));
-    if (!any && !control) cut(j, t->order + d->lo, d->own);
-    for (uint32_t k = d->child; k < d->child + d->nchild; k++) {
-        unsigned b = t->node[k].byte;
-        const char *at = b ? strchr(from, (int)b) : NULL;
-        if (at)
-            cut_child(j, k, rx_step(j->g->rx, a, (unsigned char)to[at - from]));
-        else if (b != 'u' || !control)
-            cut_below(j, k);
-        else
-            for (uint32_t i = t->node[k].lo; i < t->node[k].hi; i++) {
-                struct str s = str_from(j->t->bytes[t->order[i]], d->depth - 1u);
-                if (!json_string_can(j->g, a, s)) cut(j, &t->order[i], 1);
-            }
-    }
-}
-
 static void cut_byte(struct job *j, uint32_t c, uint32_t a)
 {
     unsigned b = j->t->t.node[c].byte;
-    if (b == '"') {
-        if (!rx_nullable(j->g->rx, a)) cut_below(j, c);
-    } else if (b == '\\')
-        cut_escape(j, c, a);
-    else if (b >= 0x20) /* the others are in no string */
+    if (b >= 0x20 && b != '"' && b != '\\') /* the others are in no string, or odd */
         cut_child(j, c, rx_row(j->g->rx, a)[b]);
 }
 
@@ -378,17 +350,15 @@ static void cut_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
     const struct shapes *s = &j->t->shapes;
     const struct shape *d = &s->node[c];
     const uint32_t *list = s->list + d->from;
-    if (d->sign < 0x20 || d->sign == SHAPE_BROKEN) return;
+    if (d->sign < 0x20 || d->sign == SHAPE_BROKEN || d->behind) return;
     uint32_t to = sign_to(j, r, a, d->sign);
     if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return;
-    if (to == UNLIKE || d->sign == '"' || d->sign == '\\') {
+    if (to == UNLIKE)
         for (uint32_t i = 0; i < d->n && !j->g->failed; i++) cut_byte(j, list[i], a);
-    } else if (live(j->g, to)) {
-        if (d->nchild && !all_follow(j, d->kinds, d->height, to)) cut_shape(j, c, to);
-    } else {
+    else if (!live(j->g, to))
         cut(j, s->order + d->lo, d->hi - d->lo);
-        for (uint32_t i = 0; i < d->n && d->sign < SHAPE_PART; i++) cut_exits(j, list[i]);
-    }
+    else if (d->nchild && !all_follow(j, d->plain, d->height, to))
+        cut_shape(j, c, to);
 }
 
 static void cut_shape(struct job *j, uint32_t x, uint32_t a)
@@ -407,4 +377,73 @@ void mask_cut(struct job *j, uint32_t n, uint32_t a)
         cut_shape(j, x, a);
     else
         for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) cut_byte(j, c, a);
+}
+
+/* ---- odd tokens ---- */
+
+/* Where the text of the token looked at last leads, byte by byte: what the next has in common with it is not read again. */
+struct trail {
+    uint32_t n;                         /* bytes read */
+    uint32_t at[TOKTRIE_TOKEN_MAX + 1]; /* before each of them; RX_EMPTY: nowhere */
+    int64_t asked;                      /* state for which `may` is known */
+    int may;
+};
+#define WITHIN UINT32_MAX /* trail.at: behind a backslash */
+
+/* What is behind the backslash at s.p[i]: 1 and the state in at[i + 2], or 0: s ends within it, and *can says whether it may. */
+static int odd_escape(struct job *j, struct trail *r, struct str s, uint32_t i, int *can)
+{
+    uint32_t a = r->at[i];
+    const char *k = i + 1 < s.n && s.p[i + 1] ? strchr(short_of, s.p[i + 1]) : NULL;
+    r->at[i + 1] = WITHIN;
+    if (k) {
+        r->at[i + 2] = rx_step(j->g->rx, a, (unsigned char)meant[k - short_of]);
+        return 1;
+    }
+    if (r->asked != a) r->may = escapes(j, a), r->asked = a;
+    *can = i + 1 == s.n ? r->may != 0 : (r->may & 2) && json_string_can(j->g, a, str_from(s, i));
+    return 0;
+}
+
+/* Whether a string with at[0] left can go on with the token's text, or close within it. */
+static int odd_can(struct job *j, struct trail *r, const struct todd *o, int closing)
+{
+    struct str s = {j->t->odd_text + o->text, o->n};
+    uint32_t i = r->n < o->common ? r->n : o->common;
+    int can = 0;
+    while (i && r->at[i] == WITHIN) i--;
+    for (; i < s.n && s.p[i] != '"' && r->at[i] != RX_EMPTY; i++) {
+        if (s.p[i] != '\\')
+            r->at[i + 1] = rx_step(j->g->rx, r->at[i], (unsigned char)s.p[i]);
+        else if (closing && (i + 1 == s.n || s.p[i + 1] == 'u'))
+            break;
+        else if (odd_escape(j, r, s, i, &can))
+            i++;
+        else
+            break;
+    }
+    r->n = i;
+    if (r->at[i] == RX_EMPTY) return 0;
+    if (i == s.n) return live(j->g, r->at[i]);
+    return s.p[i] == '"' ? rx_nullable(j->g->rx, r->at[i]) : can;
+}
+
+void mask_odd(struct job *j, uint32_t a, enum odd how)
+{
+    const struct toktrie *t = j->t;
+    struct trail r = {.asked = -1};
+    r.at[0] = a;
+    for (uint32_t i = 0; i < t->nodd && !j->g->failed; i++) {
+        const struct todd *o = &t->odd[i];
+        uint32_t token = o->token;
+        if (r.n > o->common) r.n = o->common;
+        if (how == ODD_EXITS && !o->closes) continue;
+        int can = odd_can(j, &r, o, how == ODD_EXITS);
+        if (o->exit)
+            j->exits[(o->exit - 1) >> 6] |= (uint64_t)can << ((o->exit - 1) & 63);
+        else if (how == ODD_EXITS ? !can : how == ODD_CUT && !can)
+            how == ODD_CUT ? cut(j, &token, 1) : (void)masks_tmp(j->m, token);
+        else if (how == ODD_LIST && can)
+            keep(j, &token, 1);
+    }
 }

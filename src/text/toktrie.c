@@ -6,6 +6,7 @@
  * that of text/grammar_json.c for a string without demands, which tests/test_mask.c proves token by token. */
 #include "text/toktrie.h"
 
+#include "base/buf.h"
 #include "base/sort.h"
 #include "text/toktrie_shape.h"
 
@@ -283,7 +284,7 @@ uint32_t toktrie_tail(const struct toktrie *t, uint32_t token, size_t skip)
 }
 
 /* What free text allows of the tokens below node, whose texts begin `skip` bytes before. */
-static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t skip)
+static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t skip, struct buf *odd)
 {
     const struct tnode *d = &t->t.node[node];
     uint32_t n = d->hi - d->lo, *index = mem_alloc((n + 1) * sizeof *index);
@@ -298,6 +299,7 @@ static int analyse(struct toktrie *t, struct tfree *f, uint32_t node, uint32_t s
         unsigned chars, st = run(s, &at, &chars);
         if (st == F_DEAD) continue;
         if (node == 0) t->chars[token] = (uint8_t)(chars < 255 ? chars : 255);
+        if (odd && (st == F_CLOSED || memchr(s.p, '\\', s.n))) buf_add(odd, &i, sizeof i);
         if (st == F_CLOSED && at < s.n) {
             at_order[ne] = i;
             e[ne++] = (struct texit){tail_number(t, str_from(s, at)), token};
@@ -368,15 +370,44 @@ static int find_tails(struct toktrie *t)
     return ok ? build(&t->tails, t->tail, t->ntail) : -1;
 }
 
+/* The odd ones, by their places in the tree's order. */
+static int take_odd(struct toktrie *t, struct buf *places)
+{
+    const struct tfree *f = t->free;
+    struct str before = {0};
+    size_t bytes = 0;
+    t->nodd = (uint32_t)(places->n / sizeof(uint32_t));
+    for (uint32_t i = 0, k = 0, at; i < t->nodd; i++) {
+        memcpy(&at, places->p + i * sizeof at, sizeof at);
+        if (!i && !(t->odd = arena_array(&t->a, t->nodd, sizeof *t->odd))) return -1;
+        struct todd *o = &t->odd[i];
+        struct str s = t->bytes[t->t.order[at]];
+        size_t end = 0;
+        unsigned chars;
+        *o = (struct todd){.token = t->t.order[at], .text = (uint32_t)bytes, .n = (uint16_t)s.n};
+        o->closes = run(s, &end, &chars) == F_CLOSED;
+        if (k < f->nexit && f->exit_of[k].token == at) o->exit = f->exit_of[k++].tail + 1;
+        while (o->common < s.n && o->common < before.n && s.p[o->common] == before.p[o->common]) o->common++;
+        before = s;
+        bytes += s.n;
+    }
+    if (!(t->odd_text = arena_alloc(&t->a, bytes + 1))) return -1;
+    for (const struct todd *o = t->odd; o < t->odd + t->nodd; o++)
+        memcpy(t->odd_text + o->text, t->bytes[o->token].p, o->n);
+    return 0;
+}
+
 static int find_strings(struct toktrie *t)
 {
+    struct buf odd = {0};
     uint32_t n = 1;
     for (uint32_t i = 1; i < t->t.nnode; i++) n += t->t.node[i].byte == '"' && t->t.node[i].nchild;
     t->free = arena_array(&t->a, n, sizeof *t->free);
-    int ok = t->free && analyse(t, &t->free[t->nfree++], 0, 0) == 0;
+    int ok = t->free && analyse(t, &t->free[t->nfree++], 0, 0, &odd) == 0 && !odd.failed && take_odd(t, &odd) == 0;
+    buf_done(&odd);
     for (uint32_t i = 1; ok && i < t->t.nnode; i++)
         if (t->t.node[i].byte == '"' && t->t.node[i].nchild)
-            ok = analyse(t, &t->free[t->nfree++], i, t->t.node[i].depth) == 0;
+            ok = analyse(t, &t->free[t->nfree++], i, t->t.node[i].depth, NULL) == 0;
     return ok ? 0 : -1;
 }
 

@@ -45,14 +45,16 @@ struct trie {
     uint32_t n;
 };
 
-/* The same tree with signs for bytes (toktrie_shape.h). */
+/* The same tree with signs for bytes (toktrie_shape.h). Tokens with a quote or a backslash behind its root are odd: a string's text is asked of
+ * them apart. */
 struct shape {
-    uint64_t kinds;
+    uint64_t kinds, plain; /* of all tokens below; without the odd ones */
     uint32_t child, nchild;
-    uint32_t lo, hi, own; /* tokens, as in struct tnode, in shapes.order */
+    uint32_t lo, hi, own; /* tokens, as in struct tnode, in shapes.order; without the odd ones */
+    uint32_t odd, odd_hi, odd_own; /* the odd ones there */
     uint32_t from, n;     /* nodes of the tree of bytes that it stands for: range of shapes.list */
     uint16_t height;
-    uint8_t sign;
+    uint8_t sign, behind; /* behind: a quote or a backslash */
 };
 struct shapes {
     struct shape *node; /* the roots first, the first of them that of the whole tree */
@@ -73,6 +75,13 @@ struct tfree {
     uint32_t nexit;
     struct texit *exit_of; /* {place in exit, place in the tree's order}, sorted by the second */
 };
+/* One of them, of those that can be in a string that begins before them. */
+struct todd {
+    uint32_t token, text; /* place of its text in toktrie.odd_text */
+    uint32_t exit;        /* place in free[0].exit + 1; 0: it stays in the string, or only closes it */
+    uint16_t n, common;   /* bytes of its text, and how many it has in common with the one before */
+    uint8_t closes;       /* its text holds the quote that closes it */
+};
 enum { TOKTRIE_CHARS = 32, TOKTRIE_BIG = 32 };
 
 struct toktrie {
@@ -85,6 +94,9 @@ struct toktrie {
     uint32_t ntail;
     struct tfree *free; /* of the root first, then of nodes that end in a quote; sorted by node */
     uint32_t nfree;
+    struct todd *odd; /* in the tree's order */
+    uint32_t nodd;
+    char *odd_text;
     /* Of tokens in a string that begins before them: */
     uint64_t *inner;  /* tfree.inner of the root as a set */
     uint64_t *upto;   /* [TOKTRIE_CHARS + 1][nword] those of inner with at most so many characters */

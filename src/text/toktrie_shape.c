@@ -102,7 +102,8 @@ static int children(struct making *k, uint32_t at)
         k->at[b] = s->nlist;
         if (!n) continue;
         if (room(&s->node, s->nnode, &k->cap_node, sizeof *s->node) < 0) return -1;
-        s->node[s->nnode++] = (struct shape){.sign = (uint8_t)b, .from = s->nlist, .n = n};
+        s->node[s->nnode++] = (struct shape){
+            .sign = (uint8_t)b, .from = s->nlist, .n = n, .behind = x.behind || b == '"' || b == '\\'};
         s->node[at].nchild++;
         s->nlist += n;
     }
@@ -112,34 +113,65 @@ static int children(struct making *k, uint32_t at)
     return 0;
 }
 
+static uint64_t kinds_of(unsigned sign)
+{
+    if (sign == SHAPE_BROKEN) return (uint64_t)1 << TOKTRIE_BROKEN;
+    if (sign >= SHAPE_WIDE) return (uint64_t)1 << (TOKTRIE_WIDE + (sign - SHAPE_WIDE) % TOKTRIE_WIDES);
+    uint64_t more = sign == 'a' ? toktrie_kind('z') : toktrie_kind(sign == 'A' ? 'Z' : sign);
+    return (uint64_t)1 << toktrie_kind(sign) | (uint64_t)1 << more;
+}
+
+/* How many tokens there are below, those that are odd apart, and of what kinds; where what is below is known already. */
+static void sum_up(struct making *k, uint32_t i, uint32_t *total)
+{
+    struct shapes *s = k->s;
+    struct shape *x = &s->node[i];
+    uint32_t *own = x->behind ? &x->odd_own : &x->own;
+    for (uint32_t c = x->from; c < x->from + x->n; c++) {
+        const struct tnode *d = &k->t->node[s->list[c]];
+        x->kinds |= d->kinds;
+        if (d->height > x->height) x->height = d->height;
+        if (i >= s->nroot && x->sign < SHAPE_LEAD) *own += d->own;
+    }
+    x->hi = x->own;
+    x->odd_hi = x->odd_own;
+    for (uint32_t c = x->child; c < x->child + x->nchild; c++) {
+        const struct shape *d = &s->node[c];
+        x->hi += d->hi;
+        x->odd_hi += d->odd_hi;
+        if (d->hi || d->sign == SHAPE_BROKEN) x->plain |= d->plain | kinds_of(d->sign);
+    }
+    x->plain &= x->kinds;
+    if (i < s->nroot) *total += x->hi + x->odd_hi;
+}
+
 /* What is below: tokens as ranges of one order, kinds and height as in struct tnode. A child has a greater number than its parent. */
 static int finish(struct making *k)
 {
     struct shapes *s = k->s;
     uint32_t total = 0;
-    for (uint32_t i = s->nnode; i-- > 0;) {
-        struct shape *x = &s->node[i];
-        for (uint32_t c = x->from; c < x->from + x->n; c++) {
-            const struct tnode *d = &k->t->node[s->list[c]];
-            x->kinds |= d->kinds;
-            if (d->height > x->height) x->height = d->height;
-            if (i >= s->nroot && x->sign < SHAPE_LEAD) x->own += d->own;
-        }
-        x->hi = x->own;
-        for (uint32_t c = x->child; c < x->child + x->nchild; c++) x->hi += s->node[c].hi;
-        if (i < s->nroot) total += x->hi;
-    }
+    for (uint32_t i = s->nnode; i-- > 0;) sum_up(k, i, &total);
     if (!(s->order = mem_alloc((total + 1) * sizeof *s->order))) return -1;
     for (uint32_t i = 0, next = 0; i < s->nnode; i++) {
         struct shape *x = &s->node[i];
-        if (i < s->nroot) x->lo = next, next += x->hi;
-        uint32_t at = x->lo;
-        x->hi += x->lo;
-        for (uint32_t c = x->from; x->own && c < x->from + x->n; c++) {
-            const struct tnode *d = &k->t->node[s->list[c]];
-            for (uint32_t o = 0; o < d->own; o++) s->order[at++] = k->t->order[d->lo + o];
+        if (i < s->nroot) {
+            x->lo = next;
+            x->odd = next + x->hi;
+            next += x->hi + x->odd_hi;
         }
-        for (uint32_t c = x->child; c < x->child + x->nchild; c++) s->node[c].lo = at, at += s->node[c].hi;
+        uint32_t at = x->lo, odd = x->odd, *own = x->odd_own ? &odd : &at;
+        x->hi += x->lo;
+        x->odd_hi += x->odd;
+        for (uint32_t c = x->from; x->own + x->odd_own && c < x->from + x->n; c++) {
+            const struct tnode *d = &k->t->node[s->list[c]];
+            for (uint32_t o = 0; o < d->own; o++) s->order[(*own)++] = k->t->order[d->lo + o];
+        }
+        for (uint32_t c = x->child; c < x->child + x->nchild; c++) {
+            s->node[c].lo = at;
+            s->node[c].odd = odd;
+            at += s->node[c].hi;
+            odd += s->node[c].odd_hi;
+        }
     }
     return 0;
 }
