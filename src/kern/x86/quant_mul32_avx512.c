@@ -13,6 +13,7 @@
  * order of memory, one or two groups of rows ahead of the one in work (Q4_0 from memory: 29 GB/s
  * so, 11 without).
  */
+#include "kern/x86/quant_panel_avx512.h"
 #include "kern/x86/quant_quad_avx512.h"
 
 /* How the integer sums start: the plane p is for an offset of 128; that for 8 is p >> 4. */
@@ -136,21 +137,29 @@ INLINE void mul_n(quad_fn *quad, size_t bytes, enum start start, int has_min, in
     }
 }
 
+/* From so many activation rows on weights go through a panel. */
+enum { FEW_FROM = 6 };
+
 /* R1: how many rows at a time for one activation row, as measured. */
-#define MUL(name, bytes, start, has_min, R1)                                                   \
-    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,             \
-                             const void *act, size_t astride, size_t nact, float *out,         \
-                             size_t ostride)                                                   \
-    {                                                                                          \
-        struct acts a = {act_scale_at(ACT_Q8_32, k), act_sum_at(ACT_Q8_32, k), act_part_at(k), \
-                         astride, act};                                                        \
-        for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {            \
-            n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;                              \
-            if (n == 1) mul_n(CASE(name, bytes, start, has_min, R1, 1));                       \
-            if (n == 2) mul_n(CASE(name, bytes, start, has_min, 2, 2));                        \
-            if (n == 3) mul_n(CASE(name, bytes, start, has_min, 2, 3));                        \
-            if (n == 4) mul_n(CASE(name, bytes, start, has_min, 2, 4));                        \
-        }                                                                                      \
+#define MUL(name, bytes, start, has_min, R1)                                                       \
+    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,                 \
+                             const void *act, size_t astride, size_t nact, float *out,             \
+                             size_t ostride)                                                       \
+    {                                                                                              \
+        if (nact >= FEW_FROM) {                                                                    \
+            (has_min ? few_32_min_avx512 : few_32_avx512)(slice_##name##_avx512, k, w, wstride,    \
+                                                          nrow, act, astride, nact, out, ostride); \
+            return;                                                                                \
+        }                                                                                          \
+        struct acts a = {act_scale_at(ACT_Q8_32, k), act_sum_at(ACT_Q8_32, k), act_part_at(k),     \
+                         astride, act};                                                            \
+        for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {                \
+            n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;                                  \
+            if (n == 1) mul_n(CASE(name, bytes, start, has_min, R1, 1));                           \
+            if (n == 2) mul_n(CASE(name, bytes, start, has_min, 2, 2));                            \
+            if (n == 3) mul_n(CASE(name, bytes, start, has_min, 2, 3));                            \
+            if (n == 4) mul_n(CASE(name, bytes, start, has_min, 2, 4));                            \
+        }                                                                                          \
     }
 #define CASE(name, bytes, start, has_min, R, N) \
     quad_##name, bytes, start, has_min, R, N, k, w, wstride, nrow, a, out, ostride

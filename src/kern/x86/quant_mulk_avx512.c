@@ -11,6 +11,7 @@
  * One activation row: two weight rows at a time, which share its loads; several: one weight row,
  * for registers. Memory is asked for in its order, as in quant_mul32_avx512.c.
  */
+#include "kern/x86/quant_panel_avx512.h"
 #include "kern/x86/quant_super_avx512.h"
 
 struct acts {
@@ -19,6 +20,8 @@ struct acts {
 };
 
 enum { R_MAX = 2, N_MAX = 4 };
+/* From so many activation rows on weights go through a panel. */
+enum { FEW_FROM = 4 };
 
 /* How the four registers of a block meet those of the activations. */
 enum how { SCALE_WORDS, SCALE_FLOATS };
@@ -173,20 +176,24 @@ INLINE void mul_k(super_fn *super, quant_small_fn *small, size_t bytes, enum how
 #undef CALL
 }
 
-#define MUL(name, bytes, how, offset, has_min)                                                    \
+#define MUL(name, bytes, how, offset, has_min, few)                                               \
     void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,                \
                              const void *act, size_t astride, size_t nact, float *out,            \
                              size_t ostride)                                                      \
     {                                                                                             \
+        if (nact >= FEW_FROM) {                                                                   \
+            few(slice_##name##_avx512, k, w, wstride, nrow, act, astride, nact, out, ostride);    \
+            return;                                                                               \
+        }                                                                                         \
         mul_k(super_##name, NULL, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, \
               nact, out, ostride);                                                                \
     }
-MUL(q2_k, 84, SCALE_WORDS, 0, 1)
-MUL(q3_k, 110, SCALE_WORDS, 4, 0)
-MUL(q4_k, 144, SCALE_WORDS, 0, 1)
-MUL(q5_k, 176, SCALE_WORDS, 0, 1)
-MUL(q6_k, 210, SCALE_WORDS, 32, 0)
-MUL(iq4_xs, 136, SCALE_FLOATS, 128, 0)
+MUL(q2_k, 84, SCALE_WORDS, 0, 1, few_k16_min_avx512)
+MUL(q3_k, 110, SCALE_WORDS, 4, 0, few_k16_avx512)
+MUL(q4_k, 144, SCALE_WORDS, 0, 1, few_k32_min_avx512)
+MUL(q5_k, 176, SCALE_WORDS, 0, 1, few_k32_min_avx512)
+MUL(q6_k, 210, SCALE_WORDS, 32, 0, few_k16_avx512)
+MUL(iq4_xs, 136, SCALE_FLOATS, 128, 0, few_k32_avx512)
 
 /* The types that are unpacked to memory first share their code. */
 static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
@@ -196,12 +203,17 @@ static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8
     mul_k(super_small, small, bytes, SCALE_WORDS, 64, 0, k, w, wstride, nrow, act, astride, nact,
           out, ostride);
 }
-#define MUL_SMALL(name, bytes)                                                             \
-    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,         \
-                             const void *act, size_t astride, size_t nact, float *out,     \
-                             size_t ostride)                                               \
-    {                                                                                      \
-        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out, \
-                  ostride);                                                                \
+#define MUL_SMALL(name, bytes)                                                                  \
+    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,              \
+                             const void *act, size_t astride, size_t nact, float *out,          \
+                             size_t ostride)                                                    \
+    {                                                                                           \
+        if (nact >= FEW_FROM) {                                                                 \
+            few_k16_avx512(slice_##name##_avx512, k, w, wstride, nrow, act, astride, nact, out, \
+                           ostride);                                                            \
+            return;                                                                             \
+        }                                                                                       \
+        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out,      \
+                  ostride);                                                                     \
     }
 QUANT_SMALL_MAP(MUL_SMALL)

@@ -21,6 +21,13 @@
 
 enum { PANEL_ROWS = 32, LINE = 4 * PANEL_ROWS };
 
+/* A panel begins with a line for this: what most likely is packed next lies behind this panel's rows, and gemm asks for it while it multiplies.
+ * The rows of a panel are 32 streams, which no prefetcher follows. */
+struct panel_head {
+    const uint8_t *next;
+    size_t bytes;
+};
+
 /* The kinds of step, by what stands behind the numbers. */
 enum panel {
     PANEL_32,      /* Q4_0, Q5_0, Q8_0, IQ4_NL, MXFP4 */
@@ -51,8 +58,23 @@ kern_pack_fn pack_q4_0_avx512, pack_q4_1_avx512, pack_q5_0_avx512, pack_q5_1_avx
     pack_q4_k_avx512, pack_q5_k_avx512, pack_q6_k_avx512, pack_iq4_xs_avx512, pack_iq1_s_avx512,
     pack_iq1_m_avx512, pack_iq2_xxs_avx512, pack_iq2_xs_avx512, pack_iq2_s_avx512,
     pack_iq3_xxs_avx512, pack_iq3_s_avx512, pack_tq1_0_avx512, pack_tq2_0_avx512;
+/* The elements from..k - 1 of the rows at w, `from` a multiple of 256. */
+typedef void panel_slice_fn(size_t from, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
+                            uint8_t *panel);
+panel_slice_fn slice_q4_0_avx512, slice_q4_1_avx512, slice_q5_0_avx512, slice_q5_1_avx512,
+    slice_q8_0_avx512, slice_iq4_nl_avx512, slice_mxfp4_avx512, slice_q2_k_avx512,
+    slice_q3_k_avx512, slice_q4_k_avx512, slice_q5_k_avx512, slice_q6_k_avx512, slice_iq4_xs_avx512,
+    slice_iq1_s_avx512, slice_iq1_m_avx512, slice_iq2_xxs_avx512, slice_iq2_xs_avx512,
+    slice_iq2_s_avx512, slice_iq3_xxs_avx512, slice_iq3_s_avx512, slice_tq1_0_avx512,
+    slice_tq2_0_avx512;
 /* By kind of panel. */
 kern_gemm_fn gemm_32_avx512, gemm_32_min_avx512, gemm_k32_avx512, gemm_k32_min_avx512,
     gemm_k16_avx512, gemm_k16_min_avx512;
+
+/* mul by way of slices of a panel, by kind of panel. */
+typedef void few_fn(panel_slice_fn *slice, size_t k, const void *w, size_t wstride, size_t nrow,
+                    const void *act, size_t astride, size_t nact, float *out, size_t ostride);
+few_fn few_32_avx512, few_32_min_avx512, few_k32_avx512, few_k32_min_avx512, few_k16_avx512,
+    few_k16_min_avx512;
 
 #endif

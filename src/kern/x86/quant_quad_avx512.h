@@ -16,6 +16,8 @@
 /* Four blocks unpacked: first and second halves, scales, and mins where the type has them. */
 struct quad {
     __m512i lo, hi; /* u8 */
+    __m512i packed; /* of types of 4 bits: lo and hi as nibbles */
+    __m512i picked; /* not MXFP4: d and m as they are in the file, from words 0 and 16 on */
     __m512 d;       /* d0 d1 d2 d3, four times */
     __m128 m;       /* m0 m1 m2 m3 */
 };
@@ -62,6 +64,7 @@ INLINE __m128 mins_of(__m512i picked) { return _mm_cvtph_ps(_mm512_extracti32x4_
 INLINE void nibbles_of(struct quad *q, __m512i packed)
 {
     const __m512i low = _mm512_set1_epi8(15);
+    q->packed = packed;
     q->lo = _mm512_and_si512(packed, low);
     q->hi = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low);
 }
@@ -91,7 +94,8 @@ INLINE struct quad quad_q4_0(const uint8_t *p)
     static const index_words bytes = BYTES_INDEX(9, 1, 27, 28),
                              scale = SCALE_INDEX(9, 0, 0, 27, 28);
     __m512i a = load64(p), b = load16(p + 56);
-    struct quad q = {.d = scales_of(pick(scale, a, b))};
+    __m512i s = pick(scale, a, b);
+    struct quad q = {.picked = s, .d = scales_of(s)};
     nibbles_of(&q, pick(bytes, a, b));
     return q;
 }
@@ -102,7 +106,7 @@ INLINE struct quad quad_q4_1(const uint8_t *p)
     static const index_words bytes = BYTES_INDEX(10, 2, 31, 32),
                              scale = SCALE_INDEX(10, 0, 1, 31, 32);
     __m512i a = load64(p), b = load16(p + 64), s = pick(scale, a, b);
-    struct quad q = {.d = scales_of(s), .m = mins_of(s)};
+    struct quad q = {.picked = s, .d = scales_of(s), .m = mins_of(s)};
     nibbles_of(&q, pick(bytes, a, b));
     return q;
 }
@@ -115,7 +119,8 @@ INLINE struct quad quad_q5_0(const uint8_t *p)
                              fifth = {FOUR(0, 11, 1, 31, 28), FOUR(0, 11, 1, 31, 28),
                                       FOUR(0, 11, 1, 31, 28), FOUR(0, 11, 1, 31, 28)};
     __m512i a = load64(p), b = load32(p + 56);
-    struct quad q = {.d = scales_of(pick(scale, a, b))};
+    __m512i s = pick(scale, a, b);
+    struct quad q = {.picked = s, .d = scales_of(s)};
     nibbles_of(&q, pick(bytes, a, b));
     fifth_bits(&q, pick(fifth, a, b));
     return q;
@@ -129,7 +134,7 @@ INLINE struct quad quad_q5_1(const uint8_t *p)
                              fifth = {FOUR(0, 12, 2, 31, 32), FOUR(0, 12, 2, 31, 32),
                                       FOUR(0, 12, 2, 31, 32), FOUR(0, 12, 2, 31, 32)};
     __m512i a = load64(p), b = load32(p + 64), s = pick(scale, a, b);
-    struct quad q = {.d = scales_of(s), .m = mins_of(s)};
+    struct quad q = {.picked = s, .d = scales_of(s), .m = mins_of(s)};
     nibbles_of(&q, pick(bytes, a, b));
     fifth_bits(&q, pick(fifth, a, b));
     return q;
@@ -143,7 +148,8 @@ INLINE struct quad quad_q8_0(const uint8_t *p)
                              scale = SCALE_INDEX(17, 0, 0, 31, 34);
     const __m512i flip = _mm512_set1_epi8(-128);
     __m512i a = load64(p), b = load64(p + 68);
-    struct quad q = {.d = scales_of(pick(scale, a, b))};
+    __m512i s = pick(scale, a, b);
+    struct quad q = {.picked = s, .d = scales_of(s)};
     q.lo = _mm512_xor_si512(pick(lo, a, b), flip);
     q.hi = _mm512_xor_si512(pick(hi, load64(p + 8), load64(p + 72)), flip);
     return q;
