@@ -115,6 +115,15 @@ static void tile_softmax(const struct attend_job *j, struct tile *t, int64_t fir
     }
 }
 
+/* A few query rows do little with a block: the next one is asked for meanwhile. It lies far from this one, behind those of other layers and heads,
+ * where no prefetcher looks. */
+enum { FETCH_ROWS = 32 };
+
+static void fetch(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64) __builtin_prefetch(p + i, 0, 2);
+}
+
 static void attend_tile(const struct attend_job *j, const struct dev_seq *seq, size_t head,
                         size_t tok0, size_t ntok, int thread)
 {
@@ -141,10 +150,16 @@ static void attend_tile(const struct attend_job *j, const struct dev_seq *seq, s
         int64_t base = b * DEV_KV_BLOCK;
         size_t npos = last - base + 1 < DEV_KV_BLOCK ? (size_t)(last - base + 1) : DEV_KV_BLOCK;
         const uint8_t *block = seq->block[b];
+        const uint8_t *next =
+            t.rows < FETCH_ROWS && b < last / DEV_KV_BLOCK ? seq->block[b + 1] : NULL;
+        if (next)
+            fetch(next + kv->k_at + head * DEV_KV_BLOCK * kv->k_row, DEV_KV_BLOCK * kv->k_row);
         kern->qk[kv->type](a->hd, t.rows, t.q, t.hd, npos,
                            block + kv->k_at + head * DEV_KV_BLOCK * kv->k_row, kv->k_row, t.s,
                            DEV_KV_BLOCK, t.work);
         tile_softmax(j, &t, first, base, npos);
+        if (next && kv->v_at != kv->k_at)
+            fetch(next + kv->v_at + head * DEV_KV_BLOCK * kv->v_row, DEV_KV_BLOCK * kv->v_row);
         kern->pv[kv->type](a->hdv, t.rows, t.s, DEV_KV_BLOCK, npos,
                            block + kv->v_at + head * DEV_KV_BLOCK * kv->v_row, kv->v_row, t.o,
                            t.hdv, t.work);
