@@ -3,11 +3,13 @@
           and cut at every byte), what is no
  * call comes back as text, and nothing is held back that could be given. */
 #include <dirent.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "golden_file.h"
 #include "tap.h"
 #include "text/calls.h"
+#include "text/template.h"
 
 #define GOLDEN "../shared/golden/templates/"
 #define JINJA  "../shared/data/templates/jinja/"
@@ -73,10 +75,12 @@ static const struct call_form *form(const char *name)
     return NULL;
 }
 
+static int quick; /* whole and byte by byte only */
+
 static int same_everywhere(const struct call_form *f, const struct json *tools, struct str answer, const char *want)
 {
     int ok = 1;
-    for (size_t cut = 0; cut <= answer.n + 1 && ok; cut++) {
+    for (size_t cut = 0; cut <= answer.n + 1 && ok; cut += quick ? answer.n + 1 : 1) {
         char *got = reads(f, tools, answer, cut > answer.n ? SIZE_MAX : cut, NULL);
         ok = !strcmp(got, want);
         if (!ok)
@@ -278,6 +282,7 @@ static struct str answer_of(struct str text, struct str user, const struct call_
                                        "<|start|>functions",
                                        "<sep>",
                                        "[{\"temp\"",
+                                       "<|START_OF_TURN_TOKEN|>",
                                        "[ok]"};
     const char *p = NULL, *q, *from = text.p;
     size_t best = SIZE_MAX;
@@ -329,7 +334,7 @@ static int round_trip(const char *name, const char *key, const struct json *inpu
     struct buf want = {0};
     struct str s = answer_of(text, json_str(json_get(m, "content"), STR("")), f);
     if (!s.p) {
-        printf("# %s, %s: the template writes no calls\n", name, key);
+        if (!quick) printf("# %s, %s: the template writes no calls\n", name, key);
         return -1;
     }
     want_calls(&want, json_get(m->next, "tool_calls"));
@@ -394,6 +399,54 @@ static void families(void)
     free(list);
 }
 
+/* ---- Berkeley's calls: tools/bfcl.py ---- */
+
+static void bfcl_template(const char *file, struct str cases)
+{
+    char path[600];
+    struct lar_err err = {0};
+    snprintf(path, sizeof path, JINJA "%s", file);
+    struct str source = read_file(path);
+    struct template *t = template_compile(source, &err);
+    const char *name = t ? call_form_of(source, NULL)->name : "";
+    int n = 0, bad = 0, no = 0;
+    while (t && cases.n) {
+        const char *end = memchr(cases.p, '\n', cases.n);
+        size_t k = end ? (size_t)(end - cases.p) : cases.n;
+        struct arena keep = all;
+        struct buf text = {0};
+        arena_init(&all, 0);
+        char *copy = arena_copy(&all, cases.p, k);
+        const struct json *j = json_parse(&all, (struct str){copy, k}, &err);
+        int rc = j && template_render(t, j, 0, NULL, &text, &err) == 0
+                     ? round_trip(file, "", j, buf_view(&text), source)
+                     : -1;
+        n++, bad += rc == 0, no += rc < 0;
+        if (rc == 0 && bad < 3) printf("# %s, %s: %.*s\n", file, name, (int)(text.n < 1500 ? text.n : 1500), text.p);
+        buf_done(&text);
+        arena_done(&all);
+        all = keep;
+        cases = str_from(cases, k + (end != NULL));
+    }
+    printf("# %s (%s): of %d questions %d calls read as they were, %d otherwise, %d not written\n", file, name, n,
+           n - bad - no, bad, no);
+    template_free(t);
+}
+
+static void bfcl(const char *path)
+{
+    struct str cases = read_file(path);
+    struct dirent **list = NULL;
+    quick = 1;
+    int n = cases.p ? scandir(JINJA, &list, NULL, alphasort) : 0;
+    for (int i = 0; i < n; i++) {
+        size_t len = strlen(list[i]->d_name);
+        if (len > 6 && !strcmp(list[i]->d_name + len - 6, ".jinja")) bfcl_template(list[i]->d_name, cases);
+        free(list[i]);
+    }
+    free(list);
+}
+
 int main(void)
 {
     arena_init(&all, 0);
@@ -403,6 +456,7 @@ int main(void)
     RUN(a_call_that_breaks_off_gives_all_it_was_and_a_warning);
     RUN(text_is_given_as_soon_as_it_cannot_be_a_call);
     families();
+    if (getenv("LAR_BFCL")) bfcl(getenv("LAR_BFCL"));
     arena_done(&all);
     return tap_done();
 }
