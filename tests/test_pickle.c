@@ -241,6 +241,99 @@ static void a_checkpoint_of_before_1_6_is_read(void)
     filemap_close(&m);
 }
 
+/* tests/fuzz/corpus/pickle/float8: in an archive without its padding, torch.save({"w": t.to(torch.float8_e4m3fn), "v": t.to(torch.float8_e5m2)[1], "f": t}) of PyTorch 2.15,
+ * t = [[0, 1, 2], [3, -4, 0.5]]. */
+static void floats_of_8_bits_are_read(void)
+{
+    static const uint8_t w[] = {0, 0x38, 0x40, 0x44, 0xc8, 0x30}, v[] = {0x42, 0xc4, 0x38};
+    struct filemap m;
+    struct pickle p;
+    struct lar_err err = {0};
+    CHECK_EQ(filemap_open(&m, "tests/fuzz/corpus/pickle/float8", NULL), 0);
+    CHECK_EQ(pickle_open_memory(&p, m.p, m.n, &err), 0);
+    if (err.code) {
+        printf("# %s\n", err.msg);
+        return;
+    }
+    CHECK_EQ(p.ntensor, 3);
+    for (size_t i = 0; i < p.ntensor; i++) {
+        const struct pickle_tensor *t = &p.tensor[i];
+        if (str_is(t->name, "w")) CHECK(!strcmp(t->type, "F8_E4M3") && t->bytes == 6 && !memcmp(t->data, w, 6));
+        if (str_is(t->name, "v")) CHECK(!strcmp(t->type, "F8_E5M2") && t->bytes == 3 && !memcmp(t->data, v, 3));
+        if (str_is(t->name, "f")) CHECK(!strcmp(t->type, "F32") && t->bytes == 24);
+    }
+    pickle_close(&p);
+    filemap_close(&m);
+    static const char other[] = DICT("ctorch._utils\n_rebuild_tensor_v3\n(" STORAGE("FloatStorage", "\x06")
+                                     "K\0K\x06\x85K\x01\x85\x89Nctorch\nfloat8_e5m2\ntR"),
+                      none[] = DICT("ctorch._utils\n_rebuild_tensor_v3\n(" STORAGE("ByteStorage", "\x06")
+                                    "K\0K\x06\x85K\x01\x85\x89NNtR"),
+                      named[] = DICT("ctorch._utils\n_rebuild_tensor_v3\n(" STORAGE("ByteStorage", "\x06")
+                                     "K\0K\x06\x85K\x01\x85\x89Nctorch\nuint16\ntR");
+    refused(other, sizeof other - 1, LAR_EFORMAT, "bytes that are none");
+    refused(none, sizeof none - 1, LAR_EFORMAT, "a type that is none");
+    refused(named, sizeof named - 1, LAR_EUNSUPPORTED, "names torch.uint16");
+}
+
+static void a_tar_of_the_first_pytorch_is_told(void)
+{
+    char tar[1024] = "sys_info";
+    struct pickle p;
+    struct lar_err err = {0};
+    memcpy(tar + 257, "ustar\00000", 8);
+    CHECK_EQ(pickle_open_memory(&p, tar, sizeof tar, &err), LAR_EUNSUPPORTED);
+    CHECK(strstr(err.msg, "very first PyTorch") != NULL);
+}
+
+static void too_many_entries_are_refused(void)
+{
+    size_t n = 46 * ((1 << 20) + 1), at = n;
+    struct buf end = {0};
+    struct pickle p;
+    struct lar_err err = {0};
+    char *file = calloc(1, n + 98);
+    CHECK(file != NULL);
+    if (!file) return;
+    zb_int(&end, 0x06064b50, 4), zb_int(&end, 44, 8), zb_int(&end, 0, 12); /* the 64-bit end */
+    zb_int(&end, n / 46, 8), zb_int(&end, n / 46, 8), zb_int(&end, n, 8), zb_int(&end, 0, 8);
+    zb_int(&end, 0x07064b50, 4), zb_int(&end, 0, 4), zb_int(&end, at, 8), zb_int(&end, 1, 4);
+    zb_int(&end, 0x06054b50, 4), zb_int(&end, 0, 16), zb_int(&end, 0, 2);
+    CHECK_EQ(end.n, 98);
+    memcpy(file + n, end.p, end.n);
+    CHECK_EQ(pickle_open_memory(&p, file, n + end.n, &err), LAR_ELIMIT);
+    CHECK(strstr(err.msg, "more than 1048576 entries") != NULL);
+    buf_done(&end);
+    free(file);
+}
+
+/* An entry within another one's data, and one that reaches into the directory. */
+static void entries_that_overlap_are_refused(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct zb inner = {0}, z = {0};
+        struct pickle p;
+        struct lar_err err = {0};
+        zb_add(&inner, "model/data/1", values, sizeof values);
+        zb_add(&z, "model/data/0", inner.file.p, inner.file.n);
+        size_t at = z.file.n - inner.file.n; /* where the inner one's header lies */
+        zb_add(&z, "model/data.pkl", GOOD, sizeof GOOD - 1);
+        if (i == 0) {
+            char *place = inner.directory.p + 42;
+            for (int k = 0; k < 4; k++) place[k] = (char)(at >> 8 * k & 255);
+            buf_str(&z.directory, buf_view(&inner.directory));
+            z.n++;
+        } else { /* the last one's length, in both places */
+            size_t last = z.file.n - (sizeof GOOD - 1) - 14 - 30, in = z.directory.n - 46 - 14;
+            z.file.p[last + 18]++, z.file.p[last + 22]++, z.directory.p[in + 20]++, z.directory.p[in + 24]++;
+        }
+        zb_end(&z);
+        CHECK_EQ(pickle_open_memory(&p, z.file.p, z.file.n, &err), LAR_EFORMAT);
+        if (!strstr(err.msg, "lies over")) printf("# %s\n", err.msg), tap_case_bad++;
+        zb_done(&z);
+        zb_done(&inner);
+    }
+}
+
 static void archives_of_other_shapes_are_read(void)
 {
     for (int i = 0; i < 3; i++) {
@@ -380,6 +473,10 @@ int main(void)
     RUN(whatever_the_way_a_name_is_told);
     RUN(bombs_are_refused);
     RUN(a_checkpoint_of_before_1_6_is_read);
+    RUN(floats_of_8_bits_are_read);
+    RUN(a_tar_of_the_first_pytorch_is_told);
+    RUN(too_many_entries_are_refused);
+    RUN(entries_that_overlap_are_refused);
     RUN(archives_of_other_shapes_are_read);
     RUN(archives_that_mean_two_things_are_refused);
     RUN(every_shorter_file_is_refused);

@@ -4,7 +4,7 @@
  *
  * A stack of values, a memo of values, and instructions of one byte with arguments. The dangerous ones are GLOBAL, which names anything
  * that Python can import, and REDUCE, which calls it. Here GLOBAL knows the names of the table below and refuses every other one, and REDUCE
- * knows what four of them would build. An instruction that is not in run() is refused with its number. Nothing loops: each instruction is read once.
+ * knows what five of them would build. An instruction that is not in run() is refused with its number. Nothing loops: each instruction is read once.
  */
 #include "io/pickle_machine.h"
 
@@ -13,15 +13,16 @@
 
 #include "base/cursor.h"
 
-enum callable { STORAGE_TYPE, REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT, SIZE };
+enum callable { STORAGE_TYPE, REBUILD_TENSOR, REBUILD_TENSOR_AS, REBUILD_PARAMETER, ORDERED_DICT, SIZE, TYPE };
 
 static const struct {
     const char *module, *name;
     enum callable what;
-    const char *type; /* of a storage */
+    const char *type; /* of a storage, or the type itself */
     int size;
 } names[] = {
     {"torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR, NULL, 0},
+    {"torch._utils", "_rebuild_tensor_v3", REBUILD_TENSOR_AS, NULL, 0}, /* types that have no storage of their own */
     {"torch._utils", "_rebuild_parameter", REBUILD_PARAMETER, NULL, 0},
     {"collections", "OrderedDict", ORDERED_DICT, NULL, 0},
     {"torch", "Size", SIZE, NULL, 0},
@@ -35,6 +36,9 @@ static const struct {
     {"torch", "IntStorage", STORAGE_TYPE, "I32", 4},
     {"torch", "LongStorage", STORAGE_TYPE, "I64", 8},
     {"torch", "BoolStorage", STORAGE_TYPE, "BOOL", 1},
+    {"torch.storage", "UntypedStorage", STORAGE_TYPE, "U8", 1},
+    {"torch", "float8_e4m3fn", TYPE, "F8_E4M3", 1},
+    {"torch", "float8_e5m2", TYPE, "F8_E5M2", 1},
 };
 
 enum { STACK_MAX = 1 << 16, MEMO_MAX = 1 << 22 };
@@ -216,6 +220,25 @@ static int rebuild_tensor(struct machine *m, const struct pickle_value *arg)
     return push(m, v);
 }
 
+/* (storage of bytes, offset, size, stride, requires_grad, hooks, type ...) */
+static int rebuild_tensor_as(struct machine *m, const struct pickle_value *arg)
+{
+    const struct pickle_value *type = arg->items.n > 6 ? arg->items.v[6] : NULL;
+    struct pickle_storage *s = arena_alloc(m->a, sizeof *s);
+    if (!s) return lar_fail(m->err, LAR_ENOMEM, "%.80s: data.pkl: out of memory", m->file);
+    if (!type || type->kind != PICKLE_NAME || names[type->name].what != TYPE)
+        return bad(m, "a tensor of a type that is none");
+    int rc = rebuild_tensor(m, arg);
+    if (rc < 0) return rc;
+    struct pickle_value *v = (struct pickle_value *)(uintptr_t)m->stack[m->n - 1]; /* made just now */
+    if (v->tensor.storage->size != 1) return bad(m, "a tensor of bytes that are none");
+    *s = *v->tensor.storage;
+    s->type = names[type->name].type;
+    s->next = NULL;
+    v->tensor.storage = s;
+    return 0;
+}
+
 static int reduce(struct machine *m)
 {
     const struct pickle_value *arg = pop(m), *f = pop(m);
@@ -223,6 +246,7 @@ static int reduce(struct machine *m)
         return bad(m, "calls what cannot be called");
     switch (names[f->name].what) {
     case REBUILD_TENSOR: return rebuild_tensor(m, arg);
+    case REBUILD_TENSOR_AS: return rebuild_tensor_as(m, arg);
     case REBUILD_PARAMETER:
         if (arg->items.n < 1 || arg->items.v[0]->kind != PICKLE_TENSOR)
             return bad(m, "a parameter that is no tensor");
@@ -233,6 +257,7 @@ static int reduce(struct machine *m)
     case SIZE:
         if (arg->items.n != 1 || arg->items.v[0]->kind != PICKLE_TUPLE) return bad(m, "a size that is no tuple");
         return push(m, arg->items.v[0]);
+    case TYPE:
     case STORAGE_TYPE: break;
     }
     return bad(m, "calls a type");

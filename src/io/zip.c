@@ -8,6 +8,7 @@
 #include "base/sort.h"
 
 enum { END_BYTES = 22, END64_BYTES = 56, LOCATOR_BYTES = 20, HEAD_BYTES = 46, LOCAL_BYTES = 30, COMMENT_MAX = 65535 };
+enum { ENTRIES_MAX = 1 << 20 };
 
 struct reader {
     const uint8_t *p;
@@ -62,6 +63,8 @@ static int find_directory(struct reader *r, struct directory *d)
     if (d->at > end || d->bytes > end - d->at || d->n > d->bytes / HEAD_BYTES)
         return lar_fail(r->err, LAR_EFORMAT, "%.80s: its directory of %" PRIu64 " entries does not fit in the file",
                         r->file, d->n);
+    if (d->n > ENTRIES_MAX)
+        return lar_fail(r->err, LAR_ELIMIT, "%.80s: more than %d entries", r->file, ENTRIES_MAX);
     return 0;
 }
 
@@ -118,6 +121,27 @@ static int by_name(const void *ctx, uint32_t a, uint32_t b)
     return d ? d : (e[a].name.n > e[b].name.n) - (e[a].name.n < e[b].name.n);
 }
 
+static int by_place(const void *ctx, uint32_t a, uint32_t b)
+{
+    const struct zip_entry *e = ctx;
+    return (e[a].data > e[b].data) - (e[a].data < e[b].data);
+}
+
+/* Each lies behind the one before it, and all before the directory: bytes have one meaning. */
+static int lie_apart(struct reader *r, const struct zip_entry *e, uint32_t *order, size_t n, const uint8_t *directory)
+{
+    const uint8_t *end = r->p;
+    sort_u32(order, n, by_place, e);
+    for (size_t i = 0; i < n; i++) {
+        const struct zip_entry *x = &e[order[i]];
+        if ((size_t)(x->data - r->p) < LOCAL_BYTES + x->name.n || x->data - LOCAL_BYTES - x->name.n < end ||
+            x->bytes > (size_t)(directory > x->data ? directory - x->data : 0))
+            return bad(r, x->name, "lies over another entry or the directory");
+        end = x->data + x->bytes;
+    }
+    return 0;
+}
+
 int zip_open(struct zip *z, const uint8_t *p, size_t n, const char *file, struct arena *a, struct lar_err *err)
 {
     struct reader r = {p, n, file, err};
@@ -134,6 +158,7 @@ int zip_open(struct zip *z, const uint8_t *p, size_t n, const char *file, struct
         order[i] = (uint32_t)i;
         if ((rc = read_entry(&r, &c, &e[i])) < 0) return rc;
     }
+    if ((rc = lie_apart(&r, e, order, (size_t)d.n, p + d.at)) < 0) return rc;
     sort_u32(order, (size_t)d.n, by_name, e);
     for (uint64_t i = 0; i < d.n; i++) {
         z->entry[i] = e[order[i]];
