@@ -151,8 +151,8 @@ static int read_all(struct pickle *p, const char *file, struct lar_err *err)
     arena_init(&p->a, (size_t)1 << 30);
     if (p->map.n > 512 && !memcmp(p->map.p + 257, "ustar", 5))
         return lar_fail(err, LAR_EUNSUPPORTED,
-                        "%.80s: is a tar archive, the form of the very first PyTorch (0.1), which lar does not read: load it "
-                        "with torch.load and save it again",
+                        "%.80s: is a tar archive, the form of the very first PyTorch (0.1), which lar does not read: "
+                        "load it with torch.load and save it again",
                         file);
     int rc = pickle_legacy(&o.zip, &root, &used, p->map.p, p->map.n, file, &p->a, err);
     if (rc == 0) rc = read_archive(&o, &root, &used);
