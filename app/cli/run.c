@@ -118,6 +118,9 @@ int runner_session(struct runner *r, struct lar_err *err)
     if (e == 0 && (e = lar_plan(r->m, &so, most, &plan, err)) == 0 && !r->o.force)
         e = lar_plan_check(&plan, r->path, err);
     if (e < 0 || (e = lar_session_open(&r->s, r->m, &so, err)) < 0) return e;
+    struct lar_model_options mo = {.threads = r->o.threads, .deterministic = r->o.deterministic};
+    uint64_t left = !most ? 0 : most > plan.total ? most - plan.total : 1;
+    if ((e = drafting_join(&r->draft, &r->o.draft, r->s, r->m, &so, &mo, left, err)) < 0) return e;
     if (r->info.ctx_train > 0 && lar_session_ctx(r->s) > r->info.ctx_train)
         say("warning: a context of %d tokens, and the model was trained with %d: beyond these answers may lose "
             "their sense",
@@ -190,7 +193,8 @@ void runner_tell(const struct runner *r, const struct lar_result *res)
     fprintf(stderr, "; first token after %.1f ms; answer %zu tokens", res->first_token_ms,
             res->ntoken);
     if (a >= 0) fprintf(stderr, ", %.1f/s", a);
-    if (r->o.lookup) fprintf(stderr, "; %zu of %zu guessed tokens were right", res->guessed_right, res->guessed);
+    if (r->o.lookup || r->draft.d)
+        fprintf(stderr, "; %zu of %zu guessed tokens were right", res->guessed_right, res->guessed);
     fprintf(stderr, "; stopped by %s; load %.1f ms\n", lar_stop_name(res->stop), r->load_ms);
 }
 
@@ -220,7 +224,8 @@ static void write_json(const struct runner *r, const struct lar_result *res, con
     buf_puts(b, ",\"tokens\":[");
     for (size_t i = 0; i < res->ntoken; i++) buf_printf(b, "%s%d", i ? "," : "", res->tokens[i]);
     buf_puts(b, "]");
-    if (r->o.lookup) buf_printf(b, ",\"guessed\":%zu,\"guessed_right\":%zu", res->guessed, res->guessed_right);
+    if (r->o.lookup || r->draft.d)
+        buf_printf(b, ",\"guessed\":%zu,\"guessed_right\":%zu", res->guessed, res->guessed_right);
     buf_printf(b, ",\"stop\":\"%s\",\"seed\":%lld,\"prompt_tokens\":%zu,\"timings\":{", lar_stop_name(res->stop),
                (long long)res->seed, res->prompt_tokens);
     number_or_null(b, "load_ms", r->load_ms);
@@ -323,6 +328,7 @@ static int run(const void *values, char **arg, int narg)
     if (refused && e != LAR_EIO && e != LAR_ENOMEM) code = EXIT_MISUSE;
     buf_done(&prompt);
     lar_session_close(r.s);
+    drafting_close(&r.draft);
     lar_grammar_close(r.grammar);
     lar_model_close(r.m);
     named_close(&r.named);
@@ -381,6 +387,7 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "verbose", .letter = 'v', .at = AT(verbose), .value = 1,
      .help = "Timings on standard error."},
     {.kind = OPT_GROUP, .group = generation_options},
+    {.kind = OPT_GROUP, .group = drafting_options, .at = AT(draft)},
     {.kind = OPT_GROUP, .group = adapters_opts, .at = AT(adapter)},
     {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,
      .help = "The same to the last bit, whatever the batch, slices and threads are; prompts are slower."},

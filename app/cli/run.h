@@ -6,6 +6,7 @@
 #include <lar/lar.h>
 
 #include "cli/constraint.h"
+#include "cli/drafting.h"
 #include "cli/named.h"
 #include "cli/sampling.h"
 #include "cli/talk.h"
@@ -19,6 +20,7 @@ struct run_options {
     struct sampling_given sampling;
     struct constraint_given constraint;
     struct calling_given tools;
+    struct drafting_given draft;
 };
 /* Those of the options that the chat's /set parameter also takes, beside sampling_options. */
 extern const struct opt generation_options[];
@@ -32,6 +34,7 @@ struct runner {
     struct lar_grammar *grammar; /* NULL: answers are free */
     int invalid;                 /* --partial: the last answer is not valid by the whole schema, or perhaps */
     struct lar_session *s; /* NULL until it is wanted, and after /set parameter ctx */
+    struct drafting draft;
     struct lar_model_info info;
     int chatting;
     int raw; /* no template, by --raw or because there is none */

@@ -11,6 +11,7 @@
 #include "run/batch.h"
 #include "run/breaker.h"
 #include "run/kv.h"
+#include "run/pays.h"
 #include "run/sampler.h"
 #include "run/session.h"
 #include "text/gotmpl.h"
@@ -20,6 +21,7 @@
 #include "text/vocab_hf.h"
 
 struct call_form;
+struct lar_draft;
 
 struct lar_model {
     atomic_int refs; /* the caller's one, and one a session */
@@ -54,9 +56,18 @@ struct lar_batch {
     struct batch_part *part; /* [b.nseq] */
 };
 
+/* Who guesses for lar_generate (lar/draft.h); d NULL: nobody. */
+struct session_draft {
+    struct lar_draft *d;
+    struct lar_session *with;
+    struct pays pays;
+    int most, always;
+};
+
 struct lar_session {
     struct lar_model *m;
     struct session s;
+    struct session_draft draft;
 };
 
 /* Frees when this was the last reference. */

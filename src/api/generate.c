@@ -4,7 +4,7 @@
  *
  * What is drawn and what text it is belongs to api/writer.c.
  */
-#include <lar/batch.h>
+#include <lar/draft.h>
 
 #include "api/api.h"
 #include "base/time.h"
@@ -31,6 +31,7 @@ struct run {
     struct lar_writer *w;
     size_t reused;
     double prompt_ms, first_token_ms;
+    int want; /* guesses of the draft next */
 };
 
 static void on_prompt(void *ctx, size_t done, size_t total)
@@ -60,6 +61,10 @@ struct ahead {
     int32_t id[AHEAD];
     int sure, n;
     float *rows;
+    /* of a draft's guesses, in this step */
+    int drafts, right;
+    double read_ns;
+    int64_t began;
 };
 
 static int evaluate(struct run *r, struct ahead *a, struct lar_err *err)
@@ -69,6 +74,37 @@ static int evaluate(struct run *r, struct ahead *a, struct lar_err *err)
     if (!guesses) return session_extend(s, a->id, (size_t)a->n, NULL, NULL, NULL, err);
     if (a->sure > 1) rc = session_extend(s, a->id, (size_t)a->sure - 1, NULL, NULL, NULL, err);
     return rc < 0 ? rc : session_extend(s, a->id + a->sure - 1, (size_t)guesses + 1, a->rows, NULL, NULL, err);
+}
+
+/* What the draft guesses goes behind the sure tokens. */
+static int guess_by_draft(struct run *r, struct ahead *a, struct lar_err *err)
+{
+    struct session_draft *k = &r->s->draft;
+    a->began = time_ns();
+    a->drafts = 1 + (k->always || pays_now(&k->pays, 1));
+    a->read_ns = 0;
+    if (a->drafts == 1) return 1;
+    struct lar_guess g = {.session = k->with,
+                          .past = r->s->s.tokens,
+                          .npast = r->s->s.n,
+                          .next = a->id,
+                          .nnext = (size_t)a->sure,
+                          .want = r->want};
+    int rc = lar_draft_guess(k->d, &g, 1, 0, &a->read_ns, err);
+    if (rc < 0) return rc;
+    a->n = a->sure + lar_writer_offer(r->w, g.token, g.n, a->id + a->sure, LOOKUP_MAX);
+    return 1;
+}
+
+/* The step is over, and so many of its guesses were right. */
+static void note_step(struct run *r, struct ahead *a, int right)
+{
+    int made = a->n - a->sure, most = r->s->draft.most;
+    if (!a->drafts) return;
+    pays_note(&r->s->draft.pays, 1, a->drafts > 1, (double)(time_ns() - a->began), a->read_ns, (size_t)right);
+    if (made) r->want = right == made ? r->want + 1 : right + 1;
+    if (r->want > most) r->want = most;
+    a->drafts = 0;
 }
 
 /* Draws from the logits that are there, as long as the guesses are right. 1: a->id[0 .. a->sure - 1] are to be evaluated next; 0: the answer is
@@ -93,11 +129,12 @@ static int draw(struct run *r, struct ahead *a, int64_t start, struct lar_err *e
         logits = a->rows + (size_t)(at - a->sure) * vocab;
     }
     session_cut(s, s->n - (size_t)(a->n - at));
+    note_step(r, a, at - a->sure);
     if (rc <= 0) return rc;
     a->sure = more - same;
     memcpy(a->id, next + same, (size_t)a->sure * sizeof *next);
     a->n = a->sure + lar_writer_guess(r->w, a->id + a->sure, LOOKUP_MAX);
-    return 1;
+    return a->n == a->sure && r->s->draft.d ? guess_by_draft(r, a, err) : 1;
 }
 
 static int decode(struct run *r, int64_t start, struct lar_err *err)
@@ -106,7 +143,8 @@ static int decode(struct run *r, int64_t start, struct lar_err *err)
     struct ahead a = {.rows = NULL};
     size_t bytes;
     int rc;
-    if (r->req->lookup && (mul_size((1 + LOOKUP_MAX) * sizeof *a.rows, s->model->h.vocab, &bytes) ||
+    r->want = r->s->draft.most < 4 ? r->s->draft.most : 4;
+    if ((r->req->lookup || r->s->draft.d) && (mul_size((1 + LOOKUP_MAX) * sizeof *a.rows, s->model->h.vocab, &bytes) ||
                            !(a.rows = mem_alloc(bytes))))
         return lar_fail(err, LAR_ENOMEM, "logits of guesses: out of memory");
     while ((rc = draw(r, &a, start, err)) > 0) {

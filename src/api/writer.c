@@ -5,7 +5,7 @@
  * Who evaluates is the caller's business: lar_generate with a session of its own, a server with steps of many. The pieces live elsewhere: the
  * draw in run/sampler, what is thinking and where to stop in run/answer.
  */
-#include <lar/batch.h>
+#include <lar/draft.h>
 
 #include "api/api.h"
 #include "api/guide.h"
@@ -314,14 +314,31 @@ int lar_writer_forced(struct lar_writer *w, int32_t *token, int cap, struct lar_
     return (int)n;
 }
 
-int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap)
+/* How many guesses there is room for. */
+static size_t guess_room(const struct lar_writer *w, int cap)
 {
-    if (!w || w->done || !w->out.n || !tokens || cap < 1) return 0;
+    if (w->done || !w->out.n || cap < 1) return 0;
     size_t at = w->prompt.n + w->out.n, room = w->ctx > at ? w->ctx - at : 0;
     size_t most = w->req.max_tokens ? (size_t)w->req.max_tokens : SIZE_MAX;
     if (most - w->out.n < room + 1) room = most - w->out.n - 1;
     if (room > (size_t)cap) room = (size_t)cap;
     if (!rope_alike(w->m->model, at, w->ctx, at + room, w->ctx)) return 0; /* keys turned as in a longer text */
+    return room;
+}
+
+int lar_writer_offer(struct lar_writer *w, const int32_t *guess, int n, int32_t *tokens, int cap)
+{
+    if (!w || !guess || !tokens || n < 0 || w->m->model->state_floats) return 0;
+    size_t room = guess_room(w, cap), take = (size_t)n < room ? (size_t)n : room;
+    int made = lookup_offer(&w->lookup, guess, take);
+    memcpy(tokens, guess, (size_t)made * sizeof *tokens);
+    return made;
+}
+
+int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap)
+{
+    size_t room = w && tokens ? guess_room(w, cap) : 0;
+    if (!room) return 0;
     int n = lookup_make(&w->lookup, &w->prompt, &w->out, room);
     memcpy(tokens, w->lookup.guess, (size_t)n * sizeof *tokens);
     return n;

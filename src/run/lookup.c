@@ -35,6 +35,10 @@ static void judge(struct lookup *l)
 {
     if (!l->n) return;
     l->taken += (size_t)l->right;
+    if (l->offered) {
+        l->offered = l->n = l->right = 0;
+        return;
+    }
     l->worth = 0.75f * l->worth + 0.25f * ((float)l->right - COST * (float)l->n);
     l->want = l->right == l->n ? 2 * l->n : l->right + 1;
     if (l->want > l->most) l->want = l->most;
@@ -59,6 +63,16 @@ int lookup_make(struct lookup *l, const struct ids *prompt, const struct ids *an
     for (; (size_t)l->n < most; l->n++) l->guess[l->n] = at(prompt, answer, from + (size_t)l->n);
     l->made += most;
     return l->n;
+}
+
+int lookup_offer(struct lookup *l, const int32_t *guess, size_t n)
+{
+    judge(l);
+    if (n > LOOKUP_MAX) n = LOOKUP_MAX;
+    memcpy(l->guess, guess, n * sizeof *guess);
+    l->made += n;
+    l->offered = n > 0;
+    return l->n = (int)n;
 }
 
 void lookup_token(struct lookup *l, int32_t id)

@@ -19,6 +19,7 @@ struct lookup {
     int rest, pause;   /* draws without a guess: still, and when it is not worth it next */
     float worth;       /* running mean of a guess: tokens won less what evaluating them costs, in steps */
     size_t made, taken; /* tokens guessed; of these, those that were drawn */
+    int offered;       /* the open guess is somebody else's */
     int n, right;      /* of the guess that is open: its tokens, and how many have been drawn */
     int32_t guess[LOOKUP_MAX];
 };
@@ -27,6 +28,8 @@ void lookup_init(struct lookup *l, int most);
 /* After a draw: what may follow prompt and answer, as l->guess[]. Gives its length, at most cap; often 0. */
 int lookup_make(struct lookup *l, const struct ids *prompt, const struct ids *answer, size_t cap);
 /* This token came to the answer: the open guess is right about it, or is over. */
+/* The same with n guesses of somebody else's, who himself sees to it that they pay. */
+int lookup_offer(struct lookup *l, const int32_t *guess, size_t n);
 void lookup_token(struct lookup *l, int32_t id);
 
 #endif
