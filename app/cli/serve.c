@@ -12,7 +12,7 @@
 
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
-    struct opt_list model, lora, origin, host_name, pin;
+    struct opt_list model, lora, origin, host_name, pin, draft;
     const char *lora_dir;
     int port, threads, deterministic, kv, ctx, parallel, lookup, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
@@ -72,6 +72,8 @@ static int run(const void *values, char **arg, int narg)
                                 .norigin = o->origin.n,
                                 .host_name = o->host_name.v,
                                 .nhost_name = o->host_name.n,
+                                .draft = o->draft.v,
+                                .ndraft = o->draft.n,
                                 .pin = o->pin.v,
                                 .npin = o->pin.n,
                                 .threads = o->threads,
@@ -150,7 +152,11 @@ static const struct opt options[] = {
      .help = "So many answers of a model are written at once, 16 without it; others wait."},
     {.kind = OPT_INT, .name = "lookup", .at = AT(lookup), .arg = "N", .max = 16,
      .help = "Guesses up to N next tokens (16 at most) from what stands in prompt and answer, as lar run's --lookup; "
-             "shared by the answers at work. A request's own \"lookup\" comes first. 0, the default: none."},
+             "shared by the answers at work. A request's own \"lookup\" comes first, "
+             "without it guesses are made while they pay. 0, the default: none."},
+    {.kind = OPT_LIST, .name = "draft", .at = AT(draft), .arg = "NAME=FILE",
+     .help = "The smaller model FILE, with the same tokens, guesses for model NAME while that pays, as lar run's "
+             "--draft; may be given again. A request's own \"draft\" (tokens at once, 0: none) comes first."},
     {.kind = OPT_INT, .name = "queue", .at = AT(queue), .arg = "N", .min = 1, .max = 1 << 16,
      .help = "So many requests may be waiting or at work, 512 without it; more are refused with status 503."},
     {.kind = OPT_INT, .name = "kv-memory", .at = AT(kv_mib), .arg = "MIB", .min = 1, .max = 1 << 24,

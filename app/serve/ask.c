@@ -8,7 +8,7 @@ enum { PROMPTS_MAX = 1024 };
 
 void ask_init(struct ask *q)
 {
-    *q = (struct ask){.seed = -1, .n = 1, .lookup = -1, .keep_ns = ASK_KEEP_DEFAULT};
+    *q = (struct ask){.seed = -1, .n = 1, .lookup = -1, .draft = -1, .keep_ns = ASK_KEEP_DEFAULT};
     arena_init(&q->a, ASK_ARENA_MAX);
 }
 

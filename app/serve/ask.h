@@ -52,7 +52,7 @@ struct ask {
     uint32_t has;        /* bits: which of param were said */
     int64_t seed;        /* -1: none */
     int max_tokens, ctx; /* 0: not said */
-    int lookup;          /* tokens guessed at once; -1: not said */
+    int lookup, draft;   /* tokens guessed at once; -1: not said */
     const char **stop;
     size_t nstop;
     struct lar_bias *bias;

@@ -191,6 +191,9 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     const struct ask *q = &j->ask;
     size_t n = q->nprompt * (size_t)q->n;
     int rc = 0;
+    if (q->draft > 0 && !j->engine->guess.draft)
+        return lar_fail(err, LAR_EINVAL, "draft: nothing guesses for '%s' here (lar serve --draft NAME=FILE)",
+                        j->book->name);
     if (ctx == 0) ctx = engine_ctx(j->engine);
     if (n == 0 || n > ROWS_MAX)
         return lar_fail(err, LAR_EINVAL, "%zu answers in a request; 1 to %d", n, ROWS_MAX);

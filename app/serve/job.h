@@ -52,6 +52,8 @@ struct row {
     int ctx;
     int32_t ahead[ROW_AHEAD]; /* [nnext] to be evaluated next: sure ones, then guesses */
     size_t sure, nnext;
+    struct lar_session *draft; /* of the draft model, once it guesses (guess.c) */
+    int no_draft, drafted, want; /* it cannot; this step's guesses are its; how many next */
     struct buf piece[2];  /* written and not yet sent: answer, thinking */
     struct row_calls calls; /* of functions, where the ask has tools */
     struct logprob *prob; /* [nprob] not yet sent */

@@ -60,7 +60,8 @@ void metrics_write(struct buf *b, const struct metrics *m)
     metrics_one(b, "lar_prompt_tokens_reused_total", "counter", "Prompt tokens that were there already.",
         (double)m->reused_tokens);
     metrics_one(b, "lar_answer_tokens_total", "counter", "Tokens of answers.", (double)m->answer_tokens);
-    metrics_one(b, "lar_guessed_tokens_total", "counter", "Tokens guessed by lookup.", (double)m->guessed_tokens);
+    metrics_one(b, "lar_guessed_tokens_total", "counter", "Tokens guessed, by lookup or a draft.",
+                (double)m->guessed_tokens);
     metrics_one(b, "lar_guessed_right_tokens_total", "counter", "Guessed tokens that became an answer's.",
         (double)m->right_tokens);
     metrics_one(b, "lar_steps_total", "counter", "Steps of models.", (double)m->steps);

@@ -136,6 +136,7 @@ static const struct field options[] = {
     {"stop", field_stop, 0, 0, 0, NULL},
     {"num_predict", read_predict, AT(max_tokens), -2, 1 << 30, NULL},
     {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL},
+    {"draft", field_int, AT(draft), 0, ROW_GUESSES, NULL},
     {"num_ctx", field_int, AT(ctx), 1, 1 << 28, NULL},
     {"num_gpu", read_no_gpu, 0, 0, 0, NULL},
     {"main_gpu", field_false, 0, 0, 0, NULL},

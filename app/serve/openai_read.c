@@ -201,7 +201,7 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"prompt_cache_options", field_false, 0, 0, 0, NULL},                 \
     {"service_tier", openai_tier, 0, 0, 0, NULL},                           \
     {"store", field_false, 0, 0, 0, NULL},                                \
-    {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL}
+    {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL}, {"draft", field_int, AT(draft), 0, ROW_GUESSES, NULL}
 
 static const struct field chat_fields[] = {
     COMMON,

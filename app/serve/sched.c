@@ -37,7 +37,11 @@ struct sched {
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
 
-static double kv_of(const struct row *r) { return r->job->engine->kv_token_bytes * r->ctx; }
+static double kv_of(const struct row *r)
+{
+    const struct engine *e = r->job->engine;
+    return (e->kv_token_bytes + e->guess.kv_token_bytes) * r->ctx;
+}
 
 /* Shown as it is now. With the lock held. */
 static void show(const struct row *r)
@@ -58,7 +62,7 @@ static void take_slot(struct sched *s, struct engine *e, struct row *r)
                                      .ctx = r->ctx,
                                      .max_tokens = q->max_tokens,
                                      .stream = q->stream,
-                                     .guesses = r->req.lookup > 0,
+                                     .guesses = r->req.lookup > 0 || (e->guess.draft && q->draft != 0),
                                      .prompt = r->nprompt,
                                      .cached = r->reused,
                                      .sampling = r->sampling};
@@ -102,7 +106,8 @@ static void row_leave(struct sched *s, struct row *r)
         cache_put(&e->cache, r->session, e->kv_token_bytes * (double)n);
     else
         lar_session_close(r->session);
-    r->session = NULL;
+    lar_session_close(r->draft);
+    r->session = r->draft = NULL;
     r->state = ROW_DONE;
 }
 
@@ -332,12 +337,12 @@ static size_t list_prompts(const struct engine *e, struct row **who, struct row 
  * none waits for ever. Gives the number of parts. */
 static size_t gather(struct sched *s, struct engine *e, size_t *nwrite, size_t *nprompt)
 {
-    size_t n = 0, logits = SHELF_SCORED;
+    size_t n = 0, logits = SHELF_SCORED, reading = 0;
+    for (size_t i = 0; i < e->nrow; i++) reading += e->row[i]->state == ROW_PROMPT;
+    guess_make(e, reading);
     for (size_t i = 0; i < e->nrow; i++) {
         struct row *r = e->row[i];
         if (r->state != ROW_WRITES) continue;
-        /* The more answers there are, the less of a step's arithmetic is free for guesses. */
-        r->nnext = r->sure + (size_t)lar_writer_guess(r->writer, r->ahead + r->sure, (int)(ROW_GUESSES / e->nrow));
         logits -= r->nnext - r->sure;
         e->who[n] = r;
         e->part[n++] = (struct lar_part){
@@ -411,14 +416,17 @@ static int write_token(struct sched *s, struct row *r, const float *logits, int3
 /* The logits of a step, a row of them after the last of the sure tokens and after each guess: draws as long as the guesses are right. */
 static void write_tokens(struct sched *s, struct row *r, const float *logits)
 {
-    size_t vocab = (size_t)r->job->engine->info.vocab, at = r->sure, more, same, all = 0;
+    struct engine *e = r->job->engine;
+    size_t vocab = (size_t)e->info.vocab, sure = r->sure, at = sure, more, same, all = 0;
     int32_t next[1 + ROW_FORCED];
     do {
         more = (size_t)write_token(s, r, logits, next);
-        if (more == 0) return;
+        if (more == 0) break;
         for (same = 0; same < more && at < r->nnext && r->ahead[at] == next[same]; same++) at++;
         logits += same * vocab;
     } while (same == more);
+    guess_right(e, r, r->nnext - sure, at - sure);
+    if (more == 0) return;
     lar_session_tokens(r->session, &all);
     lar_session_cut(r->session, all - (r->nnext - at), NULL);
     r->sure = more - same;
@@ -468,7 +476,7 @@ static void step(struct sched *s, struct engine *e)
     int64_t began = time_ns();
     int rc = lar_batch_step(e->batch, e->part, n, &err);
     double ns = (double)(time_ns() - began);
-    measure(e, ns, nwrite, nprompt);
+    if (nprompt || !(e->guess.by_lookup || e->guess.by_draft)) measure(e, ns, nwrite, nprompt);
     count_step(s, e, ns, nprompt);
     for (size_t i = 0; i < n; i++) {
         struct row *r = e->who[i];
@@ -491,6 +499,7 @@ static void step(struct sched *s, struct engine *e)
         }
         if (p->logits && !r->job->over) write_tokens(s, r, last);
     }
+    guess_note(e, nwrite, nprompt);
 }
 
 /* ---- jobs --------------------------------------------------------------------------------------------------------------------- */

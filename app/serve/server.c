@@ -669,10 +669,8 @@ static int add_loras(struct server *s, struct lar_err *err)
 /* Pinned ones; and one model with nothing to choose: it is there before the first request, and a bad one is told now. */
 static int preload(struct server *s, struct lar_err *err)
 {
-    for (size_t i = 0; i < s->opt.npin; i++) {
-        int rc = shelf_pin(&s->shelf, s->opt.pin[i], err);
-        if (rc < 0) return rc;
-    }
+    for (size_t i = 0; i < s->opt.npin; i++)
+        if (shelf_pin(&s->shelf, s->opt.pin[i], err) < 0) return err->code;
     if (s->shelf.nbook != 1 || s->shelf.book[0].reads_only) return 0;
     int rc = shelf_load(&s->shelf, &s->shelf.book[0], err);
     return rc == 0 ? loras_hold_all(&s->shelf, &s->shelf.book[0], err) : rc;
@@ -740,7 +738,10 @@ static int give_up_files(struct server *s, struct lar_err *err)
     for (int p = STORE_LAR; p <= STORE_LMSTUDIO; p++)
         sandbox_allow(b, store_place_root(s->shelf.store, (enum store_place)p),
                       p == STORE_LAR && !o->read_only ? SANDBOX_WRITE : SANDBOX_READ);
-    for (size_t i = 0; i < s->shelf.nbook; i++) sandbox_allow_model(b, s->shelf.book[i].path);
+    for (size_t i = 0; i < s->shelf.nbook; i++) {
+        sandbox_allow_model(b, s->shelf.book[i].path);
+        if (s->shelf.book[i].draft) sandbox_allow_model(b, s->shelf.book[i].draft);
+    }
     for (size_t i = 0; i < s->shelf.loras.n; i++) sandbox_allow_model(b, s->shelf.loras.v[i].path);
     if (!o->read_only) sandbox_allow(b, s->shelf.loras.folder, SANDBOX_READ);
     for (size_t i = 0; !o->read_only && i < sizeof certificates / sizeof *certificates; i++)
@@ -818,6 +819,7 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0) rc = add_models(s, err);
     if (rc == 0) rc = shelf_use_store(&s->shelf, err);
     if (rc == 0) rc = add_loras(s, err);
+    for (size_t i = 0; i < o->ndraft && rc == 0; i++) rc = shelf_draft(&s->shelf, o->draft[i], err);
     if (rc == 0 && o->trace_file) rc = trace_open(&s->trace, o->trace_file, o->trace_content, o->say, err);
     if (rc == 0) rc = give_up_files(s, err);
     if (rc == 0) rc = preload(s, err);

@@ -30,6 +30,8 @@ struct server_options {
     int queue;    /* requests at once, waiting ones included */
     int kv_mib;   /* keys and values of all; 0: half of the memory that is free */
     uint64_t memory; /* for models, bytes; 0: what is free */
+    const char *const *draft; /* "NAME=FILE": guesses for NAME */
+    size_t ndraft;
     const char *const *pin; /* names of models that stay loaded */
     size_t npin;
     int force;       /* 1: a model that does not fit is loaded all the same */

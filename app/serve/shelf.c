@@ -42,6 +42,7 @@ static void book_free(struct book *b)
     mem_free(b->architecture);
     mem_free(b->title);
     mem_free(b->file_type);
+    mem_free(b->draft);
     stored_free(b->stored);
 }
 
@@ -222,6 +223,8 @@ static struct book *as_it_is(struct shelf *s, struct book *b)
     if (rc == 0 && !at) lar_fail(&err, LAR_ELIMIT, "there are more than %d models", BOOKS_MAX);
     tell_replaced(s, b, at ? NULL : &err);
     if (!at) return book_free(&next), b;
+    next.draft = b->draft;
+    b->draft = NULL;
     *at = next;
     retire(s, b);
     return at;
@@ -309,4 +312,21 @@ struct book *shelf_find(struct shelf *s, const char *name, size_t n)
     struct book *b = find(s, name, n);
     pthread_mutex_unlock(&s->lock);
     return b;
+}
+
+int shelf_draft(struct shelf *s, const char *what, struct lar_err *err)
+{
+    const char *eq = strchr(what, '=');
+    struct book *b = eq && eq != what && eq[1] ? shelf_find(s, what, (size_t)(eq - what)) : NULL;
+    struct stat st;
+    if (!b) return lar_fail(err, LAR_EINVAL, "--draft %s: needs NAME=FILE, where NAME is a model that is served", what);
+    const char *path = eq + 1;
+    if (stat(path, &st) < 0) {
+        const struct book *named = shelf_find(s, path, strlen(path));
+        if (!named) return lar_fail(err, LAR_EINVAL, "--draft %s: %s is no file and no model", what, path);
+        path = named->path;
+    }
+    mem_free(b->draft);
+    b->draft = copy(path, strlen(path));
+    return b->draft ? 0 : lar_fail(err, LAR_ENOMEM, "models: out of memory");
 }

@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "serve/cache.h"
 #include "serve/compiled.h"
+#include "serve/guess.h"
 #include "serve/loras.h"
 #include "serve/metrics.h"
 #include "store/store.h"
@@ -57,6 +58,7 @@ struct engine {
     struct lar_part *part;
     struct row **who;
     struct slot *slot; /* [row_room] */
+    struct guessing guess;
     struct cache cache;       /* timelines that are over */
     double kv_used;           /* of rows at work */
     _Atomic int64_t shown_kv, shown_kept; /* what others may look at: bytes of rows at work, and kept */
@@ -81,6 +83,7 @@ struct book {
     int64_t gone;       /* when another file took its place: nobody finds it any more; 0: it is the one */
     uint64_t need;      /* bytes by the plan, when it was last looked at; 0: never */
     int pinned, loading;
+    char *draft; /* the file of a model that guesses for it, or NULL */
 };
 
 /* A request that waits for its model. */
@@ -133,6 +136,8 @@ int shelf_open(struct shelf *s, const struct shelf_options *opt, struct lar_err 
 void shelf_close(struct shelf *s);
 /* Looks into the file; name NULL: the file's own without .gguf. */
 int shelf_add(struct shelf *s, const char *name, const char *path, struct lar_err *err);
+/* "NAME=FILE": the model at FILE (or of that name) guesses for NAME. Before the shelf is used. */
+int shelf_draft(struct shelf *s, const char *what, struct lar_err *err);
 /* Looks for names in Lar's store too, and in those beside it. */
 int shelf_use_store(struct shelf *s, struct lar_err *err);
 /* Looks what the store has now: a book is to be shown when it is a file of the command line or `listed`. With the lock held. */

@@ -33,6 +33,7 @@ void engine_close(struct engine *e)
     cache_done(&e->cache);
     loras_close(&e->loras);
     compiled_done(&e->compiled);
+    guess_done(&e->guess);
     lar_batch_close(e->batch);
     lar_model_close(e->model);
     mem_free(e->row);
@@ -64,6 +65,26 @@ static int ctx_of(int64_t train) { return train > 0 && train < CTX_DEFAULT ? (in
 int engine_ctx(const struct engine *e) { return ctx_of(e->info.ctx_train); }
 int book_ctx(const struct book *k) { return ctx_of(k->ctx_train); }
 
+/* What its draft takes beside it. */
+static int plan_draft(struct engine *e, const struct book *b, const struct shelf_options *o, uint64_t most,
+                      uint64_t *need, struct lar_err *err)
+{
+    struct lar_session_options so = {.ctx = o->ctx ? o->ctx : engine_ctx(e), .kv = (enum lar_kv)o->kv, .batch = 1};
+    struct lar_plan p;
+    int rc = guess_model(e, b->draft, o, err);
+    if (rc == 0) rc = lar_plan(e->guess.model, &so, 0, &p, err);
+    if (rc < 0) return rc;
+    e->fixed += (int64_t)(p.weight_bytes + p.work_bytes + lar_draft_bytes(e->guess.model, o->parallel));
+    e->kv_one += (int64_t)p.kv_bytes;
+    *need = (uint64_t)(e->fixed + e->kv_one);
+    return !most || *need <= most ? 0
+                                  : lar_fail(err, LAR_ENOMEM,
+                                             "%s with its draft %s takes %llu MiB, and %llu MiB are free: serve it "
+                                             "without --draft",
+                                             b->name, b->draft, (unsigned long long)(*need >> 20),
+                                             (unsigned long long)(most >> 20));
+}
+
 /* What it takes by the plan; *need: all of that. One answer's context must fit into most bytes (0: whatever it takes). */
 static int plan(struct engine *e, const struct book *b, const struct shelf_options *o, uint64_t most, uint64_t *need,
                 struct lar_err *err)
@@ -78,7 +99,8 @@ static int plan(struct engine *e, const struct book *b, const struct shelf_optio
     e->fixed = (int64_t)(p.weight_bytes + p.work_bytes);
     e->kv_one = (int64_t)p.kv_bytes;
     *need = (uint64_t)(e->fixed + e->kv_one);
-    return most ? lar_plan_check(&p, b->path, err) : 0;
+    if (most && (rc = lar_plan_check(&p, b->path, err)) < 0) return rc;
+    return b->draft ? plan_draft(e, b, o, most, need, err) : 0;
 }
 
 /* The file is mapped and its tokens are read; what it needs is known. */
@@ -113,7 +135,8 @@ static int engine_finish(struct engine *e, const struct shelf_options *o, struct
     e->part = mem_zalloc(e->row_room * sizeof *e->part);
     e->who = mem_zalloc(e->row_room * sizeof *e->who);
     e->slot = mem_zalloc(e->row_room * sizeof *e->slot);
-    return e->row && e->part && e->who && e->slot ? 0 : lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    if (!e->row || !e->part || !e->who || !e->slot) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
+    return guess_open(e, o, err);
 }
 
 static void tell_warning(const struct shelf *s, const struct book *b)
