@@ -75,18 +75,23 @@ static int build_trie(struct lar_model *m, struct lar_err *err)
 /* The tree of the model's tokens, made when the first grammar wants it. */
 static int make_trie(struct lar_model *m, struct lar_err *err)
 {
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->trie_lock);
     int rc = m->trie ? 0 : build_trie(m, err);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->trie_lock);
     return rc;
+}
+
+/* Whether g can be bound to m, as far as that is known at once. */
+static int may_bind(const struct lar_grammar *g, const struct lar_model *m, struct lar_err *err)
+{
+    if (!g->m || g->m == m) return 0;
+    return lar_fail(err, LAR_EINVAL, "a grammar can be bound to one model only: open another one for %s", m->name);
 }
 
 static int bind_locked(struct lar_grammar *g, struct lar_model *m, struct lar_err *err)
 {
-    int rc;
-    if (g->m == m) return 0;
-    if (g->m)
-        return lar_fail(err, LAR_EINVAL, "a grammar can be bound to one model only: open another one for %s", m->name);
+    int rc = may_bind(g, m, err);
+    if (rc < 0 || g->m) return rc;
     if ((rc = make_trie(m, err)) < 0 || (rc = masks_open(&g->masks, g->g, m->trie, 0, err)) < 0) return rc;
     atomic_fetch_add(&m->refs, 1);
     g->m = m;
@@ -142,22 +147,73 @@ int lar_grammar_ends(struct lar_grammar *g, uint32_t place)
 
 /* ---- one answer ---- */
 
+struct binding {
+    pthread_t thread;
+    struct lar_grammar *g;
+    struct lar_model *m;
+    struct lar_err err;
+};
+
+static void *bind_meanwhile(void *arg)
+{
+    struct binding *b = arg;
+    lar_grammar_bind(b->g, b->m, &b->err);
+    return NULL;
+}
+
+/* Waits until the grammar is bound. Where that failed it is tried again, which tells why. */
+static int ready(struct guide *u, struct lar_err *err)
+{
+    struct binding *b = u->binding;
+    if (!b) return !u->g || u->g->m ? 0 : lar_fail(err, LAR_ENOMEM, "the grammar could not be bound to the model");
+    struct lar_model *m = b->m;
+    pthread_join(b->thread, NULL);
+    mem_free(b);
+    u->binding = NULL;
+    return lar_grammar_bind(u->g, m, err);
+}
+
+static int start_binding(struct guide *u, struct lar_model *m, struct lar_err *err)
+{
+    int made = 0;
+    if (pthread_mutex_trylock(&m->trie_lock) == 0) { /* else it is being made */
+        made = m->trie != NULL;
+        pthread_mutex_unlock(&m->trie_lock);
+    }
+    struct binding *b = made ? NULL : mem_zalloc(sizeof *b);
+    if (b) {
+        b->g = u->g;
+        b->m = m;
+        if (pthread_create(&b->thread, NULL, bind_meanwhile, b) == 0) {
+            u->binding = b;
+            return 0;
+        }
+        mem_free(b);
+    }
+    return lar_grammar_bind(u->g, m, err);
+}
+
 int guide_open(struct guide *u, struct lar_grammar *g, struct lar_model *m, int drops, struct lar_err *err)
 {
     *u = (struct guide){.g = g, .drops = drops};
     if (!g) return 0;
-    int rc = lar_grammar_bind(g, m, err);
+    pthread_mutex_lock(&g->lock);
+    int rc = may_bind(g, m, err);
+    u->state = grammar_start(g->g);
+    pthread_mutex_unlock(&g->lock);
     if (rc < 0) return rc;
-    if (!(u->state = grammar_start(g->g)))
+    if (!u->state)
         return lar_fail(err, LAR_EUNSUPPORTED, "the grammar accepts no text at all: there is nothing to answer");
     size_t n = (size_t)m->model->h.vocab;
-    u->set = mem_alloc((size_t)m->trie->nword * sizeof *u->set);
+    u->set = mem_alloc(((size_t)vocab_size(m->vocab) + 63) / 64 * sizeof *u->set);
     u->logits = mem_alloc(n * sizeof *u->logits);
-    return u->set && u->logits ? 0 : lar_fail(err, LAR_ENOMEM, "out of memory for masks");
+    if (!u->set || !u->logits) return lar_fail(err, LAR_ENOMEM, "out of memory for masks");
+    return start_binding(u, m, err);
 }
 
 void guide_done(struct guide *u)
 {
+    ready(u, NULL);
     mem_free(u->set);
     mem_free(u->logits);
     *u = (struct guide){0};
@@ -199,9 +255,9 @@ static int fill(struct guide *u, struct lar_err *err)
 
 const float *guide_logits(struct guide *u, const float *logits, int32_t also, struct lar_err *err)
 {
+    if (ready(u, err) < 0 || fill(u, err) < 0) return NULL;
     const struct lar_model *m = u->g->m;
     size_t n = (size_t)m->model->h.vocab, nv = m->trie->nvocab;
-    if (fill(u, err) < 0) return NULL;
     if (also >= 0) tokset_add(u->set, (uint32_t)also);
     if (u->may_end)
         for (uint32_t i = 0; i < m->nend; i++) tokset_add(u->set, (uint32_t)m->end[i]);
@@ -213,8 +269,9 @@ const float *guide_logits(struct guide *u, const float *logits, int32_t also, st
     return u->logits;
 }
 
-const float *guide_thinking(struct guide *u, const float *logits)
+const float *guide_thinking(struct guide *u, const float *logits, struct lar_err *err)
 {
+    if (ready(u, err) < 0) return NULL;
     const struct lar_model *m = u->g->m;
     memcpy(u->logits, logits, (size_t)m->model->h.vocab * sizeof *logits);
     for (uint32_t i = 0; i < m->nend; i++) u->logits[m->end[i]] = -INFINITY;
@@ -223,9 +280,11 @@ const float *guide_thinking(struct guide *u, const float *logits)
 
 int guide_text(struct guide *u, struct str text, struct lar_err *err)
 {
+    int rc = ready(u, err);
+    if (rc < 0) return rc;
     pthread_mutex_lock(&u->g->lock);
     uint32_t to = grammar_walk(u->g->g, u->state, text, NULL);
-    int rc = grammar_failed(u->g->g, err);
+    rc = grammar_failed(u->g->g, err);
     pthread_mutex_unlock(&u->g->lock);
     if (rc < 0) return rc;
     if (!to)
@@ -237,6 +296,8 @@ int guide_text(struct guide *u, struct str text, struct lar_err *err)
 
 int guide_token(struct guide *u, int32_t id, struct lar_err *err)
 {
+    int rc = ready(u, err);
+    if (rc < 0) return rc;
     struct str s = u->g->m->trie_bytes[id];
     size_t space = 0, digit = 0;
     if (u->drops && !u->begun && s.n && *s.p == ' ') s = str_from(s, 1);

@@ -13,8 +13,11 @@ struct lar_grammar {
     pthread_mutex_t lock;
 };
 
+struct binding;
+
 struct guide {
-    struct lar_grammar *g; /* NULL: any text */
+    struct lar_grammar *g;   /* NULL: any text */
+    struct binding *binding; /* the grammar is being bound meanwhile, NULL: it is bound */
     uint32_t state;
     int may_end;   /* by the last mask */
     int begun;     /* a token of the constrained text has come */
@@ -24,13 +27,14 @@ struct guide {
     float *logits;
 };
 
-/* Binds the grammar; g = NULL makes a guide that lets everything through. */
+/* Binds the grammar; g = NULL makes a guide that lets everything through. The first grammar of a model takes a while (the tree of its tokens):
+ * that goes on in a thread of its own, so that the prompt can be read meanwhile, and the first of the functions below waits for it. */
 int guide_open(struct guide *u, struct lar_grammar *g, struct lar_model *m, int drops, struct lar_err *err);
 void guide_done(struct guide *u);
 /* The logits with what may not come at -inf: valid until the next call. also: a token that may come as well, -1: none. NULL on failure. */
 const float *guide_logits(struct guide *u, const float *logits, int32_t also, struct lar_err *err);
 /* Logits for thinking: it must not end the answer. */
-const float *guide_thinking(struct guide *u, const float *logits);
+const float *guide_thinking(struct guide *u, const float *logits, struct lar_err *err);
 int guide_token(struct guide *u, int32_t id, struct lar_err *err);
 int guide_text(struct guide *u, struct str text, struct lar_err *err);
 int guide_final(struct guide *u); /* the answer is whole and cannot go on */

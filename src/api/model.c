@@ -113,6 +113,7 @@ int lar_model_open(struct lar_model **out, const char *path, const struct lar_mo
     if (!m) return lar_fail(err, LAR_ENOMEM, "model: out of memory");
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->trie_lock, NULL);
     int rc = !o.vocab_only       ? open_weights(m, path, o.threads ? o.threads : cpu_count(), &o, err)
              : vocab_hf_is(path) ? open_own(m, path, err)
                                  : model_open_file(&m->model, path, err);
@@ -142,6 +143,7 @@ void api_model_unref(struct lar_model *m)
     model_close(m->model);
     vocab_hf_close(&m->image);
     pthread_mutex_destroy(&m->lock);
+    pthread_mutex_destroy(&m->trie_lock);
     mem_free(m);
 }
 

@@ -218,7 +218,7 @@ static const float *constrain(struct lar_writer *w, const float *logits, int32_t
     const struct answer *a = &w->answer;
     *mark = -1;
     if (!w->guide.g) return logits;
-    if (a->state == ANSWER_THINKING) return guide_thinking(&w->guide, logits);
+    if (a->state == ANSWER_THINKING) return guide_thinking(&w->guide, logits, err);
     if (a->marks.open.n && !w->out.n && w->req.think != LAR_THINK_OFF) *mark = vocab_find(w->m->vocab, a->marks.open);
     return guide_logits(&w->guide, logits, *mark, err);
 }
