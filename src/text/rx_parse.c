@@ -211,15 +211,23 @@ static void add_property(struct parser *q, struct ranges *r, int negative)
         return;
     }
     q->at = end + 1;
-    uint32_t from = UINT32_MAX;
+    uint32_t from = UINT32_MAX, turn = 0;
     for (uint32_t cp = 0; cp <= 0x110000; cp++) {
+        uint32_t page = cp >> 8;
+        /* A page like the one before, in which nothing changed: most are. */
+        if (!(cp & 255) && cp > 0x100 && cp < 0x110000 && turn <= cp - 256 &&
+            unicode_top[page] == unicode_top[page - 1]) {
+            cp += 255;
+            continue;
+        }
         int in = cp < 0x110000 && (any || (ascii ? cp < 128 : m >> unicode_of(cp).gc & 1) != 0) &&
                  (any ? !negative : 1);
         if (cp < 0x110000 && !any) in = in != negative;
-        if (in && from == UINT32_MAX) from = cp;
+        if (in && from == UINT32_MAX) from = turn = cp;
         if (!in && from != UINT32_MAX) {
             add_range(q, r, from, cp - 1);
             from = UINT32_MAX;
+            turn = cp;
         }
     }
 }
