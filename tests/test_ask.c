@@ -157,7 +157,7 @@ static void refusals_name_the_field(void)
         "audio: is not supported");
     refused(openai(OPENAI_CHAT, "[]"), "the body must be an object");
     refused(openai(OPENAI_TEXT, "{}"), "prompt is required");
-    refused(openai(OPENAI_TEXT, "{\"prompt\":\"x\",\"suffix\":\"y\"}"), "suffix: is not supported");
+    refused(openai(OPENAI_TEXT, "{\"prompt\":\"x\",\"suffix\":\"y\",\"echo\":true}"), "echo: not together with suffix");
     refused(ollama(OLLAMA_GENERATE, "{\"prompt\":\"x\",\"options\":{\"num_gpu\":99}}"),
             "options: num_gpu");
     refused(ollama(OLLAMA_GENERATE, "{\"prompt\":\"x\",\"options\":{\"num_predict\":0}}"),

@@ -206,7 +206,7 @@ const struct verb verb_serve = {
     .about = "Answers requests of Ollama's clients (/api/chat, generate, embed, embeddings, tags, show, ps, "
              "create, blobs, copy, delete, pull, push, version), of OpenAI's (/v1/chat/completions, completions, "
              "responses, embeddings, models) and of Anthropic's (/v1/messages, with count_tokens) on this machine "
-             "alone; beside these /v1/load_lora_adapter, unload_lora_adapter, /lora-adapters, /v1/rerank, "
+             "alone; beside these /v1/load_lora_adapter, unload_lora_adapter, /lora-adapters, /infill, /v1/rerank, "
              "/tokenize, /detokenize, /apply-template, /tokenizer_info, /props, /slots, /health and /metrics. A "
              "model is called by its name in the store (lar list), a file by its own name without .gguf. All "
              "requests are evaluated together, in steps that mix the next tokens of answers and slices of "

@@ -43,6 +43,8 @@ struct ask_prompt {
     size_t ntoken;
 };
 
+enum ask_fill { ASK_FILL_NONE, ASK_FILL_PLAIN, ASK_FILL_PROJECT };
+
 struct ask {
     struct arena a;
     struct str model; /* n = 0: none was named */
@@ -73,6 +75,9 @@ struct ask {
     const char *tool_name; /* of the choice */
     int choice, choice_said; /* an enum lar_tool_choice */
     int single, strict;      /* one call at most; schemas are enforced or refused */
+    enum ask_fill fill;      /* what stands between prefix and suffix is asked for */
+    struct str prefix, suffix;
+    const struct json *extra; /* other files of the project */
     struct str role_system, text;
     int from_file; /* role_system is a Modelfile's */
     const struct json *messages;

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "serve/infill.h"
 #include "serve/keys.h"
 
 enum { ROWS_MAX = 256 };
@@ -201,6 +202,7 @@ int job_prepare(struct job *j, int ctx, struct lar_err *err)
     if (!j->row) return lar_fail(err, LAR_ENOMEM, "request: out of memory");
     j->nrow = j->left = n;
     if (j->dialect->settle && (rc = j->dialect->settle(j, err)) < 0) return rc;
+    if (q->fill && (rc = infill_prompts(j, err)) < 0) return rc;
     if (q->format && (rc = open_grammar(j, err)) < 0) return rc;
     if ((rc = tools_open(j, err)) < 0) return rc;
     for (size_t i = 0; i < n && rc == 0; i++) {

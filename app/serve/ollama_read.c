@@ -174,7 +174,7 @@ static const struct field generate_fields[] = {
     {"system", field_str, AT(role_system), 0, 0, NULL},
     {"raw", field_flag, AT(raw), 0, 0, NULL},
     {"images", field_false, 0, 0, 0, NULL},
-    {"suffix", field_false, 0, 0, 0, NULL},
+    {"suffix", field_str, AT(suffix), 0, 0, NULL},
     {"template", field_false, 0, 0, 0, NULL},
     {"context", field_false, 0, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
@@ -188,7 +188,10 @@ static int generate_prompt(struct ask *q, struct lar_err *err)
     int rc = 0;
     if (q->raw && q->role_system.n && !q->from_file)
         return lar_fail(err, LAR_EINVAL, "system: raw mode takes no system message");
-    if (q->raw) {
+    if (q->suffix.n && q->role_system.n && !q->from_file)
+        return lar_fail(err, LAR_EUNSUPPORTED, "system: has no place where a middle is filled in (suffix)");
+    if (q->suffix.n) q->fill = ASK_FILL_PLAIN;
+    if (q->raw || q->fill) {
         struct ask_prompt *p = ask_add(q, err);
         return p ? ask_text(q, q->text, &p->text, err) : LAR_ENOMEM;
     }
@@ -217,7 +220,7 @@ int ollama_read(struct ask *q, int kind, struct str body, struct lar_err *err)
                : LAR_EINVAL;
     if (rc < 0) return rc;
     if (q->top && !q->logprobs) return lar_fail(err, LAR_EINVAL, "top_logprobs needs logprobs");
-    q->load_only = kind == OLLAMA_CHAT ? !q->messages || !q->messages->n : q->text.n == 0;
+    q->load_only = kind == OLLAMA_CHAT ? !q->messages || !q->messages->n : q->text.n == 0 && q->suffix.n == 0;
     if (q->load_only) return 0;
     const struct json *tools;
     if ((rc = tools_settle(q, &tools, err)) < 0) return rc;

@@ -233,7 +233,7 @@ static const struct field text_fields[] = {
     {"logprobs", read_text_logprobs, AT(top), 0, 20, NULL},
     {"max_tokens", read_text_max, AT(max_tokens), 1, 1 << 30, NULL},
     {"echo", field_flag, AT(echo), 0, 0, NULL},
-    {"suffix", field_false, 0, 0, 0, NULL},
+    {"suffix", field_str, AT(suffix), 0, 0, NULL},
     {"best_of", read_usual, 3, 0, 0, NULL},
     {NULL, NULL, 0, 0, 0, NULL},
 };
@@ -289,6 +289,8 @@ int openai_read(struct ask *q, int kind, struct str body, struct lar_err *err)
             return lar_fail(err, LAR_EUNSUPPORTED, "echo: only without stream");
         if (q->answers_none && !q->echo)
             return lar_fail(err, LAR_EINVAL, "max_tokens: 0 is out of range (1 or more, or echo: true)");
+        if (q->suffix.n) q->fill = ASK_FILL_PLAIN;
+        if (q->fill && q->echo) return lar_fail(err, LAR_EUNSUPPORTED, "echo: not together with suffix");
         return text_prompts(q, q->messages, err);
     }
     if (q->top && !q->logprobs)

@@ -19,6 +19,7 @@
 #include "net/origin.h"
 #include "serve/anthropic.h"
 #include "serve/blobs.h"
+#include "serve/infill.h"
 #include "serve/keys.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
@@ -352,6 +353,11 @@ static void post_completions(struct server *s, struct http_call *c)
     write_answer(s, c, &openai_dialect, OPENAI_TEXT, openai_read);
 }
 
+static void post_infill(struct server *s, struct http_call *c)
+{
+    write_answer(s, c, &infill_dialect, 0, infill_read);
+}
+
 static void post_messages(struct server *s, struct http_call *c)
 {
     write_answer(s, c, &anthropic_dialect, ANTHROPIC_MESSAGES, anthropic_read);
@@ -415,34 +421,13 @@ static void post_input_tokens(struct server *s, struct http_call *c)
     count(s, c, &responses_dialect, RESPONSES_COUNT, responses_read, "\"object\":\"response.input_tokens\",");
 }
 
-static void post_embeddings(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_EMBEDDINGS);
-}
-static void post_embed(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_EMBED);
-}
-static void post_embedding(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_EMBEDDING);
-}
-static void post_rerank(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_RERANK);
-}
-static void post_tokenize(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_TOKENIZE);
-}
-static void post_detokenize(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_DETOKENIZE);
-}
-static void post_template(struct server *s, struct http_call *c)
-{
-    reading_take(s->reading, c, READING_TEMPLATE);
-}
+static void post_embeddings(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_EMBEDDINGS); }
+static void post_embed(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_EMBED); }
+static void post_embedding(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_EMBEDDING); }
+static void post_rerank(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_RERANK); }
+static void post_tokenize(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_TOKENIZE); }
+static void post_detokenize(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_DETOKENIZE); }
+static void post_template(struct server *s, struct http_call *c) { reading_take(s->reading, c, READING_TEMPLATE); }
 
 static void change(struct server *s, struct http_call *c, enum stock_kind kind)
 {
@@ -523,6 +508,7 @@ static const struct route {
     {"GET", "/v1/models/", get_model},
     {"POST", "/v1/chat/completions", post_chat_completions},
     {"POST", "/v1/completions", post_completions},
+    {"POST", "/infill", post_infill},
     {"POST", "/v1/messages", post_messages},
     {"POST", "/v1/messages/count_tokens", post_count_tokens},
     {"POST", "/v1/responses", post_responses},
@@ -584,6 +570,7 @@ static void handle(struct http_call *c, void *ctx)
                                                             : ollama_error;
     struct server *s = ctx;
     int known = 0;
+    if (form == anthropic_error) http_set(c, "request-id", http_id(c)); /* as its clients look for it */
     if (s->keys && !is_path(path, "/health") && !let_in(s, c, form)) return;
     if (strcmp(method, "HEAD") == 0) method = "GET"; /* the body is left out on its way */
     for (const struct route *r = routes; r->method; r++) {
