@@ -2,12 +2,15 @@
  * net/watch.c: see watch.h. */
 #include "net/watch.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "base/mem.h"
 #include "base/time.h"
+
+#define OVER_NS INT64_C(500000000) /* 0.5 s */
 
 struct watched {
     struct watched *next, **from;
@@ -24,12 +27,21 @@ struct watch {
     int stop;
 };
 
+/* Who sends no more, and has had time for his last request to be read. */
+static int is_over(const struct watched *c, int64_t waited)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    char next;
+    if (waited < OVER_NS || poll(&p, 1, 0) <= 0 || !(p.revents & (POLLRDHUP | POLLHUP | POLLERR))) return 0;
+    return waited >= 10 * OVER_NS || recv(c->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 /* With the lock held. */
 static void end_late_ones(struct watch *w)
 {
     int64_t now = time_ns();
     for (struct watched *c = w->first; c; c = c->next) {
-        if (c->arrived || now - c->since < w->patience) continue;
+        if (c->arrived || (now - c->since < w->patience && !is_over(c, now - c->since))) continue;
         shutdown(c->fd, SHUT_RDWR);
         c->arrived = 1; /* once is enough */
     }

@@ -2,6 +2,8 @@
  *
  * net/watch.h: patience with clients that send slowly. A library's idle time begins anew with every byte, so who sends one a minute holds a
  * connection for good; here a request must have arrived as a whole within a time, or the connection is ended.
+ * So is one whose client closed it while it was not being looked at: libmicrohttpd may never see that end, and would keep it, with 40 KB, for its
+ * whole idle time.
  *
  * A thread looks at all connections a few times in that time. It ends them by shutdown(2): closing and freeing stay with whoever opened them.
  */

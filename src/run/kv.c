@@ -70,10 +70,13 @@ static int add_slab(struct kv_pool *p, size_t n, struct lar_err *err)
         madvise(m, bytes, MADV_HUGEPAGE); /* only advice: failure is no matter */
 #endif
     p->slab[p->nslab++] = (struct slab){m, p->nblock, n};
-    for (size_t i = count; i-- > p->nblock;) {
-        p->refs[i] = 0;
-        p->free_list[p->nfree++] = (uint32_t)i;
+    /* at the list's end: blocks whose pages are there already go first */
+    memmove(p->free_list + n, p->free_list, p->nfree * sizeof *p->free_list);
+    for (size_t i = 0; i < n; i++) {
+        p->refs[p->nblock + i] = 0;
+        p->free_list[i] = (uint32_t)(count - 1 - i);
     }
+    p->nfree += n;
     p->nblock = count;
     return 0;
 }
