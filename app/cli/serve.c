@@ -10,10 +10,12 @@
 #include "cli/verbs.h"
 #include "serve/server.h"
 
+#define CACHE_BYTES ((uint64_t)4 << 30)
+
 struct serve_options {
     const char *host, *keep_alive, *key_file, *tls_cert, *tls_key, *socket_mode, *memory, *trace_file;
     struct opt_list model, lora, origin, host_name, pin, draft;
-    const char *lora_dir;
+    const char *lora_dir, *cache_dir, *cache_size;
     int port, threads, deterministic, kv, ctx, parallel, lookup, queue, kv_mib, max_body, patience, drain,
         quiet, log_json, sandbox, read_only,
         trace_content, insecure, force;
@@ -102,6 +104,11 @@ static int run(const void *values, char **arg, int narg)
                                 .say = o->log_json ? tell_as_object : tell,
                                 .say_object = tell_object};
     int rc = size_parse("--memory", o->memory, &so.memory, &err);
+    so.cache_dir = o->cache_dir;
+    so.cache_size = CACHE_BYTES;
+    if (rc == 0 && o->cache_size) rc = size_parse("--cache-size", o->cache_size, &so.cache_size, &err);
+    if (rc == 0 && o->cache_size && !o->cache_dir)
+        rc = lar_fail(&err, LAR_EINVAL, "--cache-size: of which --cache-dir?");
     if (rc == 0) rc = read_mode(o->socket_mode, &so.socket_mode, &err);
     if (rc == 0) rc = server_run(&so, &err);
     return rc < 0 ? say_err(&err) : out_done(EXIT_DONE);
@@ -171,6 +178,12 @@ static const struct opt options[] = {
      .help = "Loads models that do not fit: their weights are read from the disk again and again."},
     {.kind = OPT_WORD, .name = "kv", .at = AT(kv), .arg = "TYPE", .words = "f16 f32 q8_0",
      .help = "How keys and values are kept: f16, f32 or q8_0."},
+    {.kind = OPT_TEXT, .name = "cache-dir", .at = AT(cache_dir), .arg = "FOLDER",
+     .help = "Prompts that were read are kept there when they leave the memory and at the end, so that a server "
+             "started again need not read them again. Made with mode 0700 where it is missing: what is in it "
+             "tells what was said."},
+    {.kind = OPT_TEXT, .name = "cache-size", .at = AT(cache_size), .arg = "SIZE",
+     .help = "Of that folder; 4GiB without it. The least recently used goes."},
     {.kind = OPT_TEXT, .name = "keep-alive", .at = AT(keep_alive), .arg = "TIME",
      .help = "How long a model stays loaded after its last answer, 5m without it; -1 for good."},
     {.kind = OPT_FLAG, .name = "deterministic", .at = AT(deterministic), .value = 1,

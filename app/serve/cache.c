@@ -2,9 +2,9 @@
  * serve/cache.c: see cache.h. A few dozen timelines are compared one by one: that is less work than a single row of a step. */
 #include "serve/cache.h"
 
-static void remove_at(struct cache *c, size_t i)
+static void remove_at(struct cache *c, size_t i, struct disk *to)
 {
-    lar_session_close(c->entry[i].session);
+    disk_take(to, c->entry[i].session, c->entry[i].bytes);
     c->bytes -= c->entry[i].bytes;
     c->entry[i] = c->entry[--c->n];
     if (c->n == 0) c->bytes = 0;
@@ -16,7 +16,7 @@ int cache_drop(struct cache *c)
     if (c->n == 0) return 0;
     for (size_t i = 1; i < c->n; i++)
         if (c->entry[i].used < c->entry[oldest].used) oldest = i;
-    remove_at(c, oldest);
+    remove_at(c, oldest, c->disk);
     return 1;
 }
 
@@ -52,7 +52,7 @@ void cache_outgrown(struct cache *c, const struct lar_session *s, int64_t n)
     for (size_t i = 0; i < c->n; i++) {
         if (c->entry[i].session != s) continue;
         lar_session_tokens(s, &all);
-        if ((int64_t)all <= n) remove_at(c, i);
+        if ((int64_t)all <= n) remove_at(c, i, NULL);
         return;
     }
 }
@@ -60,7 +60,7 @@ void cache_outgrown(struct cache *c, const struct lar_session *s, int64_t n)
 void cache_drop_adapted(struct cache *c)
 {
     for (size_t i = c->n; i-- > 0;)
-        if (lar_session_adapters(c->entry[i].session)) remove_at(c, i);
+        if (lar_session_adapters(c->entry[i].session)) remove_at(c, i, NULL);
 }
 
 void cache_done(struct cache *c)

@@ -8,8 +8,9 @@
 #ifndef SERVE_CACHE_H
 #define SERVE_CACHE_H
 
-#include <lar/batch.h>
 #include <lar/lora.h>
+
+#include "serve/disk.h"
 
 enum { CACHE_MAX = 64 };
 
@@ -22,6 +23,7 @@ struct cache {
     size_t n;
     int64_t turn;
     double bytes;
+    struct disk *disk; /* takes those that go for want of room; NULL: nobody does */
 };
 
 /* The session is the cache's. */

@@ -49,6 +49,7 @@ struct row {
     size_t nprompt, at; /* of the prompt: evaluated */
     int slot;           /* where it is shown while it is evaluated */
     size_t reused;      /* of these, already there */
+    struct disk_run disk; /* of these, being read back from the disk */
     int ctx;
     int32_t ahead[ROW_AHEAD]; /* [nnext] to be evaluated next: sure ones, then guesses */
     size_t sure, nnext;

@@ -236,6 +236,8 @@ static const short changing[] = {
     CALL(mkdir), CALL(rmdir), CALL(rename), CALL(link), CALL(symlink), CALL(chmod), CALL(truncate),
 #endif
 };
+/* Of these, to write a cache. */
+static const short keeping[] = {CALL(renameat), CALL(renameat2), CALL(fsync), CALL(utimensat)};
 
 enum { STEPS_MAX = 512 };
 struct program {
@@ -274,7 +276,7 @@ static void allow_if(struct program *p, short call, int arg, uint32_t mask, cons
     add(p, BPF_RET | BPF_K, NO, 0, 0);
 }
 
-static void write_program(struct program *p, int changes)
+static void write_program(struct program *p, int changes, int keeps)
 {
     static const uint32_t none = 0, thread = 0x10000, name = PR_SET_NAME; /* CLONE_THREAD */
     static const uint32_t not_both[] = {0, PROT_WRITE, PROT_EXEC};
@@ -294,21 +296,22 @@ static void write_program(struct program *p, int changes)
     if (changes) allow_if(p, CALL(socket), 0, UINT32_MAX, family, 4);
     allow_all(p, always, sizeof always / sizeof *always);
     if (changes) allow_all(p, changing, sizeof changing / sizeof *changing);
+    if (keeps) allow_all(p, keeping, sizeof keeping / sizeof *keeping);
     add(p, BPF_RET | BPF_K, NO, 0, 0);
 }
 
 /* 0, or why not. */
-static const char *filter_calls(int changes)
+static const char *filter_calls(int changes, int keeps)
 {
     struct program p;
     if (SANITIZED) return "this program is built with a sanitizer";
-    write_program(&p, changes);
+    write_program(&p, changes, keeps);
     struct sock_fprog f = {.len = p.n, .filter = p.step};
     long rc = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &f);
     return rc == 0 ? NULL : rc > 0 ? "a thread has another filter" : strerror(errno);
 }
 #else
-static const char *filter_calls(int changes) { return (void)changes, "not for this processor"; }
+static const char *filter_calls(int changes, int keeps) { return (void)changes, (void)keeps, "not for this processor"; }
 #endif
 
 int sandbox_calls(struct sandbox *b, struct lar_err *err)
@@ -317,7 +320,7 @@ int sandbox_calls(struct sandbox *b, struct lar_err *err)
         buf_puts(&b->told, "sandbox: off, as asked for");
         return 0;
     }
-    const char *why = filter_calls(b->changes);
+    const char *why = filter_calls(b->changes, b->keeps);
     if (why && b->want == SANDBOX_REQUIRE)
         return lar_fail(err, LAR_EUNSUPPORTED, "--sandbox require: no filter of system calls (seccomp): %s", why);
     b->calls = !why;

@@ -21,6 +21,7 @@ enum sandbox_want { SANDBOX_TRY, SANDBOX_REQUIRE, SANDBOX_OFF };
 struct sandbox {
     enum sandbox_want want;
     int changes;  /* models may be fetched and made: connections, and files beneath what may be written */
+    int keeps;    /* a cache is written, whatever changes says */
     int ruleset;  /* of Landlock; -1: none */
     int abi;      /* Landlock's version; 0: none */
     int calls;    /* system calls go by a list */

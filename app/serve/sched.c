@@ -7,12 +7,15 @@
  */
 #include "serve/sched.h"
 
+#include <malloc.h>
 #include <math.h>
 
 #include "base/err.h"
 #include "base/time.h"
 
 #define LOOK_NS 10000000 /* 10 ms */
+#define TIDY_NS 2000000000 /* 2 s */
+#define READ_NS 50000000 /* of files, where nobody waits for a next token */
 #define SLOWER  2.0
 #define SLOWEST 8.0
 
@@ -32,7 +35,7 @@ struct sched {
     struct job **job; /* [njob], all that are not done */
     size_t njob, job_room;
     double kv_used;
-    int64_t looked;
+    int64_t looked, tidied;
 };
 
 /* ---- rows ---------------------------------------------------------------------------------------------------------------- */
@@ -234,6 +237,7 @@ static int share_beginning(struct engine *e, struct row *r, struct lar_err *err)
     }
     if (kept < 0) return (int)kept;
     r->at = r->reused = (size_t)kept;
+    if (e->cache.disk) disk_find(e->cache.disk, &r->disk, r->session, r->prompt, r->nprompt);
     return 0;
 }
 
@@ -324,13 +328,28 @@ static size_t list_prompts(const struct engine *e, struct row **who, struct row 
     *oldest = NULL;
     for (size_t i = 0; i < e->nrow; i++) {
         struct row *r = e->row[i];
-        if (r->state != ROW_PROMPT) continue;
+        if (r->state != ROW_PROMPT || r->disk.end) continue;
         size_t at = n++;
         for (; at > 0 && rest_of(who[at - 1]) > rest_of(r); at--) who[at] = who[at - 1];
         who[at] = r;
         if (!*oldest || r->began < (*oldest)->began) *oldest = r;
     }
     return n;
+}
+
+/* Prompts whose beginnings are on the disk: as many files before a step as take no longer than its prompts may, but one. */
+static void read_back(struct engine *e)
+{
+    int64_t began = time_ns(), most = READ_NS;
+    for (size_t i = 0; i < e->nrow; i++)
+        if (e->row[i]->state == ROW_WRITES && e->step_ns > 0) most = (int64_t)((SLOWER - 1) * e->step_ns);
+    for (size_t i = 0; i < e->nrow; i++) {
+        struct row *r = e->row[i];
+        while (r->state == ROW_PROMPT && r->disk.end && !r->job->over && time_ns() - began < most) {
+            if (disk_next(e->cache.disk, &r->disk, r->session, r->prompt)) continue;
+            r->at = r->reused = (size_t)lar_session_reuse(r->session, r->prompt, r->nprompt);
+        }
+    }
 }
 
 /* Next tokens first, then slices of prompts: the shortest first, so that many of them wait for few; but half of it is the oldest's, so that
@@ -471,6 +490,7 @@ static void make_way(struct sched *s, struct engine *e)
 static void step(struct sched *s, struct engine *e)
 {
     struct lar_err err;
+    if (e->cache.disk) read_back(e);
     size_t nwrite, nprompt, n = gather(s, e, &nwrite, &nprompt);
     if (n == 0) return;
     int64_t began = time_ns();
@@ -530,6 +550,19 @@ static void clear_away(struct sched *s)
         if (s->number.running == 0) pthread_cond_broadcast(&s->empty);
         pthread_mutex_unlock(&s->lock);
     }
+}
+
+/* Thousands of requests leave holes between what lives longer than they: pages that are all holes go back to the system. */
+static void tidy(struct sched *s)
+{
+#ifdef __GLIBC__
+    int64_t now = time_ns();
+    if (now - s->tidied < TIDY_NS) return;
+    s->tidied = now;
+    malloc_trim(0);
+#else
+    (void)s;
+#endif
 }
 
 static void look_for_gone(struct sched *s)
@@ -602,6 +635,7 @@ static void *work(void *ctx)
         pthread_mutex_unlock(&s->lock);
         look_for_gone(s);
         clear_away(s);
+        tidy(s);
         run_engines(s);
         pthread_mutex_lock(&s->lock);
     }

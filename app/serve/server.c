@@ -43,6 +43,7 @@ struct server {
     struct keys *keys; /* NULL: none are asked for */
     struct buf cert, cert_key;
     struct sandbox sandbox;
+    struct disk *disk; /* NULL: none */
     struct trace *trace;
     atomic_int draining;
     char inherited[108]; /* where the socket that was handed to us listens */
@@ -739,6 +740,8 @@ static int give_up_files(struct server *s, struct lar_err *err)
         buf_done(&key);
     }
     if (o->key_file) allow_folder_of(b, o->key_file, SANDBOX_READ);
+    if (o->cache_dir) sandbox_allow(b, o->cache_dir, SANDBOX_WRITE);
+    b->keeps = o->cache_dir != NULL;
     if (o->host[0] == '/') allow_folder_of(b, o->host, SANDBOX_SOCKET);
     return sandbox_files(b, err);
 }
@@ -788,19 +791,14 @@ static int open_all(struct server *s, struct lar_err *err)
                               .body_max = (size_t)o->max_body_mib << 20,
                               .connections = CONNECTIONS,
                               .patience_s = o->patience_s,
-                              .origin = o->origin,
-                              .norigin = o->norigin,
-                              .host_name = o->host_name,
-                              .nhost_name = o->nhost_name,
+                              .origin = o->origin, .norigin = o->norigin,
+                              .host_name = o->host_name, .nhost_name = o->nhost_name,
                               .any_host = unix_socket || o->key_file,
                               .handle = handle,
                               .cert = s->cert.n ? s->cert.p : NULL,
                               .key = s->cert_key.p,
                               .socket_mode = o->socket_mode,
-                              .done = done,
-                              .wants = wants,
-                              .piece = piece,
-                              .ctx = s};
+                              .done = done, .wants = wants, .piece = piece, .ctx = s};
     rc = shelf_open(&s->shelf, &so, err);
     if (rc == 0 && o->key_file) rc = keys_open(&s->keys, o->key_file, err);
     if (rc == 0) rc = add_models(s, err);
@@ -808,7 +806,10 @@ static int open_all(struct server *s, struct lar_err *err)
     if (rc == 0) rc = add_loras(s, err);
     for (size_t i = 0; i < o->ndraft && rc == 0; i++) rc = shelf_draft(&s->shelf, o->draft[i], err);
     if (rc == 0 && o->trace_file) rc = trace_open(&s->trace, o->trace_file, o->trace_content, o->say, err);
+    if (rc == 0) rc = disk_open(&s->disk, o->cache_dir, (double)o->cache_size, co.kv_bytes / 4, o->say, err);
+    s->shelf.opt.disk = s->disk;
     if (rc == 0) rc = give_up_files(s, err);
+    if (rc == 0) rc = disk_start(s->disk, err);
     if (rc == 0) rc = preload(s, err);
     if (rc == 0) rc = sched_open(&s->sched, &co, err);
     if (rc == 0) rc = shelf_start(&s->shelf, err);
@@ -860,8 +861,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     if (opt->key_file) sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set,
-                    &old); /* before there are threads, so that none of them gets these */
+    pthread_sigmask(SIG_BLOCK, &set, &old); /* before there are threads, so that none of them gets these */
     int rc = open_all(&s, err);
     if (rc == 0) {
         buf_printf(&line, "listening on %s", http_address(s.http));
@@ -873,7 +873,9 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     reading_close(s.reading);
     sched_close(s.sched);
     http_close(s.http);
+    disk_last(s.disk);
     shelf_close(&s.shelf);
+    disk_close(s.disk); /* writes what the shelf let go */
     kept_close(s.kept);
     trace_close(s.trace);
     keys_close(s.keys);

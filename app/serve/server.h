@@ -45,6 +45,8 @@ struct server_options {
     int max_body_mib;
     int patience_s; /* for a request to arrive */
     int drain_s;
+    const char *cache_dir; /* timelines are kept there; NULL: only in memory */
+    uint64_t cache_size;   /* bytes of it */
     int log;      /* a line a request: never what was said */
     int log_json; /* each an object */
     const char *trace_file; /* a trace of each answer; NULL: none */

@@ -108,6 +108,7 @@ struct shelf_options {
     uint64_t memory;                /* for all models, with all that belongs to them; 0: what is free */
     int waiting;                    /* requests that may wait for models */
     int force;                      /* 1: loads what does not fit */
+    struct disk *disk;              /* keeps timelines of all models; NULL: none does */
     void (*say)(const char *line);  /* told what is wrong in a file that was loaded all the same */
 };
 

@@ -129,6 +129,7 @@ static int engine_finish(struct engine *e, const struct shelf_options *o, struct
     if (rc == 0) rc = lar_batch_open(&e->batch, e->model, &bo, err);
     if (rc < 0) return rc;
     e->kv_token_bytes = (double)kv / 1024;
+    e->cache.disk = o->disk;
     e->row_room = (size_t)o->parallel;
     e->tail = &e->waiting;
     e->row = mem_zalloc(e->row_room * sizeof *e->row);

@@ -58,6 +58,22 @@ LAR_API int64_t lar_session_fork(struct lar_session *s, const struct lar_session
 /* How many tokens lar_session_fork would give (room aside), to a session with the same adapters (lar/lora.h). */
 LAR_API int64_t lar_session_shared(const struct lar_session *from, const int32_t *tokens, size_t n);
 
+/* ---- timelines kept elsewhere ----------------------------------------------------------------------------------------- */
+
+/* What keys and values follow from beside tokens, as a SHA-256 in hexadecimal, terminated: model, adapters, their kind, the CPU level. Slices of
+ * timelines with equal identities and equal tokens up to their end are equal. */
+#define LAR_IMAGE_ID 65
+LAR_API int lar_session_identity(const struct lar_session *s, char id[LAR_IMAGE_ID], struct lar_err *err);
+/* Where slices may end: 0 for anywhere. A model with recurrent layers gives the number of places (3 at most, the timeline's end first), and a slice
+ * then begins at 0. */
+LAR_API int lar_session_places(const struct lar_session *s, size_t place[3]);
+/* The n tokens from position from on as bytes: gives their number, and writes them when room is enough. */
+LAR_API int64_t lar_session_pack(const struct lar_session *s, size_t from, size_t n, void *out, size_t room,
+                                 struct lar_err *err);
+/* Appends such a slice to a timeline that is as long as where it began; gives its number of tokens. Whatever the bytes are, this is safe;
+ * errors as for lar_session_load, and then nothing has changed. */
+LAR_API int64_t lar_session_unpack(struct lar_session *s, const void *p, size_t bytes, struct lar_err *err);
+
 /* ---- one answer, token by token --------------------------------------------------------------------------------------- */
 
 /* A writer is lar_generate without the evaluating: it turns a request into the prompt's tokens, draws from logits, and gives out text, telling

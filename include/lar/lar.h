@@ -172,6 +172,12 @@ LAR_API int lar_session_ctx(const struct lar_session *s);
 /* May be called from a signal handler or another thread: what runs in s stops soon with LAR_ECANCEL. The next call runs again. lar_generate
  * gives LAR_ECANCEL, and no result, only until its prompt is evaluated; then 0, and what was written by then with LAR_STOP_CANCEL. */
 LAR_API void lar_session_cancel(struct lar_session *s);
+/* The timeline, with its keys and values, recurrent state and logits, in a file that only its owner may read, for a later process: whole or not
+ * at all. lar_session_load makes it the timeline of a session whose model, adapters and kind of keys and values are the same (samples of each
+ * tensor are compared, and the CPU level), and gives its number of tokens; what follows is then what would have followed. LAR_EFORMAT: damaged
+ * or no such file; LAR_EINVAL: of another model; LAR_ELIMIT: longer than this context. After a failure the timeline is empty. */
+LAR_API int lar_session_save(const struct lar_session *s, const char *path, struct lar_err *err);
+LAR_API int64_t lar_session_load(struct lar_session *s, const char *path, struct lar_err *err);
 /* Bytes that a session of this model with these options takes: keys and values, and work space. */
 LAR_API int lar_session_bytes(const struct lar_model *m, const struct lar_session_options *opt,
                               uint64_t *kv_bytes, uint64_t *work_bytes, struct lar_err *err);

@@ -38,7 +38,8 @@ struct lar_model {
     char *name;
     struct lar_sampling sampling; /* Lar's defaults with what the file recommends */
     const char *warning;          /* what of that was left out; "" */
-    pthread_mutex_t lock;      /* of pool */
+    char image_id[65]; /* what timelines follow from (run/image.h); "" until one asks */
+    pthread_mutex_t lock;      /* of pool and image_id */
     pthread_mutex_t trie_lock; /* of trie: made while a prompt is read, which may want the other */
     struct toktrie *trie; /* of vocab, for grammars; NULL until one wants it */
     struct str *trie_bytes; /* of each token; n = 0: it is no text */

@@ -11,6 +11,7 @@
 
 #include "base/num.h"
 
+enum { SAMPLE = 64, SAMPLES = 4 };
 enum { RANK_MAX = 4096, FILES_MAX = 64, NAME_MAX_HERE = 96 };
 
 /* One being opened. */
@@ -125,6 +126,28 @@ static int read_all(struct reading *l)
     return rc;
 }
 
+static void sample(struct sha256 *h, const float *p, size_t n)
+{
+    size_t take = n < SAMPLE ? n : SAMPLE;
+    sha256_add(h, &n, sizeof n);
+    for (size_t k = 0; k < SAMPLES; k++) sha256_add(h, p + (n - take) / (SAMPLES - 1) * k, take * sizeof *p);
+}
+
+static void identify(struct adapter *l, const struct model *m)
+{
+    struct sha256 h;
+    sha256_init(&h);
+    for (size_t i = 1; i <= m->nslot; i++) {
+        const struct dev_lora *d = &l->of[i];
+        sha256_add(&h, &d->rank, sizeof d->rank);
+        sha256_add(&h, &d->scale, sizeof d->scale);
+        if (!d->rank) continue;
+        sample(&h, d->a, d->rank * (size_t)m->slot[i]->dim[0]);
+        sample(&h, d->bt, d->rank * (size_t)m->slot[i]->dim[1]);
+    }
+    sha256_end(&h, l->id);
+}
+
 int adapter_open(struct adapter **out, const struct model *m, const char *path, struct lar_err *err)
 {
     struct reading l = {.path = path, .m = m, .err = err};
@@ -136,6 +159,7 @@ int adapter_open(struct adapter **out, const struct model *m, const char *path, 
         arena_init(&l.to->a, 0);
         l.to->model = m;
         rc = read_all(&l);
+        if (rc == 0) identify(l.to, m);
     } else {
         rc = lar_fail(err, LAR_ENOMEM, "%s: out of memory", path);
     }

@@ -9,6 +9,7 @@
 #ifndef MODEL_ADAPTER_H
 #define MODEL_ADAPTER_H
 
+#include "base/sha256.h"
 #include "model/model.h"
 
 struct adapter {
@@ -19,6 +20,7 @@ struct adapter {
     size_t matrices, rank; /* that it changes; the largest */
     uint64_t bytes;       /* of memory */
     float alpha;
+    char id[SHA256_HEX + 1]; /* of samples of its numbers */
 };
 
 /* For this model, which is whole. What is kept has been copied; the file is let go. */
