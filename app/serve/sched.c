@@ -452,14 +452,15 @@ static void write_tokens(struct sched *s, struct row *r, const float *logits)
     memcpy(r->ahead, next + same, r->sure * sizeof *next);
 }
 
-/* A prompt's token costs more in the few of a slice than in a long one: what slices say counts, and long ones only before there are any. */
+/* A prompt's token costs more in the few of a slice than in a long one: what slices say counts, and long ones only before there are any. It costs more
+ * the further the prompt is, too, and who is being answered waits for a slice that is too long: so what is slower counts at once. */
 static void measure(struct engine *e, double ns, size_t nwrite, size_t nprompt)
 {
     if (nprompt == 0) {
         e->step_ns = e->step_ns > 0 ? 0.8 * e->step_ns + 0.2 * ns : ns;
     } else if (nprompt >= 8 && (nwrite || e->token_ns <= 0)) {
         double one = (ns - (nwrite ? e->step_ns : 0)) / (double)nprompt;
-        if (one > 0) e->token_ns = e->token_ns > 0 ? 0.5 * e->token_ns + 0.5 * one : one;
+        if (one > 0) e->token_ns = one > e->token_ns ? one : 0.7 * e->token_ns + 0.3 * one;
     }
 }
 
