@@ -11,8 +11,8 @@
  * One activation row: two weight rows at a time, which share its loads; several: one weight row,
  * for registers. Memory is asked for in its order, as in quant_mul32_avx512.c.
  */
+#include "kern/x86/quant_entry_avx512.h"
 #include "kern/x86/quant_panel_avx512.h"
-#include "kern/x86/quant_super_avx512.h"
 
 struct acts {
     size_t d, s, stride; /* where the planes are; bytes from row to row */
@@ -92,7 +92,7 @@ INLINE void add_block(const struct super *w, int has_min, __m512 sum, float ad, 
 }
 
 /* Accumulators: acc[R * n + r]. */
-INLINE void rows(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset,
                  int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
                  struct acts a, __m512 *acc, __m256 *low)
 {
@@ -103,13 +103,6 @@ INLINE void rows(super_fn *super, quant_small_fn *small, size_t bytes, enum how 
     for (int i = 0; i < R * N; i++) low[i] = _mm256_setzero_ps();
     for (size_t b = 0; b < k / 256; b++) {
         const uint8_t *p = w + bytes * b, *p2 = w + wstride + bytes * b;
-        struct quant_small t, t2;
-        if (small) {
-            small(p, &t);
-            if (R > 1) small(p2, &t2);
-            p = (const uint8_t *)&t;
-            p2 = (const uint8_t *)&t2;
-        }
         struct super q = super(p), q2;
         if (R > 1) q2 = super(p2);
         prefetch_lines(ahead, (size_t)R * bytes);
@@ -131,7 +124,7 @@ INLINE void rows(super_fn *super, quant_small_fn *small, size_t bytes, enum how 
     }
 }
 
-INLINE void mul_n(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset,
                   int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
                   size_t nrow, struct acts a, float *out, size_t ostride)
 {
@@ -141,10 +134,10 @@ INLINE void mul_n(super_fn *super, quant_small_fn *small, size_t bytes, enum how
         float sum[R_MAX * N_MAX];
         m = R > 1 && nrow - r > 1 ? 2 : 1;
         if (m == 2)
-            rows(super, small, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a,
+            rows(super, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a,
                  acc, low);
         else
-            rows(super, small, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a,
+            rows(super, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a,
                  acc, low);
         if (has_min) {
             UNROLL
@@ -159,13 +152,13 @@ INLINE void mul_n(super_fn *super, quant_small_fn *small, size_t bytes, enum how
     }
 }
 
-INLINE void mul_k(super_fn *super, quant_small_fn *small, size_t bytes, enum how how, int offset,
+INLINE void mul_k(super_fn *super, size_t bytes, enum how how, int offset,
                   int has_min, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
                   const uint8_t *act, size_t astride, size_t nact, float *out, size_t ostride)
 {
     struct acts a = {act_scale_at(ACT_Q8_256, k), act_sum_at(ACT_Q8_256, k), astride, act};
 #define CALL(R, N) \
-    mul_n(super, small, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride)
+    mul_n(super, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride)
     for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {
         n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;
         if (n == 1) CALL(2, 1);
@@ -185,7 +178,7 @@ INLINE void mul_k(super_fn *super, quant_small_fn *small, size_t bytes, enum how
             few(slice_##name##_avx512, k, w, wstride, nrow, act, astride, nact, out, ostride);    \
             return;                                                                               \
         }                                                                                         \
-        mul_k(super_##name, NULL, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, \
+        mul_k(super_##name, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, \
               nact, out, ostride);                                                                \
     }
 MUL(q2_k, 84, SCALE_WORDS, 0, 1, few_k16_min_avx512)
@@ -195,25 +188,5 @@ MUL(q5_k, 176, SCALE_WORDS, 0, 1, few_k32_min_avx512)
 MUL(q6_k, 210, SCALE_WORDS, 32, 0, few_k16_avx512)
 MUL(iq4_xs, 136, SCALE_FLOATS, 128, 0, few_k32_avx512)
 
-/* The types that are unpacked to memory first share their code. */
-static void mul_small(quant_small_fn *small, size_t bytes, size_t k, const uint8_t *w,
-                      size_t wstride, size_t nrow, const uint8_t *act, size_t astride, size_t nact,
-                      float *out, size_t ostride)
-{
-    mul_k(super_small, small, bytes, SCALE_WORDS, 64, 0, k, w, wstride, nrow, act, astride, nact,
-          out, ostride);
-}
-#define MUL_SMALL(name, bytes)                                                                  \
-    void mul_##name##_avx512(size_t k, const void *w, size_t wstride, size_t nrow,              \
-                             const void *act, size_t astride, size_t nact, float *out,          \
-                             size_t ostride)                                                    \
-    {                                                                                           \
-        if (nact >= FEW_FROM) {                                                                 \
-            few_k16_avx512(slice_##name##_avx512, k, w, wstride, nrow, act, astride, nact, out, \
-                           ostride);                                                            \
-            return;                                                                             \
-        }                                                                                       \
-        mul_small(quant_small_##name, bytes, k, w, wstride, nrow, act, astride, nact, out,      \
-                  ostride);                                                                     \
-    }
-QUANT_SMALL_MAP(MUL_SMALL)
+#define MUL_ENTRY(name, bytes) MUL(name, bytes, SCALE_WORDS, 64, 0, few_k16_avx512)
+QUANT_SMALL_MAP(MUL_ENTRY)

@@ -6,9 +6,9 @@
  * bits parted afterwards, so that one transposition serves 2048 weights; so are the heads of Q4_K to Q6_K, whose scales are then unpacked for 16
  * rows at once. The others go through registers of bytes, row by row, by what the product of rows has for them, 1024 weights a transposition.
  */
+#include "kern/x86/quant_entry_avx512.h"
 #include "kern/x86/quant_panel_avx512.h"
 #include "kern/x86/quant_quad_avx512.h"
-#include "kern/x86/quant_super_avx512.h"
 
 /* Takes word w of 16 rows to where it belongs in the half lines `to`. */
 typedef void put_fn(uint8_t *to, int w, __m512i words, const __m512i *with);
@@ -250,18 +250,13 @@ INLINE void put_scales(__m512i *in, uint8_t *to, int count)
         if (i < count) put_line(to, i, line[i]);
 }
 
-INLINE void step_k(super_fn *super, quant_small_fn *small, words_fn *words, enum panel kind,
+INLINE void step_k(super_fn *super, words_fn *words, enum panel kind,
                    int add, const uint8_t *w, size_t wstride, size_t nrow, uint8_t *to)
 {
     __m512i q0[16], q1[16], q2[16], q3[16], s[16], more[16];
     const __m512i plus = _mm512_set1_epi8((char)add);
     for (size_t r = 0; r < nrow; r++) {
         const uint8_t *p = w + r * wstride;
-        struct quant_small t;
-        if (small) {
-            small(p, &t);
-            p = (const uint8_t *)&t;
-        }
         struct super q = super(p);
         q0[r] = _mm512_add_epi8(q.q0, plus);
         q1[r] = _mm512_add_epi8(q.q1, plus);
@@ -439,7 +434,7 @@ static void step_q6_k(const uint8_t *w, size_t wstride, size_t nrow, uint8_t *to
 
 typedef void step_fn(const uint8_t *w, size_t wstride, size_t nrow, uint8_t *to);
 
-INLINE void pack_k(step_fn *step, super_fn *super, quant_small_fn *small, words_fn *words,
+INLINE void pack_k(step_fn *step, super_fn *super, words_fn *words,
                    size_t bytes, enum panel kind, int add, size_t from, size_t k, const uint8_t *w,
                    size_t wstride, size_t nrow, uint8_t *panel)
 {
@@ -450,7 +445,7 @@ INLINE void pack_k(step_fn *step, super_fn *super, quant_small_fn *small, words_
             if (step)
                 step(at + r * wstride, wstride, n, panel + 4 * r);
             else
-                step_k(super, small, words, kind, add, at + r * wstride, wstride, n, panel + 4 * r);
+                step_k(super, words, kind, add, at + r * wstride, wstride, n, panel + 4 * r);
         }
     }
 }
@@ -459,7 +454,7 @@ INLINE void pack_k(step_fn *step, super_fn *super, quant_small_fn *small, words_
     void slice_##name##_avx512(size_t from, size_t k, const uint8_t *w, size_t wstride,       \
                                size_t nrow, uint8_t *panel)                                   \
     {                                                                                         \
-        pack_k(step, super, NULL, words, bytes, kind, add, from, k, w, wstride, nrow, panel); \
+        pack_k(step, super, words, bytes, kind, add, from, k, w, wstride, nrow, panel); \
     }                                                                                         \
     PACK(name)
 PACK_K(q2_k, NULL, super_q2_k, words_k16_min, 84, PANEL_K16_MIN, 0)
@@ -469,18 +464,5 @@ PACK_K(q5_k, step_q5_k, NULL, NULL, 176, PANEL_K32_MIN, 0)
 PACK_K(q6_k, step_q6_k, NULL, NULL, 210, PANEL_K16, 96)
 PACK_K(iq4_xs, NULL, super_iq4_xs, words_k32, 136, PANEL_K32, 0)
 
-/* The types that are unpacked to memory first share their code. */
-static void pack_small(quant_small_fn *small, size_t bytes, size_t from, size_t k, const uint8_t *w,
-                       size_t wstride, size_t nrow, uint8_t *panel)
-{
-    pack_k(NULL, super_small, small, words_k16, bytes, PANEL_K16, 64, from, k, w, wstride, nrow,
-           panel);
-}
-#define PACK_SMALL(name, bytes)                                                         \
-    void slice_##name##_avx512(size_t from, size_t k, const uint8_t *w, size_t wstride, \
-                               size_t nrow, uint8_t *panel)                             \
-    {                                                                                   \
-        pack_small(quant_small_##name, bytes, from, k, w, wstride, nrow, panel);        \
-    }                                                                                   \
-    PACK(name)
-QUANT_SMALL_MAP(PACK_SMALL)
+#define PACK_ENTRY(name, bytes) PACK_K(name, NULL, super_##name, words_k16, bytes, PANEL_K16, 64)
+QUANT_SMALL_MAP(PACK_ENTRY)

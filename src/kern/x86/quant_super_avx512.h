@@ -235,25 +235,4 @@ INLINE struct super super_iq4_xs(const uint8_t *p)
     return o;
 }
 
-/* A block that quant_small_fn has unpacked to memory (quant_grid.h); offset 64. */
-INLINE struct super super_small(const uint8_t *p)
-{
-    const struct quant_small *t = (const struct quant_small *)(const void *)p;
-    const __m512i offset = _mm512_set1_epi8(64);
-    struct super o;
-#define GROUPS(i, j)                                                                              \
-    _mm512_add_epi8(_mm512_inserti64x4(                                                           \
-                        load32((const uint8_t *)t->q + 32 * (i)),                                 \
-                        _mm256_loadu_si256((const __m256i *)(const void *)(t->q + 32 * (j))), 1), \
-                    offset)
-    o.q0 = GROUPS(0, 2);
-    o.q1 = GROUPS(1, 3);
-    o.q2 = GROUPS(4, 6);
-    o.q3 = GROUPS(5, 7);
-#undef GROUPS
-    spread16(&o, _mm_loadu_si128((const __m128i *)(const void *)t->scale));
-    o.d = _mm_set_ss(t->d);
-    return o;
-}
-
 #endif
