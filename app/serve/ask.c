@@ -16,7 +16,7 @@ void ask_done(struct ask *q) { arena_done(&q->a); }
 
 int ask_text(struct ask *q, struct str s, const char **out, struct lar_err *err)
 {
-    if (memchr(s.p, 0, s.n)) return lar_fail(err, LAR_EINVAL, "a text holds a NUL character");
+    if (s.n && memchr(s.p, 0, s.n)) return lar_fail(err, LAR_EINVAL, "a text holds a NUL character");
     *out = arena_copy(&q->a, s.p, s.n);
     return *out ? 0 : lar_fail(err, LAR_ENOMEM, "the request is too large");
 }

@@ -59,9 +59,10 @@ static void tokens(struct buf *b, const struct lar_file *f)
 static void sandbox_state(struct buf *b, const struct sandbox *s)
 {
     static const char *const want[] = {"try", "require", "off"};
+    int done = atomic_load(&s->done); /* a request may come before the last of it */
     buf_printf(b, ",\"sandbox\":{\"wanted\":\"%s\",\"landlock\":%d,\"seccomp\":%s,\"changes_models\":%s,\"told\":",
-               want[s->want], s->abi, s->calls ? "true" : "false", s->changes ? "true" : "false");
-    buf_json_str(b, buf_view(&s->told));
+               want[s->want], s->abi, done && s->calls ? "true" : "false", s->changes ? "true" : "false");
+    buf_json_str(b, done ? buf_view(&s->told) : STR("sandbox: being entered"));
     buf_putc(b, '}');
 }
 

@@ -318,6 +318,7 @@ int sandbox_calls(struct sandbox *b, struct lar_err *err)
 {
     if (b->want == SANDBOX_OFF) {
         buf_puts(&b->told, "sandbox: off, as asked for");
+        atomic_store(&b->done, 1);
         return 0;
     }
     const char *why = filter_calls(b->changes, b->keeps);
@@ -331,6 +332,7 @@ int sandbox_calls(struct sandbox *b, struct lar_err *err)
                    b->changes ? ", the store may be written" : ", none may be written");
     else
         buf_puts(&b->told, "; NO list of files: this kernel has no Landlock that will do");
+    atomic_store(&b->done, 1);
     return 0;
 }
 

@@ -13,6 +13,8 @@
 #ifndef SERVE_SANDBOX_H
 #define SERVE_SANDBOX_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -27,6 +29,7 @@ struct sandbox {
     int calls;    /* system calls go by a list */
     int nread;    /* places */
     struct buf told; /* a line about what holds */
+    atomic_int done; /* calls and told are what they stay: other threads may look */
 };
 
 enum sandbox_access { SANDBOX_READ, SANDBOX_WRITE, SANDBOX_SOCKET };
