@@ -65,6 +65,40 @@ $LAR rerank "$TMP/e-rank.gguf" "Who is Anna?" "The cat sleeps." "Gods, houses!" 
 ok "  ... gives the same scores" cmp "$TMP/va" "$TMP/vb"
 there_and_back tokens BertForTokenClassification
 ok "  ... with its labels" grep -q '"1": "B-PER"' "$TMP/e-tokens/config.json"
+# DistilBERT: a BERT without types of tokens, under other names; layers stand one deeper than the rest
+cp -R "$TMP/e-mean" "$TMP/distil"
+perl -MJSON::PP -e '
+    local $/;
+    my ($from, $to) = @ARGV;
+    open my $f, "<:raw", "$from/model.safetensors"; my $all = <$f>; close $f;
+    my $n = unpack "Q<", $all;
+    my $head = decode_json(substr $all, 8, $n);
+    my (%new, $data);
+    for my $old (grep { !/__metadata__|token_type|pooler/ } sort keys %$head) {
+        my ($t, $name) = ($head->{$old}, $old);
+        my ($a, $b) = @{$t->{data_offsets}};
+        $name =~ s/^encoder\.layer/transformer.layer/;
+        $name =~ s/attention\.self\.(.)\w+/attention.$1_lin/; $name =~ s/attention\.output\.dense/attention.out_lin/;
+        $name =~ s/attention\.output\.LayerNorm/sa_layer_norm/; $name =~ s/intermediate\.dense/ffn.lin1/;
+        $name =~ s/(\d)\.output\.dense/$1.ffn.lin2/; $name =~ s/(\d)\.output\.LayerNorm/$1.output_layer_norm/;
+        $t->{data_offsets} = [length($data // ""), length($data // "") + $b - $a];
+        $data .= substr $all, 8 + $n + $a, $b - $a;
+        $new{$name} = $t;
+    }
+    my $text = JSON::PP->new->canonical->encode(\%new);
+    open $f, ">:raw", "$to/model.safetensors"; print $f pack("Q<", length $text), $text, $data; close $f;
+    open $f, ">", "$to.names"; print $f map { "$_\n" } sort keys %new; close $f;
+    open $f, "<", "$to/config.json"; my $c = decode_json(<$f>); close $f;
+    $c = {%$c, architectures => ["DistilBertModel"], model_type => "distilbert", activation => "gelu", dim => $c->{hidden_size},
+          hidden_dim => $c->{intermediate_size}, n_layers => $c->{num_hidden_layers}, n_heads => $c->{num_attention_heads}};
+    delete @$c{qw(hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act type_vocab_size layer_norm_eps)};
+    open $f, ">", "$to/config.json"; print $f encode_json($c); close $f' "$TMP/e-mean" "$TMP/distil"
+try "DistilBERT" $LAR convert "$TMP/distil" -o "$TMP/distil.gguf"
+try "  ... and its folder" $LAR export "$TMP/distil.gguf" "$TMP/distil.back"
+ok "  ... is a DistilBertModel" grep -q "DistilBertModel, " "$TMP/out"
+perl -MJSON::PP -e 'open my $f, "<:raw", shift; read $f, my $n, 8; read $f, my $t, unpack "Q<", $n;
+    print map { "$_\n" } grep { !/__metadata__/ } sort keys %{decode_json($t)}' "$TMP/distil.back/model.safetensors" >"$TMP/names"
+ok "  ... with the names that it had" cmp "$TMP/names" "$TMP/distil.names"
 # a decoder that is pooled, and a folder of a killed process with a folder in it
 cp -R $D "$TMP/pooled" && mkdir "$TMP/pooled/1_Pooling" "$TMP/back.tmp-999999999" "$TMP/back.tmp-999999999/1_Pooling"
 echo '{"word_embedding_dimension": 64, "pooling_mode_lasttoken": true}' >"$TMP/pooled/1_Pooling/config.json"

@@ -78,12 +78,14 @@ static int add(struct maker *m, const char *bare, int ndim, const int64_t *dim, 
     static const char *const outside[] = {"lm_head", "embed_out", "classifier", "pre_classifier", "head."};
     int top = e->f->flags & FAMILY_READS && str_ends(e->hf, STR("Model")); /* the encoder alone */
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) top |= str_starts(str_of(bare), str_of(outside[i]));
+    /* DistilBERT's layers stand one deeper than the rest of it; to read them that is a prefix like others. */
+    int deeper = e->f->names == distilbert_names && str_starts(str_of(bare), STR("layer."));
     char name[200];
-    int n = snprintf(name, sizeof name, "%s%s",
+    int n = snprintf(name, sizeof name, "%s%s%s",
                      top            ? ""
                      : e->f->prefix ? e->f->prefix
                                     : "model.",
-                     bare);
+                     deeper ? "transformer." : "", bare);
     struct weights *w = &e->w;
     if (w->n >= TENSORS_MAX) return lar_fail(m->err, LAR_ELIMIT, "more than %d tensors", TENSORS_MAX);
     if (w->n == m->cap) {
