@@ -99,6 +99,13 @@ ok "  ... is a DistilBertModel" grep -q "DistilBertModel, " "$TMP/out"
 perl -MJSON::PP -e 'open my $f, "<:raw", shift; read $f, my $n, 8; read $f, my $t, unpack "Q<", $n;
     print map { "$_\n" } grep { !/__metadata__/ } sort keys %{decode_json($t)}' "$TMP/distil.back/model.safetensors" >"$TMP/names"
 ok "  ... with the names that it had" cmp "$TMP/names" "$TMP/distil.names"
+sed -i 's/"n_heads": *[0-9]*/"n_heads":3/' "$TMP/distil/config.json"
+try_status 2 "heads that do not divide the width" $LAR convert "$TMP/distil" -o "$TMP/no.gguf"
+ok "  ... are told" said num_attention_heads
+cp -R "$TMP/e-mean" "$TMP/half"
+head -c 300 "$TMP/e-mean/tokenizer.json" >"$TMP/half/tokenizer.json"
+try_status 2 "half a tokenizer.json" $LAR convert "$TMP/half" -o "$TMP/no.gguf"
+ok "  ... by its name" said 'tokenizer.json: '
 # a decoder that is pooled, and a folder of a killed process with a folder in it
 cp -R $D "$TMP/pooled" && mkdir "$TMP/pooled/1_Pooling" "$TMP/back.tmp-999999999" "$TMP/back.tmp-999999999/1_Pooling"
 echo '{"word_embedding_dimension": 64, "pooling_mode_lasttoken": true}' >"$TMP/pooled/1_Pooling/config.json"

@@ -290,6 +290,10 @@ int meta_bert(struct meta *m)
     int rc;
     struct str kind = json_str(config_find(m->c, "position_embedding_type"), STR("absolute"));
     if (!str_is(kind, "absolute")) return other(m, "position_embedding_type", "absolute");
+    uint32_t width = 0, heads = 0;
+    if ((rc = config_u32(m->c, "hidden_size|dim", &width, m->err)) < 0) return rc;
+    if ((rc = config_u32(m->c, "num_attention_heads|n_heads", &heads, m->err)) < 0) return rc;
+    if (heads && width % heads) return other(m, "num_attention_heads", "a divisor of hidden_size");
     if (m->f->names == roberta_names || m->f->names == roberta_each_names) { /* its positions begin behind that of padding */
         if ((rc = meta_need_u32(m, "max_position_embeddings", &most)) < 0) return rc;
         if ((rc = config_u32(m->c, "pad_token_id", &pad, m->err)) < 0) return rc;

@@ -562,11 +562,12 @@ static int read_post(struct vocab_make *m, const struct json *post, struct lar_e
 
 int vocab_hf_json(struct vocab_make *m, struct str text, struct lar_err *err)
 {
-    const struct json *v = json_parse(&m->a, text, err), *model = json_get(v, "model");
+    struct lar_err why;
+    const struct json *v = json_parse(&m->a, text, &why), *model = json_get(v, "model");
     struct steps norm = {.n = 0}, pre = {.n = 0}, dec = {.n = 0};
     int rc;
     m->exact = 1;
-    if (!v) return err ? err->code : LAR_EFORMAT;
+    if (!v) return lar_fail(err, why.code, "tokenizer.json: %s", why.msg);
     if (!model || model->kind != JSON_OBJECT)
         return lar_fail(err, LAR_EFORMAT, "tokenizer.json: it has no \"model\"");
     if ((rc = flatten(&norm, json_get(v, "normalizer"), "normalizers", 0, err)) < 0) return rc;
