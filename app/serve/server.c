@@ -314,16 +314,23 @@ static void go_on(struct job *j, int rc, const struct lar_err *why)
     let_go(s, j);
 }
 
+/* NULL: the answer is that there is no memory. */
+static struct job *begin(const struct server *s, struct http_call *c, const struct dialect *d, int kind)
+{
+    struct job *j = job_new(c, d, kind);
+    if (j)
+        j->kept = s->kept;
+    else
+        reply_error(c, d->error, 503, "out of memory");
+    return j;
+}
+
 static void write_answer(struct server *s, struct http_call *c, const struct dialect *d, int kind,
                          read_fn *read)
 {
     struct lar_err err = {0};
-    struct job *j = job_new(c, d, kind);
-    if (!j) {
-        reply_error(c, d->error, 503, "out of memory");
-        return;
-    }
-    j->kept = s->kept;
+    struct job *j = begin(s, c, d, kind);
+    if (!j) return;
     int rc = read(&j->ask, kind, http_body(c), &err);
     if (rc == 0 && !atomic_load(&s->draining)) {
         if (j->ask.load_only && j->ask.keep_ns == 0 && unload(s, j)) return;
@@ -395,12 +402,8 @@ static void count(struct server *s, struct http_call *c, const struct dialect *d
                   const char *form)
 {
     struct lar_err err = {0};
-    struct job *j = job_new(c, d, kind);
-    if (!j) {
-        reply_error(c, d->error, 503, "out of memory");
-        return;
-    }
-    j->kept = s->kept;
+    struct job *j = begin(s, c, d, kind);
+    if (!j) return;
     j->form = form;
     j->held = counted;
     int rc = read(&j->ask, kind, http_body(c), &err);

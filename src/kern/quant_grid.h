@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * kern/quant_grid.h: the types whose blocks of 256 are indices into grids or powers of three
- * (IQ1, IQ2, IQ3, TQ) in the form that every level computes with: bytes, small integer scales,
+ * (IQ1, IQ2, IQ3, TQ) in the form that most levels compute with: bytes, small integer scales,
  * one factor.
  */
 #ifndef KERN_QUANT_GRID_H

@@ -154,7 +154,7 @@ enum { FEW_FROM = 6 };
         struct acts a = {act_scale_at(ACT_Q8_32, k), act_sum_at(ACT_Q8_32, k), act_part_at(k),     \
                          astride, act};                                                            \
         for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {                \
-            n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;                                  \
+            n = nact < FEW_FROM - 1 ? nact : 3;                                                    \
             if (n == 1) mul_n(CASE(name, bytes, start, has_min, R1, 1));                           \
             if (n == 2) mul_n(CASE(name, bytes, start, has_min, 2, 2));                            \
             if (n == 3) mul_n(CASE(name, bytes, start, has_min, 2, 3));                            \

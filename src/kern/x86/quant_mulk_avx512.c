@@ -19,9 +19,9 @@ struct acts {
     const uint8_t *row;
 };
 
-enum { R_MAX = 2, N_MAX = 4 };
 /* From so many activation rows on weights go through a panel. */
 enum { FEW_FROM = 4 };
+enum { R_MAX = 2, N_MAX = FEW_FROM - 1 };
 
 /* How the four registers of a block meet those of the activations. */
 enum how { SCALE_WORDS, SCALE_FLOATS };
@@ -92,9 +92,9 @@ INLINE void add_block(const struct super *w, int has_min, __m512 sum, float ad, 
 }
 
 /* Accumulators: acc[R * n + r]. */
-INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset,
-                 int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
-                 struct acts a, __m512 *acc, __m256 *low)
+INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R, int N,
+                 size_t k, const uint8_t *w, size_t wstride, struct acts a, __m512 *acc,
+                 __m256 *low)
 {
     const uint8_t *ahead = R > 1 ? w + wstride * 3 : w + PREFETCH_AHEAD;
     UNROLL
@@ -124,9 +124,9 @@ INLINE void rows(super_fn *super, size_t bytes, enum how how, int offset,
     }
 }
 
-INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset,
-                  int has_min, int R, int N, size_t k, const uint8_t *w, size_t wstride,
-                  size_t nrow, struct acts a, float *out, size_t ostride)
+INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset, int has_min, int R,
+                  int N, size_t k, const uint8_t *w, size_t wstride, size_t nrow, struct acts a,
+                  float *out, size_t ostride)
 {
     __m512 acc[R_MAX * N_MAX] = {0};
     __m256 low[R_MAX * N_MAX] = {0};
@@ -134,11 +134,11 @@ INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset,
         float sum[R_MAX * N_MAX];
         m = R > 1 && nrow - r > 1 ? 2 : 1;
         if (m == 2)
-            rows(super, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a,
-                 acc, low);
+            rows(super, bytes, how, offset, has_min, R, N, k, w + r * wstride, wstride, a, acc,
+                 low);
         else
-            rows(super, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a,
-                 acc, low);
+            rows(super, bytes, how, offset, has_min, 1, N, k, w + r * wstride, wstride, a, acc,
+                 low);
         if (has_min) {
             UNROLL
             for (int i = 0; i < R * N; i++)
@@ -152,20 +152,16 @@ INLINE void mul_n(super_fn *super, size_t bytes, enum how how, int offset,
     }
 }
 
-INLINE void mul_k(super_fn *super, size_t bytes, enum how how, int offset,
-                  int has_min, size_t k, const uint8_t *w, size_t wstride, size_t nrow,
-                  const uint8_t *act, size_t astride, size_t nact, float *out, size_t ostride)
+INLINE void mul_k(super_fn *super, size_t bytes, enum how how, int offset, int has_min, size_t k,
+                  const uint8_t *w, size_t wstride, size_t nrow, const uint8_t *act, size_t astride,
+                  size_t nact, float *out, size_t ostride)
 {
     struct acts a = {act_scale_at(ACT_Q8_256, k), act_sum_at(ACT_Q8_256, k), astride, act};
 #define CALL(R, N) \
     mul_n(super, bytes, how, offset, has_min, R, N, k, w, wstride, nrow, a, out, ostride)
-    for (size_t n; nact; nact -= n, a.row += n * astride, out += n * ostride) {
-        n = nact < 4 ? nact : nact == 5 || nact == 6 ? 3 : 4;
-        if (n == 1) CALL(2, 1);
-        if (n == 2) CALL(1, 2);
-        if (n == 3) CALL(1, 3);
-        if (n == 4) CALL(1, 4);
-    }
+    if (nact == 1) CALL(2, 1);
+    if (nact == 2) CALL(1, 2);
+    if (nact == 3) CALL(1, 3);
 #undef CALL
 }
 
@@ -178,8 +174,8 @@ INLINE void mul_k(super_fn *super, size_t bytes, enum how how, int offset,
             few(slice_##name##_avx512, k, w, wstride, nrow, act, astride, nact, out, ostride);    \
             return;                                                                               \
         }                                                                                         \
-        mul_k(super_##name, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, \
-              nact, out, ostride);                                                                \
+        mul_k(super_##name, bytes, how, offset, has_min, k, w, wstride, nrow, act, astride, nact, \
+              out, ostride);                                                                      \
     }
 MUL(q2_k, 84, SCALE_WORDS, 0, 1, few_k16_min_avx512)
 MUL(q3_k, 110, SCALE_WORDS, 4, 0, few_k16_avx512)
