@@ -183,10 +183,11 @@ accuracy: $B/tests/test_demo_model
 	$(RUN) $B/tests/test_demo_model --table
 fuzz:
 	@$(MAKE) --no-print-directory CC=clang B='$B/fuzz' SAN=fuzzer-no-link,address,undefined fuzz-run
-fuzz-run: $(FUZZ:%=$B/%)
-	@set -e; for t in $(FUZZ); do echo "== $$t"; mkdir -p $B/found/$$t; name=$${t#fuzz_}; \
-	  $B/$$t -max_total_time=$(FUZZ_SECONDS) $(FUZZ_FLAGS) -print_final_stats=1 -artifact_prefix=$B/found/ $B/found/$$t \
-	    $$(ls -d tests/fuzz/corpus/$$name ../shared/data/fuzz/*/$$name 2>/dev/null); done
+fuzz-run: $(FUZZ:%=$B/found/%.log)
+$B/found/%.log: $B/% FORCE
+	@mkdir -p $B/found/$*; name=$*; $< -max_total_time=$(FUZZ_SECONDS) $(FUZZ_FLAGS) -print_final_stats=1 \
+	  -artifact_prefix=$B/found/ $B/found/$* $$(ls -d tests/fuzz/corpus/$${name#fuzz_} ../shared/data/fuzz/*/$${name#fuzz_} 2>/dev/null) \
+	  > $@ 2>&1; rc=$$?; echo "== $*"; if [ $$rc = 0 ]; then grep -E 'DONE|stat::number|stat::peak' $@; else cat $@; fi; exit $$rc
 
 # ---- the rest ----------------------------------------------------------------------------------------------------
 format:
