@@ -147,7 +147,8 @@ struct stacks {
 static const struct dev_ops *real;
 static size_t products, product_rows;
 
-static void count_matmul(struct dev *d, int count, const struct dev_matrix *const *w, struct dev_rows x, size_t n, const struct dev_rows *out)
+static void count_matmul(struct dev *d, int count, const struct dev_matrix *const *w,
+                         struct dev_rows x, size_t n, const struct dev_rows *out)
 {
     products += (size_t)count;
     product_rows += n * (size_t)count;
@@ -166,7 +167,8 @@ static void stacks_open(struct stacks *s)
     rng_seed(&r, 5);
     s->page = (size_t)sysconf(_SC_PAGESIZE);
     s->nff = s->page / (WIDTH * sizeof(float));
-    s->p = mmap(NULL, STACKS * EXPERTS * s->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    s->p = mmap(NULL, STACKS * EXPERTS * s->page, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     s->wide = calloc(2 * ROWS * s->nff, sizeof *s->wide);
     if (s->p == MAP_FAILED || !s->wide || dev_cpu_open(&s->d, 2, &err) < 0) {
         printf("Bail out! no memory or no device\n");
@@ -176,8 +178,16 @@ static void stacks_open(struct stacks *s)
         ((float *)(void *)s->p)[i] = (float)(rng_uniform(&r) - 0.5);
     struct dev_matrix in = {.type = DT_F32, .k = WIDTH, .rows = EXPERTS * s->nff, .stride = WIDTH * sizeof(float)};
     struct dev_matrix back = {.type = DT_F32, .k = s->nff, .rows = EXPERTS * WIDTH, .stride = s->nff * sizeof(float)};
-    s->l.moe = (struct moe){.nexpert = EXPERTS, .nused = USED, .nff = s->nff, .ngroup = 1, .group_used = 1, .renorm = 1, .scale = 1,
-                            .gate = in, .up = in, .down = back};
+    s->l.moe = (struct moe){.nexpert = EXPERTS,
+                            .nused = USED,
+                            .nff = s->nff,
+                            .ngroup = 1,
+                            .group_used = 1,
+                            .renorm = 1,
+                            .scale = 1,
+                            .gate = in,
+                            .up = in,
+                            .down = back};
     s->l.moe.gate.data = expert_at(s, 0, 0);
     s->l.moe.up.data = expert_at(s, 1, 0);
     s->l.moe.down.data = expert_at(s, 2, 0);
@@ -237,7 +247,8 @@ static void step(struct stacks *s, size_t n, const int want[][USED])
     }
     for (int e = 0; e < EXPERTS; e++) {
         active += wanted[e];
-        for (size_t t = 0; t < STACKS && !wanted[e]; t++) CHECK(!mprotect(expert_at(s, t, (size_t)e), s->page, PROT_NONE));
+        for (size_t t = 0; t < STACKS && !wanted[e]; t++)
+            CHECK(!mprotect(expert_at(s, t, (size_t)e), s->page, PROT_NONE));
     }
     products = product_rows = 0;
     dev_lock(s->d);
@@ -249,7 +260,8 @@ static void step(struct stacks *s, size_t n, const int want[][USED])
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < WIDTH; c++) {
             double first = 1 / (1 + exp(-1.0)); /* softmax of 2 and 1 */
-            double y = first * through(s, (int)i, (size_t)want[i][0], c) + (1 - first) * through(s, (int)i, (size_t)want[i][1], c);
+            double y = first * through(s, (int)i, (size_t)want[i][0], c) +
+                       (1 - first) * through(s, (int)i, (size_t)want[i][1], c);
             CHECK_NEAR(s->memory[i][1][c], y, 1e-5);
         }
 }
@@ -257,7 +269,8 @@ static void step(struct stacks *s, size_t n, const int want[][USED])
 static void a_step_reads_no_expert_that_nobody_chose_and_each_other_once(void)
 {
     static struct stacks s;
-    static const int want[ROWS][USED] = {{6, 1}, {1, 3}, {6, 3}, {3, 1}, {1, 6}}, apart[ROWS][USED] = {{0, 7}, {2, 5}, {7, 4}, {5, 0}, {0, 1}};
+    static const int want[ROWS][USED] = {{6, 1}, {1, 3}, {6, 3}, {3, 1}, {1, 6}};
+    static const int apart[ROWS][USED] = {{0, 7}, {2, 5}, {7, 4}, {5, 0}, {0, 1}};
     stacks_open(&s);
     for (size_t n = 1; n <= ROWS; n++) {
         step(&s, n, want);
