@@ -286,6 +286,50 @@ static void every_allocation_may_fail(void)
     CHECK(done && fail_at > 4);
 }
 
+/* As if the others were at -inf: under every kind of setting, with penalties and biases of tokens in and out of the set, whatever part of it is empty. */
+static void of_a_set_nothing_else_is_drawn(void)
+{
+    enum { N = 1003, WORDS = (N + 63) / 64 };
+    static float l[N], masked[N];
+    uint64_t set[WORDS];
+    for (int round = 0; round < 300; round++) {
+        struct lar_sampling p;
+        sampler_default(&p);
+        p.seed = round;
+        if (round % 6 == 1) p = plain();
+        if (round % 6 == 2) p.temp = 0;
+        if (round % 6 == 3) p.mirostat = 1 + round % 2, p.repeat_penalty = 1.3f;
+        if (round % 6 == 4) p.repeat_penalty = 1.7f, p.dry_multiplier = 1, p.temp = 0;
+        if (round % 6 == 5) p.top_k = 0, p.typical_p = 0.9f, p.repeat_penalty = 0.6f;
+        struct sampler *s[2];
+        struct lar_bias bias = {round % 64, 5};
+        for (int k = 0; k < 2; k++) {
+            s[k] = opened(&p, N, 50, breakers, 2);
+            CHECK_EQ(sampler_bias(s[k], &bias, 1, NULL), 0);
+        }
+        for (int i = 0; i < 20; i++) {
+            int some = 0, dense = round / 6 % 4;
+            for (int k = 0; k < WORDS; k++) { /* all, none, one token, any */
+                uint64_t r = rng_u64(&source);
+                int kind = dense == 3 ? 0 : dense == 2 ? 3 : (int)(r >> 60) % 4;
+                set[k] = kind == 0 ? UINT64_MAX : kind == 1 ? 0 : kind == 2 ? (uint64_t)1 << r % 64 : r;
+            }
+            for (int k = 0; k < N; k++) {
+                l[k] = random_logit(4);
+                masked[k] = set[k / 64] >> k % 64 & 1 ? l[k] : -INFINITY;
+                some |= isfinite(masked[k]);
+            }
+            int32_t id = sampler_pick_of(s[0], l, set), want = sampler_pick(s[1], masked);
+            CHECK_EQ(id, want);
+            CHECK((id >= 0) == some && (id < 0 || set[id / 64] >> id % 64 & 1));
+            for (int k = 0; k < 2; k++) sampler_accept(s[k], i % 3 ? id : i);
+        }
+        memset(set, 0, sizeof set);
+        CHECK_EQ(sampler_pick_of(s[0], l, set), -1);
+        for (int k = 0; k < 2; k++) sampler_close(s[k]);
+    }
+}
+
 static void reset_begins_again(void)
 {
     struct lar_sampling p;
@@ -446,6 +490,7 @@ int main(void)
     RUN(a_large_vocabulary_gives_the_same_k_as_a_sort);
     RUN(picking_allocates_nothing_and_writes_no_logits);
     RUN(every_allocation_may_fail);
+    RUN(of_a_set_nothing_else_is_drawn);
     RUN(reset_begins_again);
     RUN(seeds_differ_and_a_negative_one_is_drawn_by_the_system);
     RUN(a_seed_gives_these_tokens_everywhere);

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Constrained decoding side by side: Lar, llguidance and XGrammar over the same schemas and the same tokens, in one run.
 
-  usage: tools/grammar_peers.py [--engines lar,llguidance,xgrammar] [--state FILE] [--seconds N] VOCABULARY FOLDER
+  usage: tools/grammar_peers.py [--engines lar,llguidance,xgrammar] [--state FILE] [--again ENGINES] [--seconds N] VOCABULARY FOLDER
 
 VOCABULARY is what lar opens with vocab_only (a .gguf, tokenizer.json, a Hugging Face folder); FOLDER holds files of
 {"schema": ..., "tests": [{"data": ..., "valid": ...}]}, as maskbench/data of guidance-ai/jsonschemabench has them. Needs build/liblar.so and what is
 measured of `pip install llguidance xgrammar`. Each engine has a process of its own with one thread and takes its turn with each schema, so
 that whatever else the machine does meets all of them; files come in an order that is as good as drawn. A mask is one call through the library's Python interface (Lar's through ctypes), in time of the
 thread; a schema that takes a process longer than LIMIT seconds counts as not compiled. --state keeps results, --seconds stops early:
-run it again to go on."""
+run it again to go on. --again forgets what the state has of these engines."""
 import argparse
 import ctypes as c
 import hashlib
@@ -264,31 +264,37 @@ def main():
     p.add_argument("folder")
     p.add_argument("--engines", default="lar,llguidance,xgrammar")
     p.add_argument("--state")
+    p.add_argument("--again", default="")
     p.add_argument("--seconds", type=float, default=1e9)
     o = p.parse_args()
     v, begin, results = Lar(o.vocabulary), time.time(), {}
     if o.state and os.path.exists(o.state):
         results = json.load(open(o.state))
+    for r in results.values():
+        for n in o.again.split(","):
+            r.pop(n, None)
     names = o.engines.split(",")
     make = {"lar": lambda: v, "llguidance": lambda: Llguidance(v), "xgrammar": lambda: Xgrammar(v)}
     workers = [Worker(n, make[n](), v.end) for n in names]
     files = [f for f in os.listdir(o.folder) if f.endswith(".json")]
     files.sort(key=lambda f: hashlib.sha256(f.encode()).digest())  # a part of them is no worse than a drawn one
     for f in files:
-        if f in results:
+        missing = [w for w in workers if w.name not in results.get(f, {})]
+        if not missing:
             continue
         if time.time() - begin > o.seconds:
             break
         d = json.load(open(os.path.join(o.folder, f)))
         docs = [(t["valid"], v.tokenize(json.dumps(t["data"], ensure_ascii=False).encode("utf-8", "replace"))) for t in d["tests"]]
         job = json.dumps(d["schema"]).encode(), [x for x in docs if len(x[1]) <= TOKENS_MAX]
-        results[f] = {w.name: w.ask(job) for w in workers}
+        results.setdefault(f, {}).update((w.name, w.ask(job)) for w in missing)
         if o.state:
             json.dump(results, open(o.state + ".new", "w"))
             os.replace(o.state + ".new", o.state)
     table(results, names)
-    if len(results) < len(files):
-        print("%d of %d schemas done: run it again to go on" % (len(results), len(files)))
+    done = sum(all(n in results.get(f, {}) for n in names) for f in files)
+    if done < len(files):
+        print("%d of %d schemas done: run it again to go on" % (done, len(files)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * api/guide.c: masks for a model's tokens, and one answer under a grammar: which logits stay, what state it is in, what is forced.
+ * api/guide.c: masks for a model's tokens, and one answer under a grammar: which tokens may come, what state it is in, what is forced.
  *
  * Forced text becomes the tokens that the tokenizer makes of it together with the token before it; the last of them is left to the
  * model, as what follows may join it (the name "order" might have been the beginning of "orderId"). When the tokenizer would
  * have cut differently before, nothing is forced. */
 #include <lar/grammar.h>
-#include <math.h>
 
 #include "api/guide.h"
 
@@ -204,10 +203,10 @@ int guide_open(struct guide *u, struct lar_grammar *g, struct lar_model *m, int 
     if (rc < 0) return rc;
     if (!u->state)
         return lar_fail(err, LAR_EUNSUPPORTED, "the grammar accepts no text at all: there is nothing to answer");
-    size_t n = (size_t)m->model->h.vocab;
-    u->set = mem_alloc(((size_t)vocab_size(m->vocab) + 63) / 64 * sizeof *u->set);
-    u->logits = mem_alloc(n * sizeof *u->logits);
-    if (!u->set || !u->logits) return lar_fail(err, LAR_ENOMEM, "out of memory for masks");
+    size_t n = (size_t)m->model->h.vocab, nv = (size_t)vocab_size(m->vocab); /* either may be the larger */
+    u->nword = ((n > nv ? n : nv) + 63) / 64;
+    u->set = mem_zalloc(u->nword * sizeof *u->set);
+    if (!u->set) return lar_fail(err, LAR_ENOMEM, "out of memory for masks");
     return start_binding(u, m, err);
 }
 
@@ -215,7 +214,6 @@ void guide_done(struct guide *u)
 {
     ready(u, NULL);
     mem_free(u->set);
-    mem_free(u->logits);
     *u = (struct guide){0};
 }
 
@@ -253,29 +251,25 @@ static int fill(struct guide *u, struct lar_err *err)
     return rc;
 }
 
-const float *guide_logits(struct guide *u, const float *logits, int32_t also, struct lar_err *err)
+const uint64_t *guide_set(struct guide *u, int32_t also, struct lar_err *err)
 {
     if (ready(u, err) < 0 || fill(u, err) < 0) return NULL;
     const struct lar_model *m = u->g->m;
-    size_t n = (size_t)m->model->h.vocab, nv = m->trie->nvocab;
+    size_t know = m->trie->nword;
+    memset(u->set + know, 0, (u->nword - know) * sizeof *u->set);
     if (also >= 0) tokset_add(u->set, (uint32_t)also);
     if (u->may_end)
         for (uint32_t i = 0; i < m->nend; i++) tokset_add(u->set, (uint32_t)m->end[i]);
-    for (size_t i = 0; i < n; i += 64) {
-        uint64_t w = i < nv ? u->set[i / 64] : 0;
-        size_t end = n - i < 64 ? n - i : 64;
-        for (size_t k = 0; k < end; k++) u->logits[i + k] = w >> k & 1 ? logits[i + k] : -INFINITY;
-    }
-    return u->logits;
+    return u->set;
 }
 
-const float *guide_thinking(struct guide *u, const float *logits, struct lar_err *err)
+const uint64_t *guide_thinking(struct guide *u, struct lar_err *err)
 {
     if (ready(u, err) < 0) return NULL;
     const struct lar_model *m = u->g->m;
-    memcpy(u->logits, logits, (size_t)m->model->h.vocab * sizeof *logits);
-    for (uint32_t i = 0; i < m->nend; i++) u->logits[m->end[i]] = -INFINITY;
-    return u->logits;
+    memset(u->set, 0xff, u->nword * sizeof *u->set);
+    for (uint32_t i = 0; i < m->nend; i++) u->set[m->end[i] >> 6] &= ~((uint64_t)1 << (m->end[i] & 63));
+    return u->set;
 }
 
 int guide_text(struct guide *u, struct str text, struct lar_err *err)

@@ -23,18 +23,19 @@ struct guide {
     int begun;     /* a token of the constrained text has come */
     int drops;     /* the decoder drops a space at the beginning, and nothing came before */
     size_t spaces, digits; /* bytes of nothing else, on end */
-    uint64_t *set;
-    float *logits;
+    uint64_t *set; /* [nword] */
+    size_t nword;
 };
 
 /* Binds the grammar; g = NULL makes a guide that lets everything through. The first grammar of a model takes a while (the tree of its tokens):
  * that goes on in a thread of its own, so that the prompt can be read meanwhile, and the first of the functions below waits for it. */
 int guide_open(struct guide *u, struct lar_grammar *g, struct lar_model *m, int drops, struct lar_err *err);
 void guide_done(struct guide *u);
-/* The logits with what may not come at -inf: valid until the next call. also: a token that may come as well, -1: none. NULL on failure. */
-const float *guide_logits(struct guide *u, const float *logits, int32_t also, struct lar_err *err);
-/* Logits for thinking: it must not end the answer. */
-const float *guide_thinking(struct guide *u, const float *logits, struct lar_err *err);
+/* The tokens that may come, as run/sampler.h takes them: valid until the next call. also: a token that may come as well, -1: none. NULL on
+ * failure. */
+const uint64_t *guide_set(struct guide *u, int32_t also, struct lar_err *err);
+/* Those of thinking: it must not end the answer. */
+const uint64_t *guide_thinking(struct guide *u, struct lar_err *err);
 int guide_token(struct guide *u, int32_t id, struct lar_err *err);
 int guide_text(struct guide *u, struct str text, struct lar_err *err);
 int guide_final(struct guide *u); /* the answer is whole and cannot go on */

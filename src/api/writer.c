@@ -212,15 +212,13 @@ int lar_writer_begin(struct lar_writer *w, int ctx, struct lar_err *err)
     return guide_open(&w->guide, q->grammar, w->m, q->grammar && drops_space(w), err);
 }
 
-/* What the grammar leaves of the logits. *mark: the token that would begin thinking, where it may. */
-static const float *constrain(struct lar_writer *w, const float *logits, int32_t *mark, struct lar_err *err)
+/* The tokens that the grammar allows; NULL: it could not be told. *mark: the token that would begin thinking, where it may. */
+static const uint64_t *constrain(struct lar_writer *w, int32_t *mark, struct lar_err *err)
 {
     const struct answer *a = &w->answer;
-    *mark = -1;
-    if (!w->guide.g) return logits;
-    if (a->state == ANSWER_THINKING) return guide_thinking(&w->guide, logits, err);
+    if (a->state == ANSWER_THINKING) return guide_thinking(&w->guide, err);
     if (a->marks.open.n && !w->out.n && w->req.think != LAR_THINK_OFF) *mark = vocab_find(w->m->vocab, a->marks.open);
-    return guide_logits(&w->guide, logits, *mark, err);
+    return guide_set(&w->guide, *mark, err);
 }
 
 static int follow(struct lar_writer *w, int32_t id, struct lar_err *err)
@@ -265,9 +263,10 @@ int lar_writer_step(struct lar_writer *w, const float *logits, int32_t *token, s
                         "place for the token are needed");
     size_t at = w->prompt.n + w->out.n; /* what is evaluated by now */
     int thinking = w->answer.state == ANSWER_THINKING, rc = 0;
-    int32_t mark, id;
-    if (!(logits = constrain(w, logits, &mark, err))) return err ? err->code : LAR_ELIMIT;
-    if ((id = sampler_pick(w->sampler.s, logits)) < 0)
+    int32_t mark = -1, id;
+    const uint64_t *set = NULL;
+    if (w->guide.g && !(set = constrain(w, &mark, err))) return err ? err->code : LAR_ELIMIT;
+    if ((id = sampler_pick_of(w->sampler.s, logits, set)) < 0)
         return lar_fail(err, LAR_EFORMAT,
                         w->guide.g ? "no token that the grammar allows has a usable probability: the model's "
                         "vocabulary "

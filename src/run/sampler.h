@@ -64,5 +64,7 @@ void sampler_break(struct sampler *s);
 /* The next token; does not accept it. logits: [nvocab]; NaN counts as impossible, as -inf does.
  * -1 when all are impossible. Allocates nothing. */
 int32_t sampler_pick(struct sampler *s, const float *logits);
+/* The same, of the tokens in set alone: bit t & 63 of word t / 64, room for all; the others are as good as -inf, and not looked at. */
+int32_t sampler_pick_of(struct sampler *s, const float *logits, const uint64_t *set);
 
 #endif

@@ -83,13 +83,22 @@ static int possible(float logit)
     return logit >= -FLT_MAX;
 }
 
+/* Which of the 64 tokens from i on may be taken, i a multiple of 64. */
+static uint64_t among(const uint64_t *set, int32_t i)
+{
+    return set ? set[i / 64] : UINT64_MAX;
+}
+
 /* All possible tokens by id. */
-static size_t take_all(struct sampler *s, const float *logits)
+static size_t take_all(struct sampler *s, const float *logits, const uint64_t *set)
 {
     size_t n = 0;
-    for (int32_t i = 0; i < s->nvocab; i++) {
-        float l = s->slot && s->slot[i] ? s->touched[s->slot[i] - 1].logit : logits[i];
-        if (possible(l)) s->cand[n++] = (struct cand){finite(l), i, 0.0};
+    for (int32_t from = 0; from < s->nvocab; from += 64) {
+        int32_t end = s->nvocab - from < 64 ? s->nvocab : from + 64, i = from;
+        for (uint64_t w = among(set, from); w && i < end; w >>= 1, i++) {
+            float l = s->slot && s->slot[i] ? s->touched[s->slot[i] - 1].logit : logits[i];
+            if (w & 1 && possible(l)) s->cand[n++] = (struct cand){finite(l), i, 0.0};
+        }
     }
     return n;
 }
@@ -109,13 +118,22 @@ static inline void offer(struct cand *v, size_t *n, size_t k, int32_t id, float 
 }
 
 /* The k best, best first. */
-static size_t take_top(struct sampler *s, const float *logits, size_t k)
+static size_t take_top(struct sampler *s, const float *logits, const uint64_t *set, size_t k)
 {
     struct cand *v = s->cand;
     size_t n = 0;
     int32_t i = 0;
-    for (size_t t = 0; t < s->ntouched; t++) offer(v, &n, k, s->touched[t].id, s->touched[t].logit);
+    for (size_t t = 0; t < s->ntouched; t++) {
+        int32_t id = s->touched[t].id;
+        if (among(set, id & ~63) >> (id & 63) & 1) offer(v, &n, k, id, s->touched[t].logit);
+    }
     for (; i < s->nvocab; i += BLOCK) {
+        uint64_t w = among(set, i & ~63);
+        if (!w) {
+            i |= 64 - BLOCK; /* none of the 64: on to the next */
+            continue;
+        }
+        w >>= i & 63;
         int32_t m = s->nvocab - i < BLOCK ? s->nvocab - i : BLOCK;
         const float *l = logits + i;
         float bar = n < k ? -FLT_MAX : v[0].logit;
@@ -125,7 +143,7 @@ static size_t take_top(struct sampler *s, const float *logits, size_t k)
             if (!any) continue;
         }
         for (int32_t j = 0; j < m; j++)
-            if (l[j] >= bar && !(s->slot && s->slot[i + j])) offer(v, &n, k, i + j, l[j]);
+            if (l[j] >= bar && w >> j & 1 && !(s->slot && s->slot[i + j])) offer(v, &n, k, i + j, l[j]);
     }
     if (n < k) heapify(v, n, worse);
     for (size_t left = n; left > 1; left--) pop(v, left, worse);
@@ -278,12 +296,12 @@ static int32_t mirostat_2(struct sampler *s, struct cand *v, size_t n)
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
-static int32_t choose(struct sampler *s, const float *logits)
+static int32_t choose(struct sampler *s, const float *logits, const uint64_t *set)
 {
     const struct lar_sampling *p = &s->p;
     struct cand *v = s->cand;
     int few = s->room < (size_t)s->nvocab || p->temp == 0.0f;
-    size_t n = few ? take_top(s, logits, s->room) : take_all(s, logits);
+    size_t n = few ? take_top(s, logits, set, s->room) : take_all(s, logits, set);
     if (n == 0) return -1;
     if (p->temp == 0.0f) return v[0].id;
     if (p->mirostat) return p->mirostat == 1 ? mirostat_1(s, v, n) : mirostat_2(s, v, n);
@@ -296,10 +314,12 @@ static int32_t choose(struct sampler *s, const float *logits)
     return v[draw(s, v, n, weigh(v, n, (double)p->temp))].id;
 }
 
-int32_t sampler_pick(struct sampler *s, const float *logits)
+int32_t sampler_pick_of(struct sampler *s, const float *logits, const uint64_t *set)
 {
     sampler_penalise(s, logits);
-    int32_t id = choose(s, logits);
+    int32_t id = choose(s, logits, set);
     sampler_untouch(s);
     return id;
 }
+
+int32_t sampler_pick(struct sampler *s, const float *logits) { return sampler_pick_of(s, logits, NULL); }
