@@ -16,10 +16,14 @@
 #include "io/dtype.h"
 #include "kern/kern.h"
 
+#define DEV_LORA_COLUMNS 256
+
 /* What an adapter adds to a matrix W: scale B A, of low rank. rank 0: nothing. */
 struct dev_lora {
-    const float *a;  /* [rank][k] */
-    const float *bt; /* [rank][rows]: B transposed, so that rows of the output are summed side by side */
+    const void *a;  /* [rank][k] */
+    const void *bt; /* B transposed, so that rows of the output are summed side by side, DEV_LORA_COLUMNS (or what is left) at once, which lie
+                     * together: [rows / columns][rank][columns] */
+    enum dtype a_type, bt_type; /* F32, F16 or BF16 */
     size_t rank;
     float scale;
 };

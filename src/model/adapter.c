@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/num.h"
 
 enum { SAMPLE = 64, SAMPLES = 4 };
@@ -50,29 +51,64 @@ static int read_keys(struct reading *l)
     return 0;
 }
 
-/* A matrix of the adapter as F32; transposed: [columns][rows]. NULL with the error set. */
-static const float *values(struct reading *l, const struct gguf_tensor *t, int transposed)
+/* 16 bits that hold all n numbers exactly: an adapter that was trained in them costs half to read. F32: there are none. */
+static enum dtype exact(const float *v, size_t n)
+{
+    int half = 1, brain = 1;
+    for (size_t i = 0; i < n && (half || brain); i++) {
+        float b = bf16_to_f32(bf16_from_f32(v[i])), h = half_to_f32(half_from_f32(v[i]));
+        brain &= !memcmp(&b, &v[i], sizeof b);
+        half &= !memcmp(&h, &v[i], sizeof h);
+    }
+    return brain ? DT_BF16 : half ? DT_F16 : DT_F32;
+}
+
+static const void *narrow(struct reading *l, const float *v, size_t n, enum dtype *type)
+{
+    *type = exact(v, n);
+    if (*type == DT_F32) {
+        float *same = arena_array(&l->to->a, n, sizeof *same);
+        if (same) memcpy(same, v, n * sizeof *same);
+        l->to->bytes += n * sizeof *same;
+        return same;
+    }
+    uint16_t *to = arena_array(&l->to->a, n, sizeof *to);
+    for (size_t i = 0; i < n && to; i++) to[i] = *type == DT_BF16 ? bf16_from_f32(v[i]) : half_from_f32(v[i]);
+    l->to->bytes += n * sizeof *to;
+    return to;
+}
+
+/* B [rows][rank] as dev_lora.bt has it. */
+static void turn(const float *v, size_t rows, size_t rank, float *to)
+{
+    for (size_t at = 0; at < rows; at += DEV_LORA_COLUMNS) {
+        size_t width = rows - at < DEV_LORA_COLUMNS ? rows - at : DEV_LORA_COLUMNS;
+        for (size_t i = 0; i < width; i++)
+            for (size_t r = 0; r < rank; r++) to[at * rank + r * width + i] = v[(at + i) * rank + r];
+    }
+}
+
+/* A matrix of the adapter; transposed: as turn leaves it. NULL with the error set. */
+static const void *values(struct reading *l, const struct gguf_tensor *t, int transposed, enum dtype *type)
 {
     size_t k = (size_t)t->dim[0], rows = (size_t)t->dim[1];
     float *v = NULL, *to = NULL;
+    const void *kept = NULL;
     if (!dev_can(l->m->dev, t->type)) {
         lar_fail(l->err, LAR_EUNSUPPORTED,
                  "%s: tensor %.*s is of type %s, which Lar cannot compute with yet", l->path,
                  STR_ARG(t->name), dtype_info(t->type).name);
         return NULL;
     }
-    v = transposed ? mem_zalloc(k * rows * sizeof *v) : arena_array(&l->to->a, k * rows, sizeof *v);
-    if (v && transposed) to = arena_array(&l->to->a, k * rows, sizeof *to);
-    l->to->bytes += k * rows * sizeof *v;
+    v = mem_zalloc(k * rows * sizeof *v);
+    if (v && transposed) to = mem_zalloc(k * rows * sizeof *to);
     if (v) l->m->dev->kern->type[t->type].dequant(k * rows, t->data, v);
-    for (size_t i = 0; i < rows && to; i++)
-        for (size_t j = 0; j < k; j++) to[j * rows + i] = v[i * k + j];
-    if (transposed) {
-        mem_free(v);
-        v = to;
-    }
-    if (!v) lar_fail(l->err, LAR_ENOMEM, "%s: tensor %.*s: out of memory", l->path, STR_ARG(t->name));
-    return v;
+    if (to) turn(v, rows, k, to);
+    if (v && (to || !transposed)) kept = narrow(l, transposed ? to : v, k * rows, type);
+    mem_free(v);
+    mem_free(to);
+    if (!kept) lar_fail(l->err, LAR_ENOMEM, "%s: tensor %.*s: out of memory", l->path, STR_ARG(t->name));
+    return kept;
 }
 
 static const struct gguf_tensor *half_of(struct reading *l, struct str name, const char *half)
@@ -102,7 +138,7 @@ static int bind_one(struct reading *l, const struct gguf_tensor *w, struct dev_l
             (long long)tb->dim[1], (long long)w->dim[0], (long long)w->dim[1], RANK_MAX);
     *d = (struct dev_lora){.rank = (size_t)ta->dim[1]};
     d->scale = l->to->alpha > 0 ? l->to->alpha / (float)d->rank : 1;
-    if (!(d->a = values(l, ta, 0)) || !(d->bt = values(l, tb, 1))) return LAR_EUNSUPPORTED;
+    if (!(d->a = values(l, ta, 0, &d->a_type)) || !(d->bt = values(l, tb, 1, &d->bt_type))) return LAR_EUNSUPPORTED;
     if (d->rank > l->to->rank) l->to->rank = d->rank;
     l->to->matrices++;
     return 0;
@@ -126,11 +162,11 @@ static int read_all(struct reading *l)
     return rc;
 }
 
-static void sample(struct sha256 *h, const float *p, size_t n)
+static void sample(struct sha256 *h, const uint8_t *p, enum dtype type, size_t n)
 {
-    size_t take = n < SAMPLE ? n : SAMPLE;
+    size_t take = n < SAMPLE ? n : SAMPLE, size = type == DT_F32 ? 4 : 2;
     sha256_add(h, &n, sizeof n);
-    for (size_t k = 0; k < SAMPLES; k++) sha256_add(h, p + (n - take) / (SAMPLES - 1) * k, take * sizeof *p);
+    for (size_t k = 0; k < SAMPLES; k++) sha256_add(h, p + (n - take) / (SAMPLES - 1) * k * size, take * size);
 }
 
 static void identify(struct adapter *l, const struct model *m)
@@ -142,8 +178,8 @@ static void identify(struct adapter *l, const struct model *m)
         sha256_add(&h, &d->rank, sizeof d->rank);
         sha256_add(&h, &d->scale, sizeof d->scale);
         if (!d->rank) continue;
-        sample(&h, d->a, d->rank * (size_t)m->slot[i]->dim[0]);
-        sample(&h, d->bt, d->rank * (size_t)m->slot[i]->dim[1]);
+        sample(&h, d->a, d->a_type, d->rank * (size_t)m->slot[i]->dim[0]);
+        sample(&h, d->bt, d->bt_type, d->rank * (size_t)m->slot[i]->dim[1]);
     }
     sha256_end(&h, l->id);
 }

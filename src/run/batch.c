@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * run/batch.c: see batch.h. The parts' rows are laid one after another; every operation of the forward pass takes them as they lie, and
- * only attention, convolutions and scans look at whose they are. */
+ * run/batch.c: see batch.h. The parts' rows are laid one after another, those with the same adapters side by side, so that an adapter is read once for
+ * all its rows (dev/cpu/low.c); every operation of the forward pass takes them as they lie, and only attention, convolutions, scans and adapters look
+ * at whose they are. */
 #include "run/batch.h"
 
 #include <string.h>
@@ -17,8 +18,9 @@ int batch_open(struct batch_step *b, struct model *m, size_t rows, size_t nseq, 
     b->keep = mem_zalloc(nseq * sizeof *b->keep);
     b->ctx = mem_zalloc(nseq * sizeof *b->ctx);
     b->length = mem_zalloc(nseq * sizeof *b->length);
+    b->order = mem_zalloc(nseq * sizeof *b->order);
     session_need(m, rows, &need);
-    if (!b->tokens || !b->seq || !b->keep || !b->ctx || !b->length)
+    if (!b->tokens || !b->seq || !b->keep || !b->ctx || !b->length || !b->order)
         rc = lar_fail(err, LAR_ENOMEM, "steps of %zu tokens: out of memory", rows);
     else if ((rc = dev_cpu_reserve(m->dev, &need, err)) == 0)
         rc = work_open(&b->work, m, rows, nlogit, err);
@@ -34,6 +36,7 @@ void batch_close(struct batch_step *b)
     mem_free(b->keep);
     mem_free(b->ctx);
     mem_free(b->length);
+    mem_free(b->order);
     model_close(b->model);
     *b = (struct batch_step){0};
 }
@@ -43,7 +46,7 @@ size_t batch_bytes(const struct model *m, size_t rows, size_t nseq, size_t nlogi
     struct dev_need need;
     session_need(m, rows, &need);
     return work_bytes(m, rows, nlogit) + dev_cpu_reserve_bytes(m->dev, &need) +
-           rows * sizeof(int32_t) + nseq * (sizeof(struct dev_seq) + 3 * sizeof(size_t));
+           rows * sizeof(int32_t) + nseq * (sizeof(struct dev_seq) + 4 * sizeof(size_t));
 }
 
 /* What is wrong with the step as a whole. */
@@ -107,22 +110,35 @@ static void take(struct batch_step *b, struct batch_part *p, size_t row)
     if (p->prompt_end) session_keep(s);
 }
 
+/* Part i joins the order, behind the last that has its adapters. */
+static void join(struct batch_step *b, const struct batch_part *part, size_t n, size_t i)
+{
+    size_t at = n;
+    while (at && !session_alike(part[b->order[at - 1]].session, part[i].session)) at--;
+    if (at == 0) at = n;
+    memmove(b->order + at + 1, b->order + at, (n - at) * sizeof *b->order);
+    b->order[at] = i;
+}
+
 int batch_eval(struct batch_step *b, struct batch_part *part, size_t npart, struct lar_err *err)
 {
     size_t rows = 0, nseq = 0, row = 0;
     int rc = check_all(b, part, npart, err);
     if (rc < 0) return rc;
     for (size_t i = 0; i < npart; i++) {
-        struct batch_part *p = &part[i];
+        if ((part[i].rc = check_part(&part[i])) < 0) continue;
+        part[i].session->stepping = 1;
+        join(b, part, nseq++, i);
+    }
+    for (size_t i = 0; i < nseq; i++) {
+        const struct batch_part *p = &part[b->order[i]];
         struct session *s = p->session;
-        if ((p->rc = check_part(p)) < 0) continue;
         kv_grow(&s->kv, s->n, s->n + p->n);
-        s->stepping = 1;
-        b->seq[nseq] = session_seq(s, rows, p->n);
-        b->keep[nseq] = p->nlogit;
+        b->seq[i] = session_seq(s, rows, p->n);
+        b->keep[i] = p->nlogit;
         if (s->length < s->n + p->n) s->length = s->n + p->n;
-        b->length[nseq] = s->length;
-        b->ctx[nseq++] = s->ctx;
+        b->length[i] = s->length;
+        b->ctx[i] = s->ctx;
         memcpy(b->tokens + rows, p->tokens, p->n * sizeof *p->tokens);
         rows += p->n;
     }
@@ -136,10 +152,9 @@ int batch_eval(struct batch_step *b, struct batch_part *part, size_t npart, stru
                          .ctx_of = b->ctx,
                          .length = b->length};
     rc = model_forward(b->model, &b->work, &step, err); /* without a cancel flag it cannot fail */
-    for (size_t i = 0; i < npart; i++) {
-        if (part[i].rc < 0) continue;
-        take(b, &part[i], row);
-        row += part[i].nlogit;
+    for (size_t i = 0; i < nseq; i++) {
+        take(b, &part[b->order[i]], row);
+        row += part[b->order[i]].nlogit;
     }
     return rc < 0 ? rc : (int)nseq;
 }

@@ -33,6 +33,7 @@ struct batch_step {
     int32_t *tokens;     /* [rows] */
     struct dev_seq *seq; /* [nseq] */
     size_t *keep, *ctx, *length; /* [nseq] */
+    size_t *order;               /* [nseq] parts, as their rows lie */
 };
 
 /* Steps of at most `rows` tokens of at most nseq sessions, with at most nlogit rows of logits. */
