@@ -166,27 +166,30 @@ INLINE struct quad quad_iq4_nl(const uint8_t *p)
     return q;
 }
 
-/* e8m0 exponent | nibbles[16]: 17 bytes, too odd for words */
+/* e8m0 exponent | nibbles[16]: 17 bytes, 68 a step. Nibbles of blocks 0 and 2 lie at even places from byte 1 on, those of 1 and 3 from byte 4
+ * on. The exponents are put together by the integer unit, which has nothing else to do. */
 INLINE struct quad quad_mxfp4(const uint8_t *p)
 {
-    const __m512i turn = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+#define WORD(i, b) (short)((b) % 2 ? 32 + 7 + ((b)-1) / 2 * 17 + (i) : (b) / 2 * 17 + (i))
+#define TWO(i, b)  WORD(2 * (i), b), WORD(2 * (i) + 1, b)
+#define STEP(i)    TWO(i, 0), TWO(i, 1), TWO(i, 2), TWO(i, 3)
+    static const index_words bytes = {STEP(0), STEP(1), STEP(2), STEP(3)};
+#undef STEP
+#undef TWO
+#undef WORD
     __m512i table = _mm512_xor_si512(
         _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)quant_e2m1)),
         _mm512_set1_epi8(-128));
-    __m512i v = load16(p + 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + 18)), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + 35)), 2);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(p + 52)), 3);
     struct quad q;
-    nibbles_of(&q, _mm512_permutexvar_epi32(turn, v));
+    nibbles_of(&q, pick(bytes, load64(p + 1), load64(p + 4)));
     q.lo = _mm512_shuffle_epi8(table, q.lo);
     q.hi = _mm512_shuffle_epi8(table, q.hi);
-    /* 2^(e - 128): an exponent field of e - 1, or below 2 a subnormal. */
-    __m128i e = _mm_setr_epi32(p[0], p[17], p[34], p[51]);
-    __m128i normal = _mm_slli_epi32(_mm_sub_epi32(e, _mm_set1_epi32(1)), 23);
-    __m128i tiny = _mm_sllv_epi32(_mm_set1_epi32(0x00200000), e);
-    __m128i bits = _mm_blendv_epi8(normal, tiny, _mm_cmpgt_epi32(_mm_set1_epi32(2), e));
-    q.d = _mm512_broadcast_f32x4(_mm_castsi128_ps(bits));
+    /* 2^(e - 128): an exponent field of e - 1; below e = 2, where that is less, a subnormal. */
+    uint32_t four = p[0] | (uint32_t)p[17] << 8 | (uint32_t)p[34] << 16 | (uint32_t)p[51] << 24;
+    __m128i e = _mm_cvtepu8_epi32(_mm_cvtsi32_si128((int)four));
+    __m128i tiny = _mm_sllv_epi32(_mm_set1_epi32(0x200000), _mm_and_si128(e, _mm_set1_epi32(1)));
+    __m128i bits = _mm_slli_epi32(_mm_sub_epi32(e, _mm_set1_epi32(1)), 23);
+    q.d = _mm512_broadcast_f32x4(_mm_castsi128_ps(_mm_max_epi32(bits, tiny)));
     return q;
 }
 
