@@ -60,8 +60,9 @@ struct start {
 #define WORD(epoch, begin, end) \
     ((uint64_t)((epoch)&0xffff) << 48 | (uint64_t)(begin) << 24 | (uint64_t)(end))
 
-/* Takes up to grain items of slice s of loop `epoch`, from its front or its back. grain may be read too late and belong to
- * another loop, but then the word has changed as well and the exchange fails. */
+/* Takes up to grain items of slice s of loop `epoch`, from its front or its back, and at most half of what is left there: pieces begin large and end
+ * small, so that threads end together. grain may be read too late and belong to another loop, but then the word has changed as well and the
+ * exchange fails. */
 static int take(struct pool *p, struct slice *s, unsigned epoch, int front, size_t *b, size_t *e)
 {
     uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
@@ -69,7 +70,7 @@ static int take(struct pool *p, struct slice *s, unsigned epoch, int front, size
         size_t begin = w >> 24 & 0xffffff, end = w & 0xffffff;
         if (w >> 48 != (epoch & 0xffff) || begin >= end) return 0;
         size_t grain = atomic_load_explicit(&p->grain, memory_order_relaxed);
-        size_t g = end - begin < grain ? end - begin : grain;
+        size_t half = (end - begin + 1) / 2, g = half < grain ? half : grain;
         uint64_t next = front ? WORD(epoch, begin + g, end) : WORD(epoch, begin, end - g);
         if (atomic_compare_exchange_weak_explicit(&s->word, &w, next, memory_order_acq_rel,
                                                   memory_order_acquire)) {

@@ -136,7 +136,6 @@ void cpu_matmul(struct dev *d, int count, const struct dev_matrix *const *w, str
         units_all += (w[i]->rows + j.unit_rows[i] - 1) / j.unit_rows[i];
         j.unit_end[i] = units_all;
     }
-    size_t grain = units_all / (size_t)(d->threads * 8);
-    pool_for(d->pool, units_all, grain ? grain : 1, units, &j);
+    pool_for(d->pool, units_all, units_all / (size_t)(d->threads * 2) + 1, units, &j);
     if (d->nalways || d->nseq) cpu_low(c, count, w, x, n, out);
 }
