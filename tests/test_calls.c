@@ -158,6 +158,10 @@ static void each_form_is_read_however_it_is_cut(void)
           "<tool_call>\n<function=get_weather>\n<parameter=city>\n\n a "
           "\"b\"\\\n</p>\n\n</parameter>\n</function>\n</tool_call>",
           "|call:get_weather|args:{\"city\":\"\\n a \\\"b\\\"\\\\\\n</p>\\n\"}|end:");
+    gives("seed",
+          "<seed:tool_call>\n<function=add>\n<parameter=a>['it', \"x's\", None, (True,)]</parameter>\n"
+          "<parameter=b>{'k': [1, 2.5]}</parameter>\n</function>\n</seed:tool_call>",
+          "|call:add|args:{\"a\":[\"it\",\"x's\",null,[true]],\"b\":\"{'k': [1, 2.5]}\"}|end:");
     gives("qwen3-coder",
           "<tool_call>\n<function=add>\n<parameter=a>\n1e3\n"
           "</parameter>\n<parameter=b>\nNone\n</parameter>\n</function>\n</tool_call>",
@@ -276,6 +280,8 @@ static struct str answer_of(struct str text, struct str user, const struct call_
                                        "<|tool_response>",
                                        ("<\xef\xbd\x9c"
                                         "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"),
+                                       "<\xef\xbd\x9ctool\xe2\x96\x81outputs\xe2\x96\x81"
+                                       "begin\xef\xbd\x9c>",
                                        "<|end_of_text|>",
                                        "\n<|end|>",
                                        "<|message_sep|>",
@@ -364,8 +370,6 @@ static void template_of_a_family(const char *file, const struct json *cases, con
     for (size_t i = 0; i < 3; i++) {
         const struct json *text = json_get(json_get(json_get(golden, "results"), key[i]), "text");
         if (!text || !source.p) continue;
-        /* Seed's template prints lists and objects as Python does. */
-        if (i == 2 && strstr(file, "Seed-OSS")) continue;
         if (i == 1 && strstr(file, "GigaChat")) continue; /* writes the first of several only */
         int rc = round_trip(file, key[i], json_get(cases, key[i]), text->s, source);
         n += rc >= 0;
@@ -401,6 +405,24 @@ static void families(void)
 
 /* ---- Berkeley's calls: tools/bfcl.py ---- */
 
+/* The same conversation as some templates want it. 1: no content beside calls, 2: arguments as the text of their JSON, 3: both. */
+static const struct json *told_otherwise(struct str line, int how)
+{
+    const struct json *j = json_parse(&all, (struct str){arena_copy(&all, line.p, line.n), line.n}, NULL);
+    struct json *said = (struct json *)(uintptr_t)json_get(j, "messages")->child->next,
+                *content = (struct json *)(uintptr_t)json_get(said, "content");
+    if (how & 1) content->kind = JSON_NULL;
+    for (const struct json *c = how & 2 ? json_get(said, "tool_calls")->child : NULL; c; c = c->next) {
+        struct json *args = (struct json *)(uintptr_t)json_get(json_get(c, "function"), "arguments");
+        struct buf b = {0};
+        json_write(&b, args);
+        args->s = (struct str){arena_copy(&all, b.p, b.n), b.n};
+        args->kind = JSON_STRING;
+        buf_done(&b);
+    }
+    return j;
+}
+
 static void bfcl_template(const char *file, struct str cases)
 {
     char path[600];
@@ -416,11 +438,14 @@ static void bfcl_template(const char *file, struct str cases)
         struct arena keep = all;
         struct buf text = {0};
         arena_init(&all, 0);
-        char *copy = arena_copy(&all, cases.p, k);
-        const struct json *j = json_parse(&all, (struct str){copy, k}, &err);
-        int rc = j && template_render(t, j, 0, NULL, &text, &err) == 0
-                     ? round_trip(file, "", j, buf_view(&text), source)
-                     : -1;
+        const struct json *j = told_otherwise((struct str){cases.p, k}, 0);
+        int rc = -1;
+        for (int how = 0; how < 4 && rc < 0; how++) {
+            buf_clear(&text);
+            if (template_render(t, told_otherwise((struct str){cases.p, k}, how), 0, NULL, &text, &err) == 0)
+                rc = round_trip(file, "", j, buf_view(&text), source);
+        }
+        if (rc < 0 && no < 2) printf("# %s: %s\n", file, err.msg);
         n++, bad += rc == 0, no += rc < 0;
         if (rc == 0 && bad < 3) printf("# %s, %s: %.*s\n", file, name, (int)(text.n < 1500 ? text.n : 1500), text.p);
         buf_done(&text);

@@ -203,8 +203,9 @@ static void give_key(struct calls *c)
     give(c, &b);
 }
 
-/* A value that is not known to be text: JSON, Python's constants, else text after all. */
-static void give_value(struct calls *c, struct str s)
+/* A value that is not known to be text: JSON, Python's constants, else text after all. python_too: its schema says that it is no text, so one of Python's
+ * lists (some templates print them so) is read too. */
+static void give_value(struct calls *c, struct str s, int python_too)
 {
     static const char *const python[][2] = {{"None", "null"}, {"True", "true"}, {"False", "false"}};
     enum json_kind kind;
@@ -215,7 +216,7 @@ static void give_value(struct calls *c, struct str s)
         buf_puts(&b, python[i][1]);
     else if (is_json(s, &kind))
         buf_str(&b, s);
-    else {
+    else if (!python_too || !calls_python_json(s, &b)) {
         buf_putc(&b, '"');
         escape(&b, s);
         buf_putc(&b, '"');
@@ -315,7 +316,7 @@ static int tag_value(struct calls *c)
         c->at += p ? (size_t)(p - h.p) + n : s.n;
     } else if (p) {
         give_key(c);
-        give_value(c, s);
+        give_value(c, s, c->kind == JSON_ONLY);
         c->at += (size_t)(p - h.p) + n;
     }
     if (!p) return WAIT;
@@ -352,7 +353,7 @@ static int brace_value(struct calls *c)
         c->at += n;
         while (n && is_blank(h.p[n - 1])) n--;
         if (!n) return BROKEN;
-        give_value(c, (struct str){h.p, n});
+        give_value(c, (struct str){h.p, n}, 0);
     }
     give(c, &b);
     return DONE;

@@ -58,6 +58,8 @@ int calls_tags(struct calls *c);
 int calls_braces(struct calls *c);
 /* calls_python.c */
 int calls_python(struct calls *c);
+/* Appends one of Python's literals as JSON; 0: it is none, out is as it was. */
+int calls_python_json(struct str s, struct buf *out);
 
 /* ---- grammars: calls_grammar.c and calls_members.c ---- */
 

@@ -117,20 +117,27 @@ static size_t extent(struct str s)
     return SIZE_MAX;
 }
 
+int calls_python_json(struct str s, struct buf *out)
+{
+    struct arena a;
+    size_t from = out->n;
+    arena_init(&a, 64 << 20);
+    int ok = s.n && to_json(s, out) && json_parse(&a, str_from(buf_view(out), from), NULL);
+    arena_done(&a);
+    if (!ok) out->n = from;
+    return ok;
+}
+
 static int value(struct calls *c, struct str s)
 {
     struct buf b = {0};
-    struct arena a;
-    arena_init(&a, 64 << 20);
     buf_puts(&b, c->first ? "{" : ", ");
     buf_json_str(&b, buf_view(&c->key));
     buf_puts(&b, ": ");
-    size_t from = b.n;
     while (s.n && is_blank(s.p[s.n - 1])) s.n--;
-    int ok = s.n && to_json(s, &b) && json_parse(&a, str_from(buf_view(&b), from), NULL);
+    int ok = calls_python_json(s, &b);
     if (ok) calls_args(c, buf_view(&b));
     c->first = 0;
-    arena_done(&a);
     buf_done(&b);
     return ok ? DONE : BROKEN;
 }
