@@ -2,9 +2,12 @@
  * tests/test_tools.c: the grammars of calls. Whatever is written by following one is calls of tools that there are, with arguments that their
  * schemas accept: random walks in every form, read back and checked by another grammar, that of the schema alone. What the families' templates
  * write is accepted. Then a real model, which has never heard of tools, must call them. */
+#include <lar/grammar.h>
 #include <lar/tools.h>
 
+#include "api/guide.h"
 #include "base/rng.h"
+#include "golden_file.h"
 #include "tap.h"
 #include "text/calls.h"
 #include "text/grammar.h"
@@ -141,12 +144,13 @@ static struct str without_ff(struct buf *b)
     return buf_view(b);
 }
 
-static int walks(const struct call_form *f, int must, int single, int deep)
+static int walks(const struct call_form *f, int must, int single, int deep, const char *named)
 {
     struct lar_err err = {0};
     struct rng r;
     struct check k = {.tools = json_parse(&all, str_of(deep ? deep_text : tools_text), NULL)};
-    struct calls_choice q = {must ? CALLS_REQUIRED : CALLS_AUTO, {"", 0}, single, is_control, (void *)(uintptr_t)f};
+    struct calls_choice q = {
+        must ? CALLS_REQUIRED : CALLS_AUTO, str_of(named), single, is_control, (void *)(uintptr_t)f};
     struct grammar_options o = {.space = 1};
     struct grammar *g = NULL;
     struct buf b = {0};
@@ -164,6 +168,7 @@ static int walks(const struct call_form *f, int must, int single, int deep)
         calls_add(&c, without_ff(&text));
         calls_end(&c);
         if ((must && k.ncall == before) || (single && k.ncall > before + 1) || (must && c.warning[0])) k.bad++;
+        if (*named && k.tool != 1) k.bad++;
         if (k.bad > bad && k.bad < 5) printf("# %s: %.*s (%s)\n", f->name, (int)text.n, buf_z(&text), c.warning);
         calls += k.ncall - before;
         calls_done(&c);
@@ -180,9 +185,84 @@ static void what_follows_a_grammar_calls_tools_with_valid_arguments(void)
 {
     for (size_t i = 0; call_form_at(i); i++)
         for (int k = 0; k < 3; k++) {
-            CHECK(walks(call_form_at(i), k != 2, k == 1, 0));
-            if (k == 0 && call_form_at(i)->body == CALL_BRACES) CHECK(walks(call_form_at(i), 1, 0, 1));
+            CHECK(walks(call_form_at(i), k != 2, k == 1, 0, ""));
+            if (k == 1) CHECK(walks(call_form_at(i), 1, 1, 0, "add"));
+            if (k == 0 && call_form_at(i)->body == CALL_BRACES) CHECK(walks(call_form_at(i), 1, 0, 1, ""));
         }
+}
+
+/* ---- calls that are none ---- */
+
+struct given {
+    struct buf text;
+    int calls, broken, open;
+};
+
+static void on_given(void *ctx, enum call_event e, size_t index, struct str s)
+{
+    struct given *k = ctx;
+    (void)index;
+    k->calls += e == CALL_END;
+    k->broken += e == CALL_BROKEN;
+    k->open += (e == CALL_BEGIN) - (e == CALL_END) - (e == CALL_BROKEN);
+    if (e == CALL_TEXT || e == CALL_BROKEN || e == CALL_THINKING) buf_str(&k->text, s);
+}
+
+/* Without white space, which goes with marks. */
+static int alike(struct str a, struct str b)
+{
+    size_t i = 0, j = 0;
+    for (;; i++, j++) {
+        while (i < a.n && strchr(" \n\r\t", a.p[i])) i++;
+        while (j < b.n && strchr(" \n\r\t", b.p[j])) j++;
+        if (i == a.n || j == b.n) return i == a.n && j == b.n;
+        if (a.p[i] != b.p[j]) return 0;
+    }
+}
+
+/* Reads it byte by byte; whether all of it came, as a call or as text with a warning. */
+static int gives_all(const struct call_form *f, const struct json *list, struct str s, int may_call)
+{
+    struct given k = {.calls = 0};
+    struct calls c = {.form = f, .tools = list, .on = on_given, .ctx = &k};
+    calls_begin(&c);
+    for (size_t i = 0; i < s.n; i++) calls_add(&c, (struct str){s.p + i, 1});
+    calls_end(&c);
+    size_t mark = strlen(f->mark);
+    int whole = alike(buf_view(&k.text), s), headed = f->body == CALL_HARMONY;
+    int began = !headed && s.n > mark && memmem(s.p, s.n, f->mark, mark) != NULL;
+    int ok = k.open == 0 && (k.calls ? may_call && !k.broken : (whole || headed) && (!began || c.warning[0]));
+    if (!ok)
+        printf("# %s: %.*s: %d calls, %d broken, \"%s\" (%s)\n", f->name, STR_ARG(s), k.calls, k.broken,
+               buf_z(&k.text), c.warning);
+    calls_done(&c);
+    buf_done(&k.text);
+    return ok;
+}
+
+static void in_every_form_what_is_no_call_is_given_as_text_and_told(void)
+{
+    static const char other[] = "[{\"type\":\"function\",\"function\":{\"name\":\"nobody\"}}]";
+    const struct json *own = json_parse(&all, str_of(tools_text), NULL), *none = json_parse(&all, str_of(other), NULL);
+    for (size_t i = 0; call_form_at(i); i++) {
+        const struct call_form *f = call_form_at(i);
+        struct calls_choice q = {.choice = CALLS_REQUIRED, .name = STR("add"), .single = 1};
+        struct grammar_options o = {.space = 1};
+        struct grammar *g = NULL;
+        struct buf b = {0}, text = {0};
+        struct rng r;
+        rng_seed(&r, i);
+        CHECK_EQ(calls_grammar(f, own, &q, &b, NULL), 0);
+        CHECK_EQ(grammar_open(&g, GRAMMAR_PARTS, buf_view(&b), &o, NULL, NULL), 0);
+        for (int k = 0; k < 20 && !text.n; k++)
+            if (!walk(g, &r, &text, f->body == CALL_HARMONY)) buf_clear(&text);
+        struct str s = buf_view(&text);
+        CHECK(s.n && gives_all(f, own, s, 1) && gives_all(f, none, s, 0));
+        for (size_t n = 0; n < s.n; n++) CHECK(gives_all(f, own, (struct str){s.p, n}, 1));
+        grammar_close(g);
+        buf_done(&b);
+        buf_done(&text);
+    }
 }
 
 static enum calls_must must = CALLS_REQUIRED;
@@ -323,13 +403,119 @@ static void a_model_that_knows_no_tools_calls_them_when_it_must(void)
     lar_model_close(m);
 }
 
+/* ---- Berkeley's questions: tools/bfcl.py ------------------------------------------------------------------------------- */
+
+struct tried {
+    const char *form;
+    struct str id;
+    FILE *to;
+    struct buf name, args;
+    int calls, broken;
+};
+
+static void on_tried(void *ctx, enum call_event e, size_t index, struct str s)
+{
+    struct tried *t = ctx;
+    (void)index;
+    if (e == CALL_BEGIN) buf_clear(&t->name), buf_clear(&t->args), buf_str(&t->name, s);
+    if (e == CALL_ARGS) buf_str(&t->args, s);
+    t->broken += e == CALL_BROKEN;
+    if (e != CALL_END) return;
+    struct buf b = {0};
+    buf_puts(&b, "{\"form\":\""), buf_puts(&b, t->form), buf_puts(&b, "\",\"id\":"), buf_json_str(&b, t->id);
+    buf_puts(&b, ",\"name\":"), buf_json_str(&b, buf_view(&t->name));
+    buf_puts(&b, ",\"arguments\":"), buf_json_str(&b, buf_view(&t->args));
+    fprintf(t->to, "%s}\n", buf_z(&b));
+    buf_done(&b);
+    t->calls++;
+}
+
+/* A walk through the masks of what must be calls of these tools, read back. 0: no grammar, or no walk came to an end. */
+static int tries(const struct call_form *f, const struct json *list, const struct toktrie *trie, uint64_t seed,
+                 struct tried *t)
+{
+    struct lar_err err = {0};
+    struct calls_choice q = {.choice = CALLS_REQUIRED, .single = seed & 1};
+    struct grammar_options o = {.space = 1};
+    struct grammar *g = NULL;
+    struct masks *m = NULL;
+    struct buf b = {0}, text = {0};
+    int rc = calls_grammar(f, list, &q, &b, &err), before = t->calls;
+    if (rc == 0) rc = grammar_open(&g, GRAMMAR_PARTS, buf_view(&b), &o, NULL, &err);
+    if (rc == 0) rc = masks_open(&m, g, trie, 0, &err);
+    for (int i = 0, no = rc == 0 ? -1 : 0; i < 8 && no < 0; i++) { /* text without quotes may go on and on */
+        buf_clear(&text);
+        no = rc = grammar_sample(g, m, trie, seed + (uint64_t)i * 1000, 200, &text, &err);
+    }
+    if (rc < 0) printf("# %s, %.*s: %s\n", f->name, STR_ARG(t->id), err.msg);
+    if (rc == 0) {
+        struct calls c = {.form = f, .tools = list, .on = on_tried, .ctx = t};
+        calls_begin(&c);
+        calls_add(&c, buf_view(&text));
+        calls_end(&c);
+        if (c.warning[0] || t->calls == before) {
+            printf("# %s, %.*s: %s: %s\n", f->name, STR_ARG(t->id), c.warning, buf_z(&text));
+            t->broken++;
+        }
+        calls_done(&c);
+    }
+    masks_close(m);
+    grammar_close(g);
+    buf_done(&b);
+    buf_done(&text);
+    return rc == 0;
+}
+
+/* LAR_BFCL=QUESTIONS LAR_BFCL_CALLS=FILE: the calls that walks made, a line each: every question in a fifth of the forms, every form for a fifth of
+ * the questions. */
+static void bfcl(const char *path, const char *to)
+{
+    struct lar_model *m = NULL;
+    struct lar_err err = {0};
+    struct lar_grammar *any = NULL;
+    struct str lines = read_file(path);
+    FILE *out = fopen(to, "w");
+    if (!out || lar_model_open(&m, "models/lar-demo-q8_0.gguf", NULL, &err) < 0 ||
+        lar_grammar_open(&any, LAR_GRAMMAR_JSON, "", 0, NULL, NULL, &err) < 0 || lar_grammar_bind(any, m, &err) < 0)
+        printf("Bail out! %s %s\n", to, err.msg);
+    for (size_t i = 0; any && any->m && call_form_at(i); i++) {
+        struct tried t = {.form = call_form_at(i)->name, .to = out};
+        uint64_t n = 0, asked = 0, walked = 0;
+        for (struct str s = lines; s.n;) {
+            const char *end = memchr(s.p, '\n', s.n);
+            size_t k = end ? (size_t)(end - s.p) : s.n;
+            struct arena keep = all;
+            arena_init(&all, 0);
+            const struct json *j = json_parse(&all, (struct str){arena_copy(&all, s.p, k), k}, &err);
+            t.id = json_str(json_get(j, "id"), STR(""));
+            if ((n++ + i) % 5 == 0) {
+                asked++;
+                walked += (uint64_t)tries(call_form_at(i), json_get(j, "tools"), m->trie, n, &t);
+            }
+            arena_done(&all);
+            all = keep;
+            s = str_from(s, k + (end != NULL));
+        }
+        printf("# %s: of %d questions %d walks, %d calls, %d not read back\n", t.form, (int)asked, (int)walked, t.calls,
+               t.broken);
+        CHECK(!t.broken);
+        buf_done(&t.name);
+        buf_done(&t.args);
+    }
+    lar_grammar_close(any);
+    lar_model_close(m);
+    if (out) fclose(out);
+}
+
 int main(void)
 {
     arena_init(&all, 0);
     RUN(a_model_that_knows_no_tools_calls_them_when_it_must);
     RUN(what_follows_a_grammar_calls_tools_with_valid_arguments);
+    RUN(in_every_form_what_is_no_call_is_given_as_text_and_told);
     RUN(arguments_come_in_any_order_and_once);
     RUN(gpt_oss_thinks_first_and_then_calls_or_answers);
+    if (getenv("LAR_BFCL") && getenv("LAR_BFCL_CALLS")) bfcl(getenv("LAR_BFCL"), getenv("LAR_BFCL_CALLS"));
     arena_done(&all);
     return tap_done();
 }

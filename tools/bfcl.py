@@ -4,8 +4,12 @@
 
   usage: tools/bfcl.py QUESTIONS ANSWERS [QUESTIONS ANSWERS ...] >FILE
          LAR_BFCL=FILE build/tests/test_calls
+         LAR_BFCL=FILE LAR_BFCL_CALLS=CALLS build/tests/test_tools
+         tools/bfcl.py --judge FILE CALLS
 
-The test renders each by every template beside the project and reads what it wrote; a line for each template says how many calls came back as they were.
+The first test renders each by every template beside the project and reads what it wrote; a line for each template says how many calls came back as they
+were. The second walks, for each question in a fifth of the forms of calls, at random through the masks of an answer that must call, reads that back and writes the calls
+down; --judge has Python's jsonschema say whether each names one of its question's tools and has arguments that its schema accepts.
 
 QUESTIONS are BFCL_v4_simple_python.json, BFCL_v4_multiple.json and so on of berkeley-function-call-leaderboard/bfcl_eval/data in ShishirPatil/gorilla,
 ANSWERS their namesakes in possible_answer/. Names of types are made JSON Schema's (dict is object, float number, tuple array; Java's and JavaScript's
@@ -50,7 +54,28 @@ def call(answer):
             "function": {"name": name, "arguments": {k: value(x[0]) for k, x in args.items() if x and "" not in x}}}
 
 
+def judge(questions, calls):
+    import collections
+    import jsonschema
+    with open(questions) as f:
+        tools = {x["id"]: {t["function"]["name"]: jsonschema.Draft202012Validator(t["function"]["parameters"]) for t in x["tools"]}
+                 for x in map(json.loads, f)}
+    good, bad = collections.Counter(), 0
+    with open(calls, encoding="utf-8") as f:
+        for x in map(json.loads, f):
+            v = tools[x["id"]].get(x["name"])
+            why = "no such tool" if v is None else next((e.message for e in v.iter_errors(json.loads(x["arguments"]))), None)
+            good[x["form"]] += not why
+            if why:
+                bad += 1
+                print("%s, %s: %s %s: %s" % (x["form"], x["id"], x["name"], x["arguments"][:200], why[:200]))
+    print("%d calls in %d forms: %d valid, %d not" % (sum(good.values()) + bad, len(good), sum(good.values()), bad))
+    return bad != 0
+
+
 def main():
+    if len(sys.argv) == 4 and sys.argv[1] == "--judge":
+        raise SystemExit(judge(*sys.argv[2:]))
     if len(sys.argv) < 3 or len(sys.argv) % 2 == 0:
         raise SystemExit(__doc__)
     for q, a in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -67,7 +92,7 @@ def main():
                     {"role": "assistant", "content": "", "tool_calls": [call(c) for c in answers[x["id"]]]},
                     {"role": "tool", "tool_call_id": "call00001", "name": next(iter(answers[x["id"]][0])), "content": "{\"temp\": 21}"}],
                     "bos_token": "<BOS>", "eos_token": "<EOS>", "pad_token": "<PAD>", "unk_token": "<UNK>", "documents": None,
-                    "add_generation_prompt": True},
+                    "add_generation_prompt": True, "functions": json.dumps(tools), "datetime": "2026-01-01"},
                     ensure_ascii=False))
 
 
