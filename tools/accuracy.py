@@ -8,8 +8,8 @@ Of each MODEL the same weights are written as F32 (llama-quantize, so that nobod
 the reference; llama.cpp's logits of them stand in the line "F32", which shows how far two such references are apart. Then both evaluate MODEL itself as they do by default:
 8-bit activations, keys and values in F16. Told are the largest and the root mean square difference of a logit and the mean Kullback-Leibler divergence of the distributions
 from the reference's, over N tokens of TEXT in chunks. --step 1 evaluates token by token, as an answer is written (other kernels). LLAMA.CPP is a source tree with its build in build/, of which
-llama-quantize and libllama are used; tools/peer_logits.c is compiled against it. --state keeps finished chunks, --seconds stops early: the same command goes on. Exit status 1 when
-Lar's divergence, or its largest difference, is larger than llama.cpp's for any MODEL; needs numpy. $LAR is the program, build/lar without it."""
+llama-quantize and libllama are used; tools/peer_logits.c is compiled against it. --state keeps finished chunks, --seconds stops early: the same command goes on. The ratio of the divergences has its standard error, from the differences token by token. Exit
+status 1 when Lar's divergence is larger than llama.cpp's by two of those for any MODEL; needs numpy. $LAR is the program, build/lar without it."""
 import argparse
 import json
 import os
@@ -84,15 +84,17 @@ def sides(o, program, f32, model, ids, folder):
 def total(chunks, side):
     parts = [c[side] for c in chunks]
     kl = np.array([k for p in parts for k in p["kl"]])
-    return {"max": max(p["max"] for p in parts), "rms": (sum(p["squares"] for p in parts) / len(kl)) ** 0.5, "kl": kl.mean(),
+    return {"kls": kl, "max": max(p["max"] for p in parts), "rms": (sum(p["squares"] for p in parts) / len(kl)) ** 0.5, "kl": kl.mean(),
             "error": kl.std() / len(kl) ** 0.5, "top": sum(p["top"] for p in parts) / len(kl), "n": len(kl)}
 
 
 def tell(name, chunks):
     t = {s: total(chunks, s) for s in chunks[0]}
-    worse = t["lar"]["max"] > t["llama.cpp"]["max"] or t["lar"]["kl"] > t["llama.cpp"]["kl"]
+    apart = t["lar"]["kls"] - t["llama.cpp"]["kls"]  # token by token: what both find hard cancels
+    ratio, error = t["lar"]["kl"] / t["llama.cpp"]["kl"], apart.std() / len(apart) ** 0.5 / t["llama.cpp"]["kl"]
+    worse = ratio - 2 * error > 1
     cells = [f"{t[s]['max']:.4f}" for s in t] + [f"{t[s]['rms']:.5f}" for s in t] + [f"{t[s]['kl']:.3g}" for s in t]
-    cells += [f"{t['lar']['kl'] / t['llama.cpp']['kl']:.2f}", f"{100 * t['lar']['top']:.2f}", f"{100 * t['llama.cpp']['top']:.2f}"]
+    cells += [f"{ratio:.3f} ± {error:.3f}", f"{100 * t['lar']['top']:.2f}", f"{100 * t['llama.cpp']['top']:.2f}"]
     print(f"| {name} | " + " | ".join(cells) + " |" + (" larger" if worse else ""), flush=True)
     return worse
 
