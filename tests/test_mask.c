@@ -5,8 +5,9 @@
 #include "base/mem.h"
 #include "io/gguf.h"
 #include "tap.h"
-#include "text/grammar.h"
+#include "text/grammar_impl.h"
 #include "text/mask.h"
+#include "text/rx_impl.h"
 #include "text/vocab.h"
 
 static struct gguf file;
@@ -204,6 +205,39 @@ static void no_string_closes_before_it_may(void)
         }
 }
 
+/* Counted in rows of states that were stepped from, of which a mask made one for each length of a token once. */
+static void a_bound_that_no_token_reaches_costs_no_states(void)
+{
+    static const char *const at[] = {"\"a", "\"a\\", "[\"\\", "", "[", "\"\xe2"};
+    char word[3][100]; /* the vocabulary has no tokens so long */
+    struct str more[32], *own = bytes;
+    struct toktrie *whole = trie;
+    memcpy(more, bytes + trie->nvocab - 29, 29 * sizeof *more);
+    for (size_t i = 0; i < 3; i++) {
+        memset(word[i], "n- "[i], sizeof word[i]);
+        word[i][0] = "n\" "[i];
+        more[29 + i] = (struct str){word[i], sizeof word[i]};
+    }
+    bytes = more;
+    CHECK_EQ(toktrie_open(&trie, bytes, 32, NULL), 0);
+    for (size_t i = 0; i < 2 * sizeof at / sizeof *at; i++) {
+        struct setup s;
+        long left = 0;
+        const char *text = i & 1 ? "{\"minLength\":1,\"maxLength\":1024}" : "{\"maxLength\":1024}";
+        CHECK_EQ(setup(&s, GRAMMAR_SCHEMA, text, -1), 0);
+        uint32_t state = grammar_walk(s.g, grammar_start(s.g), str_of(at[i / 2]), NULL);
+        size_t rows = s.g->rx->nstep;
+        CHECK(state != 0);
+        CHECK_EQ(masks_fill(s.m, state, s.set, NULL), 0);
+        CHECK(s.g->rx->nstep - rows < 20);
+        CHECK_EQ(compare(&s, state, at[i / 2], &left), 0);
+        teardown(&s);
+    }
+    toktrie_close(trie);
+    trie = whole;
+    bytes = own;
+}
+
 static void patterns_and_choices_bound_the_whole_answer(void)
 {
     static const char *const rx[] = {"[a-z]+@[a-z]+\\.(com|org)", "(yes|no|order status)", "\\d{3}-\\d{4}", ".*"};
@@ -264,6 +298,7 @@ int main(void)
     }
     RUN(masks_allow_what_the_machine_takes);
     RUN(no_string_closes_before_it_may);
+    RUN(a_bound_that_no_token_reaches_costs_no_states);
     RUN(patterns_and_choices_bound_the_whole_answer);
     RUN(recursive_grammars_have_masks_too);
     RUN(what_is_forced_is_told);

@@ -342,7 +342,11 @@ const struct part *mask_part(struct masks *m, enum part_kind kind, uint32_t node
     const struct tfree *f = kind == PART_STRING ? toktrie_free(m->t, node) : NULL;
     int chars = kind == PART_STRING && rx_is_chars(m->g->rx, a, &lo, &hi);
     *scratch = (struct part){.hi = UINT32_MAX};
-    if (f && chars && lo == 0 && hi >= 2 * TOKTRIE_TOKEN_MAX) {
+    if (chars && hi != RX_INF && hi >= m->t->t.node[0].height) { /* no token is longer */
+        hi = RX_INF;
+        a = rx_rep(m->g->rx, RX_CHAR, lo, hi);
+    }
+    if (f && chars && lo == 0 && hi == RX_INF) {
         from_free(m->t, f, scratch);
         return scratch;
     }

@@ -97,8 +97,13 @@ static uint32_t wide_to(struct job *j, struct reach *r, uint32_t a, unsigned kin
 static int all_follow(struct job *j, uint64_t kinds, unsigned height, uint32_t a)
 {
     const uint64_t ascii = ((uint64_t)1 << TOKTRIE_WIDE) - 1;
+    uint32_t one, lo, hi;
     if (kinds & j->never) return 0;
     struct reach *r = reach(j, a);
+    if (!j->g->rx->within && rx_is_run(j->g->rx, a, &one, &lo, &hi)) { /* what it does now it does as often as it counts */
+        if (height > hi) return 0;
+        if (height) height = 1;
+    }
     for (unsigned h = height; h; h--) {
         if (!r || !r->kinds || kinds & ~r->kinds & ascii) return 0;
         for (unsigned k = 0; kinds > ascii && k < TOKTRIE_WIDES; k++)
@@ -267,27 +272,30 @@ static void list_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
 {
     const struct shapes *s = &j->t->shapes;
     const struct shape *d = &s->node[c];
-    const uint32_t *list = s->list + d->from;
+    const struct shape_more *e = &s->more[c];
     int text = j->kind == PART_TEXT;
     if (d->sign == SHAPE_BROKEN) {
-        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_child(j, list[i], broken_to(j, list[i], a));
+        for (uint32_t i = 0; i < e->n && !j->g->failed; i++) {
+            uint32_t n = s->list[e->from + i];
+            list_child(j, n, broken_to(j, n, a));
+        }
         return;
     }
     uint32_t to = d->sign < 0x20 && !text ? RX_EMPTY : sign_to(j, r, a, d->sign);
     if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return; /* the other way is taken */
     if (j->apart && d->behind) return;
     if (to == UNLIKE || (!text && (d->sign == '"' || d->sign == '\\'))) {
-        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) list_byte(j, list[i], a);
+        for (uint32_t i = 0; i < e->n && !j->g->failed; i++) list_byte(j, s->list[e->from + i], a);
         return;
     }
     if (!live(j->g, to)) return;
     if (d->nchild && all_follow(j, j->apart ? d->plain : d->kinds, d->height, to)) {
         keep(j, s->order + d->lo, d->hi - d->lo);
-        if (text) keep(j, s->order + d->odd, d->odd_hi - d->odd);
+        if (text) keep(j, s->order + e->odd, e->odd_hi - e->odd);
         return;
     }
-    keep(j, s->order + d->lo, d->own);
-    if (text) keep(j, s->order + d->odd, d->odd_own);
+    keep(j, s->order + d->lo, e->own);
+    if (text) keep(j, s->order + e->odd, e->odd_own);
     if (d->nchild) list_shape(j, c, to);
 }
 
@@ -298,8 +306,8 @@ static void list_shape(struct job *j, uint32_t x, uint32_t a)
     struct reach *r = reach(j, a);
     if (!r) return;
     if (j->kind == PART_TEXT && rx_nullable(j->g->rx, a))
-        for (uint32_t i = 0; i < d->n; i++) {
-            uint32_t n = s->list[d->from + i];
+        for (uint32_t i = 0; i < s->more[x].n; i++) {
+            uint32_t n = s->list[s->more[x].from + i];
             if (n != j->start && j->t->t.node[n].nchild) masks_xtmp(j->m, 0, n);
         }
     for (uint32_t c = d->child; c < d->child + d->nchild && !j->g->failed; c++) list_sign(j, c, r, a);
@@ -349,12 +357,11 @@ static void cut_sign(struct job *j, uint32_t c, struct reach *r, uint32_t a)
 {
     const struct shapes *s = &j->t->shapes;
     const struct shape *d = &s->node[c];
-    const uint32_t *list = s->list + d->from;
     if (d->sign < 0x20 || d->sign == SHAPE_BROKEN || d->behind) return;
     uint32_t to = sign_to(j, r, a, d->sign);
     if (d->sign >= SHAPE_WIDE && (d->sign >= SHAPE_LEAD) != (to == UNLIKE)) return;
     if (to == UNLIKE)
-        for (uint32_t i = 0; i < d->n && !j->g->failed; i++) cut_byte(j, list[i], a);
+        for (uint32_t i = 0; i < s->more[c].n && !j->g->failed; i++) cut_byte(j, s->list[s->more[c].from + i], a);
     else if (!live(j->g, to))
         cut(j, s->order + d->lo, d->hi - d->lo);
     else if (d->nchild && !all_follow(j, d->plain, d->height, to))

@@ -47,17 +47,19 @@ struct trie {
 
 /* The same tree with signs for bytes (toktrie_shape.h). Tokens with a quote or a backslash behind its root are odd: a string's text is asked of
  * them apart. */
-struct shape {
+struct shape { /* a walk reads thousands of these and little else: two fit into a line of the cache */
     uint64_t kinds, plain; /* of all tokens below; without the odd ones */
-    uint32_t child, nchild;
-    uint32_t lo, hi, own; /* tokens, as in struct tnode, in shapes.order; without the odd ones */
-    uint32_t odd, odd_hi, odd_own; /* the odd ones there */
-    uint32_t from, n;     /* nodes of the tree of bytes that it stands for: range of shapes.list */
-    uint16_t height;
-    uint8_t sign, behind; /* behind: a quote or a backslash */
+    uint32_t child;
+    uint32_t height : 11, nchild : 8, sign : 8, behind : 1; /* behind: a quote or a backslash */
+    uint32_t lo, hi; /* tokens, as in struct tnode, in shapes.order; without the odd ones */
+};
+struct shape_more { /* what is seldom asked for */
+    uint32_t own, odd, odd_hi, odd_own; /* the first of the tokens; the odd ones in shapes.order */
+    uint32_t from, n;                   /* nodes of the tree of bytes that it stands for: range of shapes.list */
 };
 struct shapes {
-    struct shape *node; /* the roots first, the first of them that of the whole tree */
+    struct shape *node; /* the roots first, the first of them that of the whole tree; then what is below each, as it is walked */
+    struct shape_more *more;
     uint32_t nnode, nroot;
     uint32_t *list, nlist;
     uint32_t *order;

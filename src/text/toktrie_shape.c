@@ -5,7 +5,8 @@
  * Small letters, capitals, digits and whole characters beyond ASCII are one sign each, so that the words of a vocabulary fall together: 274,000
  * nodes of Llama 3's tree become 17,000. Where an expression does the same with all bytes of a sign a walk takes this tree; where it
  * does not, it goes on in the nodes of the tree of bytes that a node here stands for. A branch whose first byte is often told apart
- * from its neighbours ("h" of a link) has a tree of its own. Built breadth first, since neither depth nor order of the tokens is known before. */
+ * from its neighbours ("h" of a link) has a tree of its own. What is below a node lies behind it, children side by side: a walk reads forward, and
+ * what it reads next is mostly on its way into the cache already. */
 #include "text/toktrie_shape.h"
 
 enum { ROOT_MIN = 700 };
@@ -37,7 +38,7 @@ static int room(void *v, uint32_t n, uint32_t *cap, size_t size)
 struct making {
     struct shapes *s;
     const struct trie *t;
-    uint32_t cap_node, cap_list;
+    uint32_t cap_node, cap_more, cap_list;
     uint32_t at[SHAPE_SIGNS]; /* how many nodes of each sign; then where the next goes */
     int filling;
 };
@@ -79,37 +80,51 @@ static void one(struct making *k, uint32_t c)
     }
 }
 
-static void all(struct making *k, const struct shape *x, int filling)
+static void all(struct making *k, uint32_t at, int filling)
 {
+    struct shape_more x = k->s->more[at];
     k->filling = filling;
-    for (uint32_t i = x->from; i < x->from + x->n; i++) {
+    for (uint32_t i = x.from; i < x.from + x.n; i++) {
         const struct tnode *d = &k->t->node[k->s->list[i]];
         for (uint32_t c = d->child; c < d->child + d->nchild; c++) one(k, c);
     }
 }
 
-/* The children of x: counted, made, and filled with the nodes they stand for. */
+static int add(struct making *k, struct shape x, uint32_t n)
+{
+    struct shapes *s = k->s;
+    if (room(&s->node, s->nnode, &k->cap_node, sizeof *s->node) < 0 ||
+        room(&s->more, s->nnode, &k->cap_more, sizeof *s->more) < 0)
+        return -1;
+    s->node[s->nnode] = x;
+    s->more[s->nnode++] = (struct shape_more){.from = s->nlist, .n = n};
+    s->nlist += n;
+    return 0;
+}
+
+/* The children of x: counted, made, and filled with the nodes they stand for; then theirs. Recursion is as deep as the longest text. */
 static int children(struct making *k, uint32_t at)
 {
     struct shapes *s = k->s;
     struct shape x = s->node[at];
+    uint32_t first = s->nnode;
     if (x.sign >= SHAPE_PART) return 0;
     memset(k->at, 0, sizeof k->at);
-    all(k, &x, 0);
-    s->node[at].child = s->nnode;
+    all(k, at, 0);
     for (unsigned b = 0; b < SHAPE_SIGNS; b++) {
         uint32_t n = k->at[b];
         k->at[b] = s->nlist;
-        if (!n) continue;
-        if (room(&s->node, s->nnode, &k->cap_node, sizeof *s->node) < 0) return -1;
-        s->node[s->nnode++] = (struct shape){
-            .sign = (uint8_t)b, .from = s->nlist, .n = n, .behind = x.behind || b == '"' || b == '\\'};
-        s->node[at].nchild++;
-        s->nlist += n;
+        struct shape d = {.sign = (uint8_t)b, .behind = x.behind || b == '"' || b == '\\'};
+        if (n && add(k, d, n) < 0) return -1;
     }
     while (s->nlist > k->cap_list)
         if (room(&s->list, k->cap_list, &k->cap_list, sizeof *s->list) < 0) return -1;
-    all(k, &x, 1);
+    all(k, at, 1);
+    uint32_t end = s->nnode;
+    s->node[at].child = first;
+    s->node[at].nchild = (uint8_t)(end - first);
+    for (uint32_t c = first; c < end; c++)
+        if (children(k, c) < 0) return -1;
     return 0;
 }
 
@@ -126,23 +141,24 @@ static void sum_up(struct making *k, uint32_t i, uint32_t *total)
 {
     struct shapes *s = k->s;
     struct shape *x = &s->node[i];
-    uint32_t *own = x->behind ? &x->odd_own : &x->own;
-    for (uint32_t c = x->from; c < x->from + x->n; c++) {
+    struct shape_more *m = &s->more[i];
+    uint32_t *own = x->behind ? &m->odd_own : &m->own;
+    for (uint32_t c = m->from; c < m->from + m->n; c++) {
         const struct tnode *d = &k->t->node[s->list[c]];
         x->kinds |= d->kinds;
-        if (d->height > x->height) x->height = d->height;
+        if (d->height > x->height) x->height = d->height & 2047;
         if (i >= s->nroot && x->sign < SHAPE_LEAD) *own += d->own;
     }
-    x->hi = x->own;
-    x->odd_hi = x->odd_own;
+    x->hi = m->own;
+    m->odd_hi = m->odd_own;
     for (uint32_t c = x->child; c < x->child + x->nchild; c++) {
         const struct shape *d = &s->node[c];
         x->hi += d->hi;
-        x->odd_hi += d->odd_hi;
+        m->odd_hi += s->more[c].odd_hi;
         if (d->hi || d->sign == SHAPE_BROKEN) x->plain |= d->plain | kinds_of(d->sign);
     }
     x->plain &= x->kinds;
-    if (i < s->nroot) *total += x->hi + x->odd_hi;
+    if (i < s->nroot) *total += x->hi + m->odd_hi;
 }
 
 /* What is below: tokens as ranges of one order, kinds and height as in struct tnode. A child has a greater number than its parent. */
@@ -154,23 +170,24 @@ static int finish(struct making *k)
     if (!(s->order = mem_alloc((total + 1) * sizeof *s->order))) return -1;
     for (uint32_t i = 0, next = 0; i < s->nnode; i++) {
         struct shape *x = &s->node[i];
+        struct shape_more *m = &s->more[i];
         if (i < s->nroot) {
             x->lo = next;
-            x->odd = next + x->hi;
-            next += x->hi + x->odd_hi;
+            m->odd = next + x->hi;
+            next += x->hi + m->odd_hi;
         }
-        uint32_t at = x->lo, odd = x->odd, *own = x->odd_own ? &odd : &at;
+        uint32_t at = x->lo, odd = m->odd, *own = m->odd_own ? &odd : &at;
         x->hi += x->lo;
-        x->odd_hi += x->odd;
-        for (uint32_t c = x->from; x->own + x->odd_own && c < x->from + x->n; c++) {
+        m->odd_hi += m->odd;
+        for (uint32_t c = m->from; m->own + m->odd_own && c < m->from + m->n; c++) {
             const struct tnode *d = &k->t->node[s->list[c]];
             for (uint32_t o = 0; o < d->own; o++) s->order[(*own)++] = k->t->order[d->lo + o];
         }
         for (uint32_t c = x->child; c < x->child + x->nchild; c++) {
             s->node[c].lo = at;
-            s->node[c].odd = odd;
+            s->more[c].odd = odd;
             at += s->node[c].hi;
-            odd += s->node[c].odd_hi;
+            odd += s->more[c].odd_hi;
         }
     }
     return 0;
@@ -182,14 +199,12 @@ int shapes_make(struct shapes *s, const struct trie *t)
     *s = (struct shapes){0};
     for (uint32_t n = 0; n < t->nnode; n++) {
         if (n && !has_root(&t->node[n])) continue;
-        if (room(&s->node, s->nnode, &k.cap_node, sizeof *s->node) < 0 ||
-            room(&s->list, s->nlist, &k.cap_list, sizeof *s->list) < 0)
-            return -1;
+        if (room(&s->list, s->nlist, &k.cap_list, sizeof *s->list) < 0) return -1;
         s->list[s->nlist] = n;
-        s->node[s->nnode++] = (struct shape){.from = s->nlist++, .n = 1};
+        if (add(&k, (struct shape){0}, 1) < 0) return -1;
     }
     s->nroot = s->nnode;
-    for (uint32_t i = 0; i < s->nnode; i++)
+    for (uint32_t i = 0; i < s->nroot; i++)
         if (children(&k, i) < 0) return -1;
     return finish(&k);
 }
@@ -197,6 +212,7 @@ int shapes_make(struct shapes *s, const struct trie *t)
 void shapes_done(struct shapes *s)
 {
     mem_free(s->node);
+    mem_free(s->more);
     mem_free(s->list);
     mem_free(s->order);
 }
