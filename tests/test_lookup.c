@@ -33,6 +33,36 @@ static void a_guess_is_what_followed_the_longest_likeness(void)
     CHECK_EQ(lookup_make(&l, &prompt, &answer, 16), 0);
 }
 
+/* First as far as the answer went its way from the beginning, then wherever the answer's end stands in it, then as ever. */
+static void what_is_predicted_is_looked_at_first(void)
+{
+    static const int32_t said[] = {50, 51, 52, 53, 54, 55};
+    struct lookup l;
+    struct ids prompt = IDS(1, 2, 3, 10, 11), answer = IDS(50), other = IDS(7, 52, 53);
+    struct ids third = IDS(7, 2, 3), none = IDS(60, 61);
+    lookup_init(&l, 2);
+    lookup_predict(&l, said, 6);
+    lookup_token(&l, 50);
+    CHECK_EQ(lookup_make(&l, &prompt, &answer, 16), 2);
+    CHECK(l.guess[0] == 51 && l.guess[1] == 52);
+    lookup_init(&l, 2);
+    lookup_predict(&l, said, 6);
+    for (size_t i = 0; i < 3; i++) lookup_token(&l, other.id[i]);
+    CHECK_EQ(lookup_make(&l, &prompt, &other, 16), 2);
+    CHECK(l.guess[0] == 54 && l.guess[1] == 55);
+    lookup_init(&l, 2);
+    lookup_predict(&l, said, 6);
+    for (size_t i = 0; i < 3; i++) lookup_token(&l, third.id[i]);
+    CHECK_EQ(lookup_make(&l, &prompt, &third, 16), 2);
+    CHECK(l.guess[0] == 10 && l.guess[1] == 11);
+    CHECK_EQ(lookup_make(&l, &prompt, &none, 16), 0);
+    lookup_init(&l, 16);
+    lookup_predict(&l, said, 6);
+    for (size_t i = 0; i < 6; i++) lookup_token(&l, said[i]);
+    struct ids all = list(said, 6);
+    CHECK_EQ(lookup_make(&l, &prompt, &all, 16), 0); /* it is at its end: nothing is read behind it */
+}
+
 /* A likeness may lie over its own end: what is repeated goes on. */
 static void a_guess_may_begin_within_the_answer(void)
 {
@@ -176,6 +206,7 @@ int main(void)
     struct lar_err err;
     tap_timeout(60);
     RUN(a_guess_is_what_followed_the_longest_likeness);
+    RUN(what_is_predicted_is_looked_at_first);
     RUN(a_guess_may_begin_within_the_answer);
     RUN(guesses_grow_while_they_are_right_and_cease_when_they_are_not);
     if (lar_model_open(&model, DEMO, &(struct lar_model_options){.threads = 1, .deterministic = 1}, &err) < 0 ||

@@ -99,6 +99,9 @@ LAR_API int lar_writer_forced(struct lar_writer *w, int32_t *tokens, int cap, st
  * the others, with logits after the last of those and after each guess. Then draw from these in turn, as long as lar_writer_step's token is the
  * next guess; at the first that is not, lar_session_cut takes the others off the timeline. Gives their number. */
 LAR_API int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap);
+/* Between lar_writer_begin and the first step, of a request with lookup: what the answer may be like, as tokens. lar_writer_guess looks there first, at
+ * its beginning and then wherever the answer's last tokens stand in it. Not copied: they must live until the writer is closed. */
+LAR_API int lar_writer_predict(struct lar_writer *w, const int32_t *tokens, size_t n, struct lar_err *err);
 /* Once, at the end or before it (then stop is LAR_STOP_CANCEL): gives out what was held back, and the result, to be freed with lar_result_free. Of the
  * times only generate_ms is set. */
 LAR_API int lar_writer_end(struct lar_writer *w, struct lar_result *out, struct lar_err *err);

@@ -334,6 +334,14 @@ int lar_writer_offer(struct lar_writer *w, const int32_t *guess, int n, int32_t 
     return made;
 }
 
+int lar_writer_predict(struct lar_writer *w, const int32_t *tokens, size_t n, struct lar_err *err)
+{
+    if (!w || w->done || w->out.n || (n && !tokens))
+        return lar_fail(err, LAR_EINVAL, "lar_writer_predict: tokens, and a writer before its first step, are needed");
+    lookup_predict(&w->lookup, tokens, n);
+    return 0;
+}
+
 int lar_writer_guess(struct lar_writer *w, int32_t *tokens, int cap)
 {
     size_t room = w && tokens ? guess_room(w, cap) : 0;

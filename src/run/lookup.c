@@ -52,12 +52,27 @@ static void judge(struct lookup *l)
     l->n = l->right = 0;
 }
 
+void lookup_predict(struct lookup *l, const int32_t *tokens, size_t n)
+{
+    l->predicted = (struct ids){.id = (int32_t *)(uintptr_t)tokens, .n = n}; /* only read */
+    l->so_far = 0;
+}
+
 int lookup_make(struct lookup *l, const struct ids *prompt, const struct ids *answer, size_t cap)
 {
-    size_t n = prompt->n + answer->n, from;
+    size_t n = l->predicted.n, from = 0;
     judge(l);
     if (l->most == 0 || (l->rest > 0 && l->rest--)) return 0;
-    if (n <= LEAST || !(from = find(prompt, answer, n))) return 0;
+    if (n && l->so_far && l->so_far < n)
+        from = l->so_far;
+    else if (n && (n += answer->n) > LEAST)
+        from = find(&l->predicted, answer, n);
+    if (from && from != l->predicted.n) { /* there the answer itself begins */
+        prompt = &l->predicted;
+    } else {
+        n = prompt->n + answer->n;
+        if (n <= LEAST || !(from = find(prompt, answer, n))) return 0;
+    }
     size_t most = n - from < (size_t)l->want ? n - from : (size_t)l->want;
     if (most > cap) most = cap;
     for (; (size_t)l->n < most; l->n++) l->guess[l->n] = at(prompt, answer, from + (size_t)l->n);
@@ -77,6 +92,7 @@ int lookup_offer(struct lookup *l, const int32_t *guess, size_t n)
 
 void lookup_token(struct lookup *l, int32_t id)
 {
+    if (l->so_far < l->predicted.n) l->so_far = l->predicted.id[l->so_far] == id ? l->so_far + 1 : SIZE_MAX;
     if (l->right < l->n && l->guess[l->right] == id)
         l->right++;
     else
