@@ -50,6 +50,29 @@ done
 ok "each of many at once gets its own" test $same = 8
 get '/slots?model=demo'
 ok "who could guess is shown" has '(grep { $_->{speculative} } @$j) > 0'
+
+# ---- what the answer is said to be like -------------------------------------------------------------------------------------
+ask='"model":"alone","messages":[{"role":"user","content":"Where is my order A-48213?"}],"max_tokens":60,"temperature":0'
+post /v1/chat/completions "{$ask}"
+cp "$TMP/body" "$TMP/plain.json"
+look '$j->{choices}[0]{message}{content}' > "$TMP/want"
+predicted() { perl -MJSON::PP -e 'local $/; open my $f, "<", $ARGV[0] or die; my $t = <$f>; chomp $t; print JSON::PP->new->encode({type => "content", content => $ARGV[1] ? [map +{type => "text", text => $_}, split /(?<= )/, $t] : $t})' "$@"; }
+same() { look '$j->{choices}[0]{message}{content}' > "$TMP/have"; cmp "$TMP/want" "$TMP/have"; }
+post /v1/chat/completions "{$ask,\"prediction\":$(predicted "$TMP/want")}"
+ok "an answer that was predicted is the same" same
+ok "most of it was taken from there" has '$j->{usage}{completion_tokens_details}{accepted_prediction_tokens} > $j->{usage}{completion_tokens} / 2'
+post /v1/chat/completions "{$ask,\"prediction\":$(predicted "$TMP/want" parts)}"
+ok "in parts too" has '$j->{usage}{completion_tokens_details}{accepted_prediction_tokens} > $j->{usage}{completion_tokens} / 2'
+sed 's/^[A-Za-z]*/Zebras/' "$TMP/want" > "$TMP/wrong"
+post /v1/chat/completions "{$ask,\"prediction\":$(predicted "$TMP/wrong")}"
+ok "one that begins otherwise changes nothing" same
+ok "and is found again behind it" has '$j->{usage}{completion_tokens_details}{accepted_prediction_tokens} > 4'
+post /v1/chat/completions "{$ask,\"prediction\":{\"type\":\"content\",\"content\":\"Nothing of the kind was ever written.\"}}"
+ok "nor does one that is wrong" same
+for bad in '"text"' '{"type":"content"}' '{"type":"guess","content":"x"}' '{"type":"content","content":[{"type":"image_url"}]}' '{"type":"content","content":"x","more":1}'; do
+    post /v1/chat/completions "{$ask,\"prediction\":$bad}"
+    ok "no prediction: $bad" is 400
+done
 serve_end
 
 other=../shared/golden/models/apertus/model-f32.gguf

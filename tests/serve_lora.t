@@ -123,6 +123,21 @@ ok "what is named stays" answers demo+zwei two
 post /lora-adapters '[{"id":9,"scale":1}]'
 ok "a number that there is not changes nothing" is 400
 ok "really" answers demo+zwei two
+listed() { post /v1/chat/completions "{\"lora\":$2,$(chat "$1" | cut -c2-)"; perl tests/look.pl get "$TMP/body" '$j->{choices}[0]{message}{content} . "\n"' > "$TMP/text"; cmp "$TMP/text" "$TMP/$3"; }
+ok "a request may have adapters by their numbers" listed demo '[{"id":0,"scale":1}]' one
+ok "several" listed demo '[{"id":1,"scale":1.0},{"id":0,"scale":1}]' both
+ok "one at nothing is none" listed demo '[{"id":0,"scale":0},{"id":1,"scale":1}]' two
+ok "an empty list too" listed demo '[]' none
+ok "scales of others stay theirs" answers demo+one none
+refused() { post /v1/chat/completions "{\"lora\":$1,$(chat demo | cut -c2-)"; is 400 && grep -q "lora: .*$2" "$TMP/body"; }
+ok "a number that there is not is refused by it" refused '[{"id":9,"scale":1}]' 'id 9'
+for bad in '{"id":0,"scale":1}' '[{"id":0}]' '[{"id":0.5,"scale":1}]' '[{"id":0,"scale":1},{"id":0,"scale":1}]' '[{"id":0,"scale":1e9}]' '[{"id":-1,"scale":1}]' '[1]'; do
+    ok "no such list: $bad" refused "$bad" 'GET /lora-adapters'
+done
+post /v1/chat/completions "{\"lora\":[],$(chat demo+one | cut -c2-)"
+ok "nor twice: by name and by number" is 400
+post /infill '{"model":"demo","input_prefix":"Order ","input_suffix":".","n_predict":4,"lora":[{"id":9,"scale":1}]}'
+ok "holes are filled with them too" grep -Eq 'lora: id 9|fill' "$TMP/body"
 post /v1/unload_lora_adapter '{"lora_name":"more"}'
 ok "one is unloaded" is 200
 post /v1/chat/completions "$(chat demo+more)"
@@ -147,6 +162,8 @@ hash() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 printf 'all:%s\nbase:%s models=demo\nonly:%s models=demo+one\n' "$(hash a)" "$(hash b)" "$(hash c)" > "$TMP/keys"
 serve --model demo=$model --lora one="$TMP/loras/one.gguf" --key-file "$TMP/keys"
 with() { key=$1; shift; post "$@" -H "Authorization: Bearer $key"; }
+with b /v1/chat/completions "{\"lora\":[{\"id\":0,\"scale\":1}],$(chat demo | cut -c2-)"
+ok "a key of the base alone has no adapters by number" is 403
 with b /v1/chat/completions "$(chat demo+one)"
 ok "a key for the base alone may not use an adapter" is 403
 with b /v1/chat/completions "$(chat demo)"

@@ -31,7 +31,7 @@ ok "each line is one that Prometheus reads" not grep -vEq '^(# (HELP|TYPE) lar_[
 ok "each thing has one type" test -z "$(sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$TMP/metrics" | sort | uniq -d)"
 
 # ---- traces -----------------------------------------------------------------------------------------------------------------
-post /v1/embeddings "{\"model\":\"demo\",\"input\":\"$said\"}"
+post /v1/embeddings "{\"model\":\"demo\",\"input\":\"$said\"}" -H "traceparent: 00-$id-$span-01"
 post /v1/chat/completions "{\"model\":\"demo\",$chat,\"frobnicate\":1}" -H "traceparent: 00-nonsense"
 post /api/chat "{\"model\":\"demo\",\"messages\":[{\"role\":\"user\",\"content\":\"$said\"}],\"options\":{\"num_predict\":3}}"
 ok "a log of objects tells an answer's tokens" grep -q '"event":"answer","id":"one","model":"demo","complete":true,"prompt_tokens":[0-9]*,"cached_tokens":0,"answer_tokens":6,"first_token_ms":[0-9.]*,"ms":' "$TMP/server"
@@ -46,6 +46,7 @@ ok "says what it was" nth 1 '$s->[0]{name} eq "chat demo" && $a{"openinference.s
 ok "and has its parts: wait, prompt, answer" nth 1 'join(" ", map { "$_->{name}" . ($_->{parentSpanId} eq $s->[0]{spanId}) } @$s[1..3]) eq "queue1 prompt1 answer1" && @$s == 4'
 ok "one of two answers has both" nth 2 '@$s == 7 && $a{"llm.token_count.prompt_details.cache_read"} > 16 && @{$a{"gen_ai.response.finish_reasons"}{values}} == 2'
 ok "vectors are told too" nth 3 '$s->[0]{name} eq "embeddings demo" && $a{"openinference.span.kind"} eq "EMBEDDING" && defined $a{"llm.token_count.prompt"}'
+ok "and go on with their client's trace" nth 3 "\$s->[0]{traceId} eq '$id' && \$s->[0]{parentSpanId} eq '$span'"
 ok "and what was refused" nth 4 '$s->[0]{status}{code} == 2 && $a{"http.response.status_code"} == 400 && !$s->[0]{parentSpanId}'
 ok "nothing that was said is in them" not grep -q kettle "$TMP/trace"
 ok "nor in the log" not grep -q kettle "$TMP/server"

@@ -83,6 +83,8 @@ struct ask {
     const struct json *messages;
     const struct json *shots; /* messages of a Modelfile, which come before all others */
     int raw;
+    const struct json *lora;      /* [{"id":N,"scale":X},...]: adapters for this request, by their numbers; NULL: those of the model's name */
+    struct str predicted;         /* what the answer is said to be like; n = 0: nothing */
     /* of /v1/responses */
     const struct json *body;
     struct str previous, items; /* the answer to go on from; the request's own items, a comma between them */

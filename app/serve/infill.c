@@ -47,6 +47,7 @@ static const struct field fields[] = {
     {"xtc_threshold", field_param, ASK_XTC_THRESHOLD, 0, 1, NULL},
     {"seed", field_seed, 0, 0, 0, NULL},
     {"stop", field_stop, 0, 0, 0, NULL},
+    {"lora", loras_read, 0, 0, 0, NULL},
     {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL},
     {"cache_prompt", field_hint, 0, 0, 0, NULL}, /* what is kept changes nothing but speed */
     {"id_slot", field_hint, 0, 0, 0, NULL},

@@ -28,15 +28,6 @@ static void make_id(struct job *j)
     }
 }
 
-/* "00-", 32 hexadecimal digits, "-", 16, "-", 2 (w3.org/TR/trace-context); anything else is none. */
-static void take_parent(struct job *j)
-{
-    const char *p = http_header(j->call, "traceparent");
-    if (!p || strlen(p) != 55 || strncmp(p, "00-", 3) != 0 || p[35] != '-' || p[52] != '-') return;
-    if (strspn(p + 3, "0123456789abcdef") != 32 || strspn(p + 36, "0123456789abcdef") != 16) return;
-    memcpy(j->parent, p, 55);
-}
-
 struct job *job_new(struct http_call *c, const struct dialect *d, int kind)
 {
     struct job *j = mem_zalloc(sizeof *j);
@@ -49,7 +40,7 @@ struct job *job_new(struct http_call *c, const struct dialect *d, int kind)
     j->arrived = time_ns();
     ask_init(&j->ask);
     make_id(j);
-    take_parent(j);
+    trace_parent(c, j->parent);
     return j;
 }
 
@@ -110,15 +101,18 @@ void job_hold(struct job *j, struct shelf *s)
         buf_puts(&j->name, b->name);
     else
         b = loras_find(s, name, &j->loras, &j->name);
+    if (b && j->ask.lora) loras_pick(s, b, j->ask.lora, &j->loras, &j->name, &err);
     j->forbidden = b && !keys_allow(http_owner(j->call), buf_z(&j->name));
-    if (!b && name.n == 0)
+    if (err.code)
+        j->forbidden = 0; /* told as it is */
+    else if (!b && name.n == 0)
         lar_fail(&err, LAR_EINVAL, "model is required: this server has several");
     else if (!b)
         lar_fail(&err, LAR_EINVAL, "model '%.*s' not found", STR_ARG(name));
     else if (j->forbidden)
         lar_fail(&err, LAR_EINVAL, "this key may not use model '%s'", buf_z(&j->name));
     if (err.code) {
-        j->held(j, LAR_EINVAL, &err);
+        j->held(j, err.code, &err);
         return;
     }
     j->shelf = s;
@@ -146,6 +140,22 @@ static int room(const struct job *j, const struct row *r, int ctx)
     return (int)(need < most ? need : most);
 }
 
+/* What the answer is said to be like, as tokens, once for all rows. */
+static int predict(struct job *j, struct row *r, struct lar_err *err)
+{
+    struct str s = j->ask.predicted;
+    const struct lar_model *m = j->engine->model;
+    if (!j->predicted) {
+        int64_t n = lar_tokenize(m, s.p, s.n, 0, NULL, 0, err);
+        if (n < 0) return (int)n;
+        j->predicted = arena_array(&j->ask.a, (size_t)n + 1, sizeof *j->predicted);
+        if (!j->predicted) return lar_fail(err, LAR_ENOMEM, "the request is too large");
+        if (n) n = lar_tokenize(m, s.p, s.n, 0, j->predicted, (size_t)n, err);
+        j->npredicted = n > 0 ? (size_t)n : 0;
+    }
+    return lar_writer_predict(r->writer, j->predicted, j->npredicted, err);
+}
+
 static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, int ctx,
                     struct lar_err *err)
 {
@@ -163,7 +173,9 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
                                   .bias = q->bias,
                                   .nbias = q->nbias,
                                   .max_tokens = q->max_tokens,
-                                  .lookup = q->lookup < 0 ? j->shelf->opt.lookup : q->lookup,
+                                  .lookup = q->lookup >= 0     ? q->lookup
+                                            : q->predicted.n ? ROW_GUESSES
+                                                             : j->shelf->opt.lookup,
                                   .stop = q->stop,
                                   .nstop = q->nstop,
                                   .grammar = j->format ? j->format->grammar : NULL,
@@ -174,7 +186,8 @@ static int row_open(struct job *j, struct row *r, const struct ask_prompt *p, in
     if ((rc = lar_writer_open(&r->writer, j->engine->model, &r->req, err)) < 0) return rc;
     r->prompt = lar_writer_prompt(r->writer, &r->nprompt);
     r->ctx = room(j, r, ctx);
-    return lar_writer_begin(r->writer, r->ctx, err);
+    if ((rc = lar_writer_begin(r->writer, r->ctx, err)) < 0 || !q->predicted.n) return rc;
+    return predict(j, r, err);
 }
 
 static int open_grammar(struct job *j, struct lar_err *err)

@@ -14,6 +14,7 @@
 #include "serve/ask.h"
 #include "serve/shelf.h"
 #include "serve/tools.h"
+#include "serve/trace.h"
 
 struct job;
 struct kept;
@@ -102,7 +103,9 @@ struct job {
     struct row *row;
     size_t nrow, left; /* rows; rows not done */
     char id[40];
-    char parent[56]; /* the client's trace and span (W3C's traceparent), or "" */
+    char parent[TRACE_PARENT]; /* the client's trace and span, or "" */
+    int32_t *predicted;        /* [npredicted] the ask's, in its arena */
+    size_t npredicted;
     long number;              /* of this server's requests */
     int64_t created;          /* seconds since 1970 */
     int64_t spent;            /* tokens evaluated for it */

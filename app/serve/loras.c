@@ -109,6 +109,59 @@ struct book *loras_find(struct shelf *s, struct str name, struct loras_use *u, s
     return ok && !full->failed ? k : NULL;
 }
 
+/* 1: it is [{"id":N,"scale":X},...] with ids below most, each once at most. */
+static int list_ok(const struct json *list, double most)
+{
+    uint8_t seen[LORAS_MAX] = {0};
+    int ok = list->kind == JSON_ARRAY;
+    for (const struct json *c = ok ? list->child : NULL; c && ok; c = c->next) {
+        double id = json_num(json_get(c, "id"), -1), x = json_num(json_get(c, "scale"), (double)INFINITY);
+        ok = c->n == 2 && id >= 0 && id < most && floor(id) >= id && isfinite(x) && fabs(x) <= 1e6 &&
+             !seen[(size_t)id]++;
+    }
+    return ok;
+}
+
+static const char list_is[] = "needs a list of {\"id\": of GET /lora-adapters, \"scale\": number}, each id once";
+
+int loras_read(struct ask *q, const struct json *v, const struct field *f, struct lar_err *err)
+{
+    (void)f;
+    if (!list_ok(v, LORAS_MAX)) return lar_fail(err, LAR_EINVAL, "%s", list_is);
+    q->lora = v;
+    return 0;
+}
+
+int loras_pick(struct shelf *s, const struct book *k, const struct json *list, struct loras_use *u, struct buf *full,
+               struct lar_err *err)
+{
+    struct str base = bare(str_of(k->name));
+    int rc = 0;
+    if (u->n) return lar_fail(err, LAR_EFORMAT, "lora: the model's name says which adapters already");
+    pthread_mutex_lock(&s->lock);
+    for (const struct json *c = list->child; c && rc == 0; c = c->next) {
+        size_t id = (size_t)json_num(json_get(c, "id"), 0);
+        float scale = (float)json_num(json_get(c, "scale"), 0);
+        const struct lora *l = id < s->loras.n ? &s->loras.v[id] : NULL;
+        if (!l || !of_base(l, k))
+            rc = lar_fail(err, LAR_EFORMAT, "lora: id %zu is no adapter of %s", id, k->name);
+        else if (u->n == LAR_LORA_MAX)
+            rc = lar_fail(err, LAR_EFORMAT, "lora: more than %d adapters", LAR_LORA_MAX);
+        if (rc < 0 || fabsf(scale) <= 0) continue; /* one that adds nothing */
+        if (u->n == 0) {
+            buf_clear(full);
+            buf_add(full, base.p, base.n);
+        }
+        u->id[u->n] = l->id;
+        u->v[u->n++] = (struct lar_lora_use){NULL, scale};
+        buf_printf(full, "+%s", l->name);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (rc == 0 && full->failed) rc = lar_fail(err, LAR_ENOMEM, "out of memory");
+    if (rc < 0) u->n = 0;
+    return rc;
+}
+
 /* ---- the list ------------------------------------------------------------------------------------------------------------- */
 
 static int look_into(struct lora *l, struct lar_err *err)
@@ -355,15 +408,9 @@ static int set_scales(struct shelf *s, struct str body, struct lar_err *err)
     int rc = 0;
     arena_init(&a, ARENA_MAX);
     const struct json *v = json_parse(&a, body, err);
-    if (!v || v->kind != JSON_ARRAY)
-        rc = v ? lar_fail(err, LAR_EINVAL, "a list is needed: [{\"id\":0,\"scale\":1}]") : LAR_EINVAL;
+    if (!v) rc = LAR_EINVAL;
     pthread_mutex_lock(&s->lock);
-    for (const struct json *c = rc == 0 ? v->child : NULL; c && rc == 0; c = c->next) {
-        const struct json *scale = json_get(c, "scale"), *id = json_get(c, "id");
-        double at = json_num(id, -1), x = json_num(scale, (double)INFINITY);
-        if (!(at >= 0 && at < (double)s->loras.n && floor(at) >= at) || !isfinite(x) || c->n != 2 || fabs(x) > 1e6)
-            rc = lar_fail(err, LAR_EINVAL, "each needs an id of GET /lora-adapters and a scale, and nothing else");
-    }
+    if (rc == 0 && !list_ok(v, (double)s->loras.n)) rc = lar_fail(err, LAR_EINVAL, "%s", list_is);
     for (size_t i = 0; rc == 0 && i < s->loras.n; i++) s->loras.v[i].scale = 0;
     for (const struct json *c = rc == 0 ? v->child : NULL; c; c = c->next)
         s->loras.v[(size_t)json_num(json_get(c, "id"), 0)].scale = (float)json_num(json_get(c, "scale"), 0);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "net/http.h"
+#include "serve/field.h"
 
 enum { LORAS_MAX = 256, LORAS_NAME = 80 };
 
@@ -63,6 +64,11 @@ struct book *loras_find(struct shelf *s, struct str name, struct loras_use *u, s
 int loras_hold(struct shelf *s, struct engine *e, struct loras_use *u, struct lar_err *err);
 int loras_hold_all(struct shelf *s, const struct book *k, struct lar_err *err);
 void loras_drop(struct loras_use *u);
+/* "lora" of a request, as llama-server has it: each an id of GET /lora-adapters and its scale. */
+field_fn loras_read;
+/* Those that a request's list names, of a model that was named without any; full gets their names, as loras_find gives them. */
+int loras_pick(struct shelf *s, const struct book *k, const struct json *list, struct loras_use *u, struct buf *full,
+               struct lar_err *err);
 
 /* Called for each adapter of the book, with the shelf's lock held: its whole name into b. */
 void loras_each(struct shelf *s, const struct book *k,

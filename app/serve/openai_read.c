@@ -164,6 +164,29 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     return 0;
 }
 
+/* {"type":"content","content": a text, or parts of one} */
+static int read_prediction(struct ask *q, const struct json *v, const struct field *f, struct lar_err *err)
+{
+    const struct json *content = json_get(v, "content");
+    struct buf all = {0};
+    const char *z;
+    int ok = str_is(json_str(json_get(v, "type"), STR("")), "content") && v->n == 2 && content, rc = 0;
+    (void)f;
+    if (ok && content->kind == JSON_STRING) return q->predicted = content->s, 0;
+    for (const struct json *c = ok && content->kind == JSON_ARRAY ? content->child : NULL; c && ok; c = c->next) {
+        const struct json *text = json_get(c, "text");
+        ok = str_is(json_str(json_get(c, "type"), STR("")), "text") && text && text->kind == JSON_STRING && c->n == 2;
+        if (ok) buf_str(&all, text->s);
+    }
+    if (!ok || content->kind != JSON_ARRAY)
+        rc = lar_fail(err, LAR_EINVAL, "needs {\"type\": \"content\", \"content\": a text or a list of text parts}");
+    else if (all.failed)
+        rc = lar_fail(err, LAR_ENOMEM, "the request is too large");
+    if (rc == 0 && (rc = ask_text(q, buf_view(&all), &z, err)) == 0) q->predicted = (struct str){z, all.n};
+    buf_done(&all);
+    return rc;
+}
+
 #define AT(x) offsetof(struct ask, x)
 /* clang-format off */
 #define COMMON                                                            \
@@ -201,6 +224,7 @@ static int read_template_kwargs(struct ask *q, const struct json *v, const struc
     {"prompt_cache_options", field_false, 0, 0, 0, NULL},                 \
     {"service_tier", openai_tier, 0, 0, 0, NULL},                           \
     {"store", field_false, 0, 0, 0, NULL},                                \
+    {"lora", loras_read, 0, 0, 0, NULL},                                  \
     {"lookup", field_int, AT(lookup), 0, ROW_GUESSES, NULL}, {"draft", field_int, AT(draft), 0, ROW_GUESSES, NULL}
 
 static const struct field chat_fields[] = {
@@ -220,7 +244,7 @@ static const struct field chat_fields[] = {
     {"functions", field_false, 0, 0, 0, NULL},
     {"modalities", read_usual, 0, 0, 0, NULL},
     {"audio", field_refused, 0, 0, 0, NULL},
-    {"prediction", field_refused, 0, 0, 0, NULL},
+    {"prediction", read_prediction, 0, 0, 0, NULL},
     {"web_search_options", field_refused, 0, 0, 0, NULL},
     {"verbosity", read_usual, 1, 0, 0, NULL},
     {"function_call", field_refused, 0, 0, 0, NULL},

@@ -26,6 +26,7 @@ struct wish {
     int base64, dimensions, cut, top_n, documents_too, special, pieces;
     int vllm; /* its words for a text: prompt, add_special_tokens, which is true when not said */
     int64_t began, tokens;
+    char parent[TRACE_PARENT]; /* the client's trace and span, or "" */
     struct wish *next;
 };
 
@@ -437,7 +438,7 @@ static void fulfil_wish(struct reading *r, struct wish *w)
     int rc = fulfil(w, k, w->load_ns, &b, &err);
     if (w->kind <= READING_RERANK)
         trace_reading(r->trace, w->call, w->kind == READING_RERANK ? "RERANKER" : "EMBEDDING", k->name, w->tokens,
-                      w->began, rc < 0);
+                      w->parent, w->began, rc < 0);
     keys_spend(http_owner(w->call), w->tokens);
     if (rc == 0 && b.failed) rc = lar_fail(&err, LAR_ENOMEM, "out of memory");
     if (rc < 0)
@@ -557,6 +558,7 @@ void reading_take(struct reading *r, struct http_call *c, enum reading_kind kind
     w->cut = kind == READING_EMBED ||
              kind == READING_EMBEDDING; /* Ollama's default, which its clients rely on */
     w->began = time_ns();
+    trace_parent(c, w->parent);
     ask_init(&w->q);
     w->reading = r;
     int rc = read_wish(w, http_body(c), &err);

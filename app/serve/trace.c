@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "serve/job.h"
 #include "serve/keys.h"
 
 struct trace {
@@ -201,7 +202,7 @@ static void row_spans(struct buf *b, const struct ids *id, const struct row *r, 
     }
 }
 
-/* traceparent of W3C's Trace Context, as job_new took it: 00-TRACE-SPAN-FLAGS. Without one a trace begins here. */
+/* traceparent of W3C's Trace Context, as trace_parent took it: 00-TRACE-SPAN-FLAGS. Without one a trace begins here. */
 static void ids_init(struct ids *id, const char *parent)
 {
     *id = (struct ids){.parent = ""};
@@ -218,6 +219,14 @@ static void ids_done(struct ids *id)
 {
     buf_done(&id->trace);
     buf_done(&id->span);
+}
+
+void trace_parent(struct http_call *c, char out[TRACE_PARENT])
+{
+    const char *p = http_header(c, "traceparent");
+    if (!p || strlen(p) != TRACE_PARENT - 1 || strncmp(p, "00-", 3) != 0 || p[35] != '-' || p[52] != '-') return;
+    if (strspn(p + 3, "0123456789abcdef") != 32 || strspn(p + 36, "0123456789abcdef") != 16) return;
+    memcpy(out, p, TRACE_PARENT);
 }
 
 void trace_job(struct trace *t, const struct job *j)
@@ -243,14 +252,14 @@ void trace_job(struct trace *t, const struct job *j)
 }
 
 void trace_reading(struct trace *t, const struct http_call *c, const char *what, const char *model, int64_t tokens,
-                   int64_t began, int failed)
+                   const char *parent, int64_t began, int failed)
 {
     struct buf b = {0}, name = {0};
     struct ids id;
     if (!t) return;
     buf_printf(&name, "%s %s", strcmp(what, "EMBEDDING") == 0 ? "embeddings" : "rerank", model);
     begin_line(&b);
-    ids_init(&id, "");
+    ids_init(&id, parent);
     begin_span(&b, &id, 0, buf_z(&name), began, time_ns());
     text(&b, "openinference.span.kind", str_of(what));
     text(&b, "gen_ai.request.model", str_of(model));

@@ -9,9 +9,13 @@
 #ifndef SERVE_TRACE_H
 #define SERVE_TRACE_H
 
-#include "serve/job.h"
+#include "base/err.h"
+#include "net/http.h"
 
+struct job;
 struct trace;
+
+enum { TRACE_PARENT = 56 };
 
 /* Appends to the file. content: 1: what was said too. */
 int trace_open(struct trace **out, const char *path, int content, void (*say)(const char *line), struct lar_err *err);
@@ -20,6 +24,8 @@ void trace_close(struct trace *t);
 void trace_job(struct trace *t, const struct job *j);
 /* Texts were embedded or ranked: what is OpenInference's kind of it. */
 void trace_reading(struct trace *t, const struct http_call *c, const char *what, const char *model, int64_t tokens,
-                   int64_t began, int failed);
+                   const char *parent, int64_t began, int failed);
+/* A request's traceparent: "00-", 32 hexadecimal digits, "-", 16, "-", 2 (w3.org/TR/trace-context); any other leaves out as it is. In its handler. */
+void trace_parent(struct http_call *c, char out[TRACE_PARENT]);
 
 #endif
