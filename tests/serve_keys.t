@@ -125,7 +125,10 @@ if certificate one && certificate two; then
     try_status 2 "a certificate needs its key" timeout 60 "$LAR" serve --port 0 --tls-cert "$TMP/one.pem" $model
     try_status 2 "and that one's" timeout 60 "$LAR" serve --port 0 --tls-cert "$TMP/one.pem" --tls-key "$TMP/two.key" $model
     ok "and says so" grep -q -- '--tls-key a pair' "$TMP/err"
-    serve --model demo=$model --model endless="$TMP/endless.gguf" --tls-cert "$TMP/one.pem" --tls-key "$TMP/one.key" --key-file "$TMP/keys" --host 0.0.0.0
+    live() { cp "$TMP/$1.pem" "$TMP/live.pem"; cp "$TMP/$2.key" "$TMP/live.key"; }
+    told() { i=0; while [ $i -lt 600 ]; do grep -q "$1" "$TMP/server" && return 0; i=$((i + 1)); sleep 0.1; done; return 1; }
+    live one one
+    serve --model demo=$model --model endless="$TMP/endless.gguf" --tls-cert "$TMP/live.pem" --tls-key "$TMP/live.key" --key-file "$TMP/keys" --host 0.0.0.0
     ok "with keys and TLS other machines may ask" expr "$url" : 'https://0.0.0.0:'
     port=${url##*:} url=https://127.0.0.1:${url##*:}
     as ann post /api/chat '{"model":"demo","messages":[{"role":"user","content":"x"}],"options":{"num_predict":9}}' --cacert "$TMP/one.pem"
@@ -143,6 +146,27 @@ if certificate one && certificate two; then
     curl -sN --cacert "$TMP/one.pem" "$url/api/generate" -H 'x-api-key: key-of-ann' -d "{$long}" -o "$TMP/stream" &
     reader=$!
     ok "a stream comes as it is written" began
+    live two one
+    kill -HUP $server
+    ok "files that are no pair are refused at SIGHUP" told 'the certificate is what it was: .* no pair'
+    ask --cacert "$TMP/one.pem" "$url/health"
+    ok "and the old ones stay" is 200
+    live two two
+    kill -HUP $server
+    ok "a good pair is taken" told 'certificate was read again'
+    ask --cacert "$TMP/two.pem" "$url/health"
+    ok "new connections get it" is 200
+    ask --cacert "$TMP/one.pem" "$url/health"
+    ok "and only it" not is 200
+    size=$(wc -c < "$TMP/stream")
+    grows() { i=0; while [ $i -lt 600 ]; do [ "$(wc -c < "$TMP/stream")" -gt "$size" ] && return 0; i=$((i + 1)); sleep 0.1; done; return 1; }
+    ok "a stream that began before goes on" grows
+    rm "$TMP/live.key"
+    kill -HUP $server
+    ok "a file that is gone is told" told 'the certificate is what it was: --tls-key'
+    ask --cacert "$TMP/two.pem" "$url/health"
+    ok "and serving goes on" is 200
+    cp "$TMP/two.pem" "$TMP/one.pem" # for what follows
     kill $reader
     wait $reader 2>/dev/null
     idle() { i=0; while [ $i -lt 600 ]; do as ann get /metrics --cacert "$TMP/one.pem"; grep -q '^lar_requests_running 0$' "$TMP/body" && return 0; i=$((i + 1)); sleep 0.1; done; return 1; }

@@ -134,7 +134,8 @@ static const struct opt options[] = {
              "[requests=N] [tokens=N] [concurrent=N] [models=NAME,NAME], where HEX is the SHA-256 of the key; requests "
              "and tokens in a minute, concurrent requests at once. SIGHUP reads it again."},
     {.kind = OPT_TEXT, .name = "tls-cert", .at = AT(tls_cert), .arg = "FILE",
-     .help = "Speaks HTTPS (TLS 1.2 and 1.3) with this certificate and what it is signed by, in PEM."},
+     .help = "Speaks HTTPS (TLS 1.2 and 1.3) with this certificate and what it is signed by, in PEM. SIGHUP reads it "
+             "and its key again."},
     {.kind = OPT_TEXT, .name = "tls-key", .at = AT(tls_key), .arg = "FILE",
      .help = "The certificate's private key, in PEM."},
     {.kind = OPT_TEXT, .name = "socket-mode", .at = AT(socket_mode), .arg = "MODE",

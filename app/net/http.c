@@ -37,6 +37,7 @@ enum {
     BACKLOG = 512,
     THREADS = 2,
     CLOSE_MS = 2000,
+    FORMER_MAX = 8,
     INHERITED_FD = 3,
     ID_MAX = 64,
 };
@@ -45,7 +46,8 @@ static char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"; /* Gn
 
 struct http {
     const struct mhd *mhd;
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon, *former[FORMER_MAX]; /* former: with earlier certificates, until their connections have ended */
+    size_t nformer;
     struct watch *watch;
     struct http_options opt;
     char address[160], path[108]; /* path: of a Unix socket, to be removed */
@@ -555,7 +557,7 @@ static int listen_inherited(struct http *h, struct lar_err *err)
     return 0;
 }
 
-static int start_daemon(struct http *h, struct lar_err *err)
+static int start_daemon(struct http *h, int fd, struct lar_err *err)
 {
     const struct http_options *o = &h->opt;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_SUSPEND_RESUME;
@@ -566,7 +568,7 @@ static int start_daemon(struct http *h, struct lar_err *err)
     if (o->cert && h->mhd->is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
         return lar_fail(err, LAR_EUNSUPPORTED, "this machine's libmicrohttpd was built without TLS");
     h->daemon = h->mhd->start_daemon(
-        flags | (o->cert ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
+        flags | (o->cert ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)o->connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->patience_s,
@@ -594,7 +596,7 @@ int http_open(struct http **out, const struct http_options *opt, struct lar_err 
     else
         rc = opt->host[0] == '/' ? listen_unix(h, err) : listen_tcp(h, err);
     if (rc == 0) rc = watch_open(&h->watch, (int64_t)opt->patience_s * 1000000000, err);
-    if (rc == 0) rc = start_daemon(h, err);
+    if (rc == 0) rc = start_daemon(h, h->fd, err);
     if (rc < 0) {
         watch_close(h->watch);
         if (h->fd >= 0) close(h->fd);
@@ -603,6 +605,55 @@ int http_open(struct http **out, const struct http_options *opt, struct lar_err 
         return rc;
     }
     *out = h;
+    return 0;
+}
+
+/* Those whose connections have all ended. */
+static void end_former(struct http *h)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < h->nformer; i++) {
+        const union MHD_DaemonInfo *info = h->mhd->get_daemon_info(h->former[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (info && info->num_connections)
+            h->former[kept++] = h->former[i];
+        else
+            h->mhd->stop_daemon(h->former[i]);
+    }
+    h->nformer = kept;
+}
+
+/* The library reads a certificate when a daemon starts. A trial without a socket finds out whether it would, since one that fails may close its. */
+static int is_pair(const struct http *h, const char *cert, const char *key)
+{
+    struct MHD_Daemon *d = h->mhd->start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TLS, 0, NULL, NULL,
+        on_request, NULL, MHD_OPTION_HTTPS_MEM_CERT, cert, MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_END);
+    if (d) h->mhd->stop_daemon(d);
+    return d != NULL;
+}
+
+int http_certify(struct http *h, const char *cert, const char *key, struct lar_err *err)
+{
+    struct MHD_Daemon *old = h->daemon;
+    const char *was[2] = {h->opt.cert, h->opt.key};
+    end_former(h);
+    if (h->nformer == FORMER_MAX)
+        return lar_fail(err, LAR_ELIMIT, "connections with %d earlier certificates are open still", FORMER_MAX);
+    if (!is_pair(h, cert, key)) return lar_fail(err, LAR_EINVAL, "--tls-cert and --tls-key are no pair in PEM");
+    int fd = fcntl(h->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return lar_fail_errno(err, "%s", h->address);
+    h->opt.cert = cert;
+    h->opt.key = key;
+    int rc = start_daemon(h, fd, err);
+    if (rc < 0) {
+        h->opt.cert = was[0];
+        h->opt.key = was[1];
+        return rc;
+    }
+    h->mhd->quiesce_daemon(old);
+    h->former[h->nformer++] = old;
+    close(h->fd); /* of the old one, which takes no more */
+    h->fd = fd;
     return 0;
 }
 
@@ -624,6 +675,7 @@ void http_close(struct http *h)
     /* What is answered but not yet sent goes out first. */
     for (int i = 0; i < CLOSE_MS && atomic_load(&h->calls); i++)
         nanosleep(&(struct timespec){0, 1000000}, NULL);
+    for (size_t i = 0; i < h->nformer; i++) h->mhd->stop_daemon(h->former[i]);
     h->mhd->stop_daemon(h->daemon);
     watch_close(h->watch);
     mem_free(h);

@@ -50,6 +50,9 @@ int http_inherited(char *host, size_t n, struct lar_err *err);
 int http_open(struct http **out, const struct http_options *opt, struct lar_err *err);
 /* The address as a client would write it: "http://127.0.0.1:11434" or "unix:/run/lar.sock". */
 const char *http_address(const struct http *h);
+/* Of a server with TLS: connections from now on get this certificate; those that are open go on with theirs. LAR_EINVAL, and nothing has changed,
+ * when these are no pair. One thread at a time, and not after http_stop_listening. */
+int http_certify(struct http *h, const char *cert, const char *key, struct lar_err *err);
 /* No further connection is taken; those that are open go on. */
 void http_stop_listening(struct http *h);
 /* Ends all connections, when what was answered is sent or two seconds are over, and frees. Every call that was kept must have been answered. */

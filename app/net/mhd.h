@@ -29,6 +29,7 @@
     X(destroy_response)              \
     X(lookup_connection_value)       \
     X(get_connection_info)           \
+    X(get_daemon_info)               \
     X(is_feature_supported)
 
 struct mhd {

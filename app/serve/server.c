@@ -176,6 +176,8 @@ static int give_up_files(struct server *s, struct lar_err *err)
         buf_done(&key);
     }
     if (o->key_file) allow_folder_of(b, o->key_file, SANDBOX_READ);
+    if (o->tls_cert) allow_folder_of(b, o->tls_cert, SANDBOX_READ);
+    if (o->tls_key) allow_folder_of(b, o->tls_key, SANDBOX_READ);
     if (o->cache_dir) sandbox_allow(b, o->cache_dir, SANDBOX_WRITE);
     b->keeps = o->cache_dir != NULL;
     if (o->host[0] == '/') allow_folder_of(b, o->host, SANDBOX_SOCKET);
@@ -258,10 +260,42 @@ static int open_all(struct server *s, struct lar_err *err)
     return rc;
 }
 
-static void reload(const struct server *s)
+static void forget(struct buf *b)
+{
+    if (b->p) explicit_bzero(b->p, b->n);
+    buf_done(b);
+}
+
+/* The certificate's files as they are now; those that were read before stay when these are not good. */
+static void renew(struct server *s)
+{
+    struct buf cert = {0}, key = {0};
+    struct lar_err err;
+    int rc = read_pem(&cert, "--tls-cert", s->opt.tls_cert, &err);
+    if (rc == 0) rc = read_pem(&key, "--tls-key", s->opt.tls_key, &err);
+    if (rc == 0) rc = http_certify(s->http, cert.p, key.p, &err);
+    if (rc < 0) {
+        struct buf b = {0};
+        buf_printf(&b, "the certificate is what it was: %s", err.msg);
+        s->opt.say(buf_z(&b));
+        buf_done(&b);
+        forget(&cert);
+        forget(&key);
+        return;
+    }
+    forget(&s->cert);
+    forget(&s->cert_key);
+    s->cert = cert;
+    s->cert_key = key;
+    s->opt.say("the certificate was read again: new connections get it");
+}
+
+static void reload(struct server *s)
 {
     struct lar_err err;
     struct buf b = {0};
+    if (s->cert.n) renew(s);
+    if (!s->keys) return;
     int n = keys_reload(s->keys, &err);
     if (n < 0)
         buf_printf(&b, "the keys are what they were: %s", err.msg);
@@ -296,7 +330,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    if (opt->key_file) sigaddset(&set, SIGHUP);
+    if (opt->key_file || opt->tls_cert) sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, &old); /* before there are threads, so that none of them gets these */
     int rc = open_all(&s, err);
     if (rc == 0) {
@@ -317,8 +351,7 @@ int server_run(const struct server_options *opt, struct lar_err *err)
     keys_close(s.keys);
     sandbox_done(&s.sandbox);
     buf_done(&s.cert);
-    if (s.cert_key.p) explicit_bzero(s.cert_key.p, s.cert_key.n);
-    buf_done(&s.cert_key);
+    forget(&s.cert_key);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     buf_done(&line);
     return rc;
