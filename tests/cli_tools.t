@@ -245,6 +245,15 @@ try_status 1 "one that gives nothing" $LAR bench $model -p 8 -n 0 -r 1 --compare
 mkdir "$TMP/empty"
 try_status 2 "no llama.cpp where it should be" $LAR bench $model --compare "$TMP/empty"
 try_status 2 "nothing to measure" $LAR bench $model -p 0 -n 0
+mkdir -p "$TMP/node-llama-cpp/dist"
+: > "$TMP/node-llama-cpp/dist/index.js"
+case $LAR in
+*' '*) ;; # a runner that is itself found by PATH
+*)
+    try_status 1 "node-llama-cpp and no node to run it" env PATH="$TMP/empty" $LAR bench $model --compare "$TMP/node-llama-cpp"
+    ok "  ... says what is needed, and what serves instead" grep -q 'Node.js in $PATH; or name a llama-bench' "$TMP/err"
+    ;;
+esac
 try_status 2 "no threads" $LAR bench $model -t 0
 try_status 2 "too many conversations" $LAR bench $model -s 65
 

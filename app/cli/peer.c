@@ -153,6 +153,10 @@ static int open_node(struct peer *p, struct lar_err *err)
     char *argv[] = {
         (char[]){"node"}, (char[]){"-e"}, script, p->path, model, threads, ctx, sessions, NULL};
     int e = start(argv, &p->pid, &p->to, &p->from, err);
+    if (e < 0)
+        return lar_fail(err, LAR_EIO,
+                        "--compare llama.cpp: node cannot be started: node-llama-cpp needs Node.js in $PATH; or name a "
+                        "llama-bench");
     if (e == 0) e = answer(p, "ready", line, sizeof line, err);
     if (e == 0) snprintf(p->name, sizeof p->name, "llama.cpp %.40s", line);
     return e;
