@@ -435,6 +435,56 @@ static void the_exact_exp_and_log_are_within_2_units(void)
     CHECK(exact_power(2, 10) == 1024 && exact_power(7, 0) == 1 && isinf(exact_power(1e3, 1000)));
 }
 
+/* Logits of which most are far below the best: how many near it, and how far the others are. */
+static void far_logits(int kind, float *l, int n)
+{
+    static const double below[] = {8, 23.9, 24.1, 30, 200};
+    for (int i = 0; i < n; i++) {
+        if (kind < 5) l[i] = i % 97 == 5 ? (float)(i % 2) : (float)-below[kind] + random_logit(0.1);
+        if (kind == 5) l[i] = random_logit(1);
+        if (kind == 6) l[i] = random_logit(20);
+        if (kind == 7) l[i] = i % 333 == 8 ? 3 : i % 7 ? -50 : -INFINITY; /* three alike */
+        if (kind == 8) l[i] = i == 77 ? INFINITY : i % 9 ? random_logit(10) : NAN;
+    }
+}
+
+/* A set of all tokens is weighed whole. */
+static void what_is_far_from_the_best_changes_nothing_unseen(void)
+{
+    enum { N = 1000, KINDS = 9 };
+    static float l[N];
+    uint64_t all[(N + 63) / 64];
+    memset(all, 0xff, sizeof all);
+    for (int with = 0; with < 17 * KINDS; with++) {
+        static const float mass[] = {0, 0.1f, 0.5f, 2.0f / 3, 0.95f, 0.9999f, 0x1.fffffep-1f};
+        static const float share[] = {1, 0.5f, 0.05f, 1e-10f, 1e-30f};
+        static const float temp[] = {1, 0.1f, 3};
+        struct lar_sampling p = plain();
+        int k = with / KINDS;
+        p.temp = temp[with % 3];
+        if (k < 7) p.top_p = mass[k];
+        if (k >= 7 && k < 12) p.min_p = share[k - 7];
+        if (k == 12) p.min_p = 0.01f, p.top_p = 0.9f;
+        if (k == 13) p.xtc_probability = 0.5f, p.top_p = 0.99f;
+        if (k == 14) p.xtc_probability = 0.5f;
+        if (k % 2) p.repeat_penalty = 1.5f, p.presence_penalty = k % 4 == 1 ? -25 : 5;
+        struct sampler *a = opened(&p, N, 100, NULL, 0), *b = opened(&p, N, 100, NULL, 0);
+        far_logits(with % KINDS, l, N);
+        for (int draw = 0; draw < 20; draw++) {
+            int32_t id = sampler_pick(a, l), whole = sampler_pick_of(b, l, all);
+            if (id != whole) printf("# settings %d, logits %d: %d, not %d\n", k, with % KINDS, id, whole);
+            CHECK_EQ(id, whole);
+            sampler_accept(a, id);
+            sampler_accept(b, whole);
+            int32_t other = (int32_t)(rng_uniform(&source) * N);
+            sampler_accept(a, other);
+            sampler_accept(b, other);
+        }
+        sampler_close(a);
+        sampler_close(b);
+    }
+}
+
 static void settings_out_of_range_are_named(void)
 {
 #define FIELD(f, lo, hi) {#f, offsetof(struct lar_sampling, f), 1, lo, hi}
@@ -481,6 +531,7 @@ int main(void)
     tap_timeout(120);
     rng_seed(&source, 2025);
     RUN(the_exact_exp_and_log_are_within_2_units);
+    RUN(what_is_far_from_the_best_changes_nothing_unseen);
     RUN(settings_out_of_range_are_named);
     RUN(temp_0_is_the_argmax_and_ties_go_to_the_lowest_id);
     RUN(a_tie_with_a_penalised_token_goes_to_the_lowest_id_too);

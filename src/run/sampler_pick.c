@@ -6,6 +6,11 @@
  * sorts a whole one: top-k is one pass that compares blocks of logits with the worst of the k best
  * so far; top-p and typical take candidates from a heap until they have enough. Candidates carry
  * their logit through all steps, and each step computes its own weights from it.
+ *
+ * Without top-k most tokens still cannot matter, being thousands of millions of times less probable
+ * than the best. So first only those near the best are weighed; of the others, which weigh at most
+ * so much each, one asks whether they could change the choice. If they could, all are weighed: the
+ * choice is the same to the token either way.
  */
 #include <float.h>
 
@@ -150,19 +155,89 @@ static size_t take_top(struct sampler *s, const float *logits, const uint64_t *s
     return n;
 }
 
+/* How far below the best is near, where all weigh something: at the first try, and at the second. */
+static const double near_by[] = {14.0, 24.0};
+
+/* What was left aside: at most so many, each of a logit below `cut`; but for `some` of them, below `low`. */
+struct far {
+    size_t count, some;
+    float cut, low;
+};
+
+static float highest(const float *l, int32_t n)
+{
+    float top[BLOCK], best = -FLT_MAX;
+    int32_t i = 0;
+    for (int j = 0; j < BLOCK; j++) top[j] = -FLT_MAX;
+    for (; i + BLOCK <= n; i += BLOCK)
+        for (int j = 0; j < BLOCK; j++) top[j] = l[i + j] > top[j] ? l[i + j] : top[j];
+    for (; i < n; i++) best = l[i] > best ? l[i] : best;
+    for (int j = 0; j < BLOCK; j++) best = top[j] > best ? top[j] : best;
+    return best;
+}
+
+/* By id, those at most `reach` below the best as it is without penalties. */
+static size_t take_near(struct sampler *s, const float *logits, double reach, struct far *far)
+{
+    struct cand *v = s->cand;
+    size_t n = 0;
+    double best = (double)finite(highest(logits, s->nvocab));
+    float cut = (float)(best - reach), low = (float)(best - 1.6 * reach);
+    int some = (int)s->ntouched;
+    for (int32_t i = 0; i < s->nvocab; i += BLOCK) {
+        int32_t m = s->nvocab - i < BLOCK ? s->nvocab - i : BLOCK;
+        const float *l = logits + i;
+        if (m == BLOCK) {
+            int any = 0;
+            for (int j = 0; j < BLOCK; j++) any += l[j] >= low;
+            if (!any) continue;
+            some += any;
+        } else {
+            some += m;
+        }
+        for (int32_t j = 0; j < m; j++)
+            if (l[j] >= cut && !(s->slot && s->slot[i + j]))
+                v[n++] = (struct cand){finite(l[j]), i + j, 0.0};
+    }
+    for (size_t t = 0; t < s->ntouched; t++) { /* to their places: few, and mostly found from the end */
+        const struct touched *c = &s->touched[t];
+        size_t at = n;
+        if (!(c->logit >= cut)) continue;
+        for (; at > 0 && v[at - 1].id > c->id; at--) v[at] = v[at - 1];
+        v[at] = (struct cand){finite(c->logit), c->id, 0.0};
+        n++;
+    }
+    *far = (struct far){(size_t)s->nvocab - n, (size_t)some, cut, low};
+    return n;
+}
+
 /* ---- the steps: each takes n candidates and leaves the first n' ------------------------------ */
+
+static float best_of(const struct cand *v, size_t n)
+{
+    float max = -FLT_MAX;
+    for (size_t i = 0; i < n; i++) max = v[i].logit > max ? v[i].logit : max;
+    return max;
+}
 
 /* w = e^((l - max) / temp) for all; gives their sum. */
 static double weigh(struct cand *v, size_t n, double temp)
 {
-    float max = -FLT_MAX;
+    float max = best_of(v, n);
     double total = 0.0;
-    for (size_t i = 0; i < n; i++) max = v[i].logit > max ? v[i].logit : max;
     for (size_t i = 0; i < n; i++) {
         v[i].w = exact_exp(((double)v[i].logit - (double)max) / temp);
         total += v[i].w;
     }
     return total;
+}
+
+/* More than what is far can weigh beside the n, and than what sums of up to a million numbers are off by. */
+static double far_weight(const struct far *far, const struct cand *v, size_t n, double total, double temp)
+{
+    double max = (double)best_of(v, n), each = exact_exp(((double)far->cut - max) / temp);
+    double others = exact_exp(((double)far->low - max) / temp);
+    return (double)far->some * each + (double)far->count * others + 1e-9 * total;
 }
 
 static size_t typical(struct cand *v, size_t n, double mass)
@@ -188,17 +263,31 @@ static size_t typical(struct cand *v, size_t n, double mass)
     return keep_popped(v, n, kept);
 }
 
-static size_t top_p(struct cand *v, size_t n, double mass)
+/* Those that weigh `least` or more. Where the others together are half of what is left out anyway, none of them is among the best. */
+static size_t leave_light(struct cand *v, size_t n, double least)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v[i].w >= least) v[kept++] = v[i];
+    return kept;
+}
+
+/* far: NULL where nothing is. 0: that could change what is kept; v is in disorder then. */
+static size_t top_p(struct cand *v, size_t n, double mass, const struct far *far)
 {
     double total = weigh(v, n, 1.0), sum = 0.0;
+    double more = far ? far_weight(far, v, n, total, 1.0) : 0.0, less = far ? 1e-9 * total : 0.0;
     size_t kept = 0;
+    int enough = 0;
+    n = leave_light(v, n, 0.5 * (1.0 - mass) * total / (double)n);
     heapify(v, n, better);
-    while (kept < n) {
+    while (kept < n && !enough) {
         sum += pop(v, n - kept, better)->w;
         kept++;
-        if (sum >= mass * total) break;
+        enough = sum >= mass * (total + more);
+        if (!enough && sum >= mass * (total - less)) break;
     }
-    return keep_popped(v, n, kept);
+    return enough || !far ? keep_popped(v, n, kept) : 0;
 }
 
 static size_t min_p(struct cand *v, size_t n, double share)
@@ -224,10 +313,10 @@ static size_t xtc(struct cand *v, size_t n, double threshold)
     return kept;
 }
 
-/* One of n by their weights; gives its index. */
-static size_t draw(struct sampler *s, const struct cand *v, size_t n, double total)
+/* One of n by their weights, u being in 0 .. their sum; gives its index. */
+static size_t draw(const struct cand *v, size_t n, double u)
 {
-    double u = rng_uniform(&s->rng) * total, sum = 0.0;
+    double sum = 0.0;
     size_t last = 0;
     for (size_t i = 0; i < n; i++) {
         if (!(v[i].w > 0.0)) continue;
@@ -238,12 +327,25 @@ static size_t draw(struct sampler *s, const struct cand *v, size_t n, double tot
     return last;
 }
 
+/* The same from those near, where u in 0..1 has been drawn. n: what is far could change it. */
+static size_t draw_near(const struct cand *v, size_t n, double total, double u, double more)
+{
+    double low = u * (total - more), high = u * (total + more) + more, sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        double before = sum;
+        sum += v[i].w;
+        if (sum > high) return before + more < low ? i : n;
+        if (sum > low - more) return n;
+    }
+    return n;
+}
+
 /* ---- mirostat: steers the surprise of the chosen tokens towards tau -------------------------- */
 
 static int32_t draw_and_learn(struct sampler *s, struct cand *v, size_t n)
 {
     double total = weigh(v, n, (double)s->p.temp);
-    size_t i = draw(s, v, n, total);
+    size_t i = draw(v, n, rng_uniform(&s->rng) * total);
     double surprise = -exact_log(v[i].w / total) / EXACT_LN2;
     s->mu -= (double)s->p.mirostat_eta * (surprise - (double)s->p.mirostat_tau);
     return v[i].id;
@@ -296,22 +398,61 @@ static int32_t mirostat_2(struct sampler *s, struct cand *v, size_t n)
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
+static int32_t finish(struct sampler *s, struct cand *v, size_t n, double u)
+{
+    const struct lar_sampling *p = &s->p;
+    if (p->min_p > 0.0f) n = min_p(v, n, (double)p->min_p);
+    if (p->xtc_probability > 0.0f && p->xtc_threshold <= 0.5f &&
+        rng_uniform(&s->rng) < (double)p->xtc_probability)
+        n = xtc(v, n, (double)p->xtc_threshold);
+    double total = weigh(v, n, (double)p->temp);
+    return v[draw(v, n, (u < 0.0 ? rng_uniform(&s->rng) : u) * total)].id;
+}
+
+/* By those near the best alone; -1: not enough of them to tell. *u becomes what was drawn on the way. */
+static int32_t choose_near(struct sampler *s, const float *logits, double by, double *u)
+{
+    const struct lar_sampling *p = &s->p;
+    struct cand *v = s->cand;
+    struct far far;
+    size_t n;
+    if (p->top_p < 1.0f) {
+        n = take_near(s, logits, by, &far);
+        n = n ? top_p(v, n, (double)p->top_p, &far) : 0;
+        return n ? finish(s, v, n, -1.0) : -1;
+    }
+    if (p->min_p > 0.0f) { /* what it keeps is all near enough, with some room for rounding */
+        double bar = exact_log((double)p->min_p) - 0.01;
+        n = take_near(s, logits, 0.01 - bar, &far);
+        return n && (double)far.cut <= (double)best_of(v, n) + bar ? finish(s, v, n, -1.0) : -1;
+    }
+    n = take_near(s, logits, by * (double)p->temp, &far);
+    if (n == 0) return -1;
+    double total = weigh(v, n, (double)p->temp);
+    if (*u < 0.0) *u = rng_uniform(&s->rng);
+    size_t i = draw_near(v, n, total, *u, far_weight(&far, v, n, total, (double)p->temp));
+    return i < n ? v[i].id : -1;
+}
+
 static int32_t choose(struct sampler *s, const float *logits, const uint64_t *set)
 {
     const struct lar_sampling *p = &s->p;
     struct cand *v = s->cand;
     int few = s->room < (size_t)s->nvocab || p->temp == 0.0f;
+    double u = -1.0;
+    int all = set || p->mirostat || p->typical_p < 1.0f;
+    if (p->xtc_probability > 0.0f && p->top_p >= 1.0f && p->min_p <= 0.0f) all = 1;
+    for (size_t t = 0; t < sizeof near_by / sizeof *near_by && !few && !all; t++) {
+        int32_t id = choose_near(s, logits, near_by[t], &u);
+        if (id >= 0) return id;
+    }
     size_t n = few ? take_top(s, logits, set, s->room) : take_all(s, logits, set);
     if (n == 0) return -1;
     if (p->temp == 0.0f) return v[0].id;
     if (p->mirostat) return p->mirostat == 1 ? mirostat_1(s, v, n) : mirostat_2(s, v, n);
     if (p->typical_p < 1.0f) n = typical(v, n, (double)p->typical_p);
-    if (p->top_p < 1.0f) n = top_p(v, n, (double)p->top_p);
-    if (p->min_p > 0.0f) n = min_p(v, n, (double)p->min_p);
-    if (p->xtc_probability > 0.0f && p->xtc_threshold <= 0.5f &&
-        rng_uniform(&s->rng) < (double)p->xtc_probability)
-        n = xtc(v, n, (double)p->xtc_threshold);
-    return v[draw(s, v, n, weigh(v, n, (double)p->temp))].id;
+    if (p->top_p < 1.0f) n = top_p(v, n, (double)p->top_p, NULL);
+    return finish(s, v, n, u);
 }
 
 int32_t sampler_pick_of(struct sampler *s, const float *logits, const uint64_t *set)
