@@ -205,6 +205,39 @@ static void no_string_closes_before_it_may(void)
         }
 }
 
+/* Each token with a quote goes on with something that has no second one: of those a mask once cut none. */
+static void no_string_closes_early_where_all_go_on_behind_the_quote(void)
+{
+    static const char *const more[] = {"!\",", "ab\"]", "}\",", "abc\",", "ab", "\"]", "\","};
+    static const char text[] = "{\"items\":{\"minLength\":3,\"maxLength\":64,\"pattern\":\"[A-z]+\"}}";
+    static char byte[95];
+    struct str all[95 + 7], *own = bytes;
+    struct toktrie *whole = trie;
+    struct setup s;
+    long left = 0;
+    for (int i = 0; i < 95; i++) {
+        byte[i] = (char)(i + 32);
+        all[i] = (struct str){byte + i, byte[i] != '"'};
+    }
+    for (size_t i = 0; i < 7; i++) all[95 + i] = str_of(more[i]);
+    bytes = all;
+    CHECK_EQ(toktrie_open(&trie, bytes, 95 + 7, NULL), 0);
+    CHECK_EQ(setup(&s, GRAMMAR_SCHEMA, text, -1), 0);
+    for (int i = 0; i < 2; i++) {
+        uint32_t state = grammar_walk(s.g, grammar_start(s.g), str_of(i ? "[\"12" : "[\""), NULL);
+        CHECK(state != 0);
+        CHECK_EQ(compare(&s, state, text, &left), 0);
+        CHECK(!tokset_has(s.set, 95)); /* !", */
+        CHECK_EQ(tokset_has(s.set, 96), i); /* ab"] */
+        CHECK(tokset_has(s.set, 98)); /* abc", */
+    }
+    CHECK_EQ(left, 0);
+    teardown(&s);
+    toktrie_close(trie);
+    trie = whole;
+    bytes = own;
+}
+
 /* Counted in rows of states that were stepped from, of which a mask made one for each length of a token once. */
 static void a_bound_that_no_token_reaches_costs_no_states(void)
 {
@@ -298,6 +331,7 @@ int main(void)
     }
     RUN(masks_allow_what_the_machine_takes);
     RUN(no_string_closes_before_it_may);
+    RUN(no_string_closes_early_where_all_go_on_behind_the_quote);
     RUN(a_bound_that_no_token_reaches_costs_no_states);
     RUN(patterns_and_choices_bound_the_whole_answer);
     RUN(recursive_grammars_have_masks_too);
