@@ -32,6 +32,9 @@ ok "after a restart most of the same prompt is there ($reused tokens)" test "$re
 ok "and the answer is the same" sh -c '[ "$1" = "$(cat "$2")" ]' - "$(text)" "$TMP/answer"
 complete Two
 ok "another that begins alike finds it too" test "$(cached)" -ge $((n * 64 - 192))
+get /metrics
+ok "pages that were read back are counted" awk '$1 == "lar_disk_cache_hits_total" && $2 >= 8 { n++ } $1 == "lar_disk_cache_read_bytes_total" && $2 > 8000 { n++ } $1 == "lar_disk_cache_bytes" && $2 > 8000 { n++ } END { exit n != 3 }' "$TMP/body"
+ok "and prompts that were not there" grep -qx 'lar_disk_cache_misses_total [0-9]*' "$TMP/body"
 try_status 2 "a second server with this folder is refused" "$LAR" serve --port 0 --cache-dir "$DIR" $MODEL
 ok "and told why" grep -q "another server uses this folder" "$TMP/err"
 kill -9 "$server"

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "serve/metrics.h"
 
 enum {
     BUCKETS = 4096,
@@ -443,7 +444,7 @@ int disk_next(struct disk *d, struct disk_run *r, struct lar_session *s, const i
     if (why) forget(d, r->name);
     if (why) d->number.bad++;
     if (!why && e) e->used = used;
-    if (!why) d->number.hits++;
+    if (!why) d->number.hits++, d->number.read += (double)d->in.n;
     pthread_mutex_unlock(&d->lock);
     if (why) tell(d, r->name, why);
     if (why && !r->whole) forget_rest(d, r, tokens);
@@ -459,6 +460,24 @@ void disk_look(struct disk *d, struct disk_look *out)
     pthread_mutex_lock(&d->lock);
     *out = d->number;
     pthread_mutex_unlock(&d->lock);
+}
+
+void disk_metrics(struct disk *d, struct buf *b)
+{
+    struct disk_look n;
+    if (!d) return;
+    disk_look(d, &n);
+    metrics_one(b, "lar_disk_cache_hits_total", "counter", "Pages of prompts read back from the disk.", (double)n.hits);
+    metrics_one(b, "lar_disk_cache_misses_total", "counter", "Prompts of which the disk had nothing.",
+                (double)n.misses);
+    metrics_one(b, "lar_disk_cache_bad_total", "counter", "Pages that were damaged or stale.", (double)n.bad);
+    metrics_one(b, "lar_disk_cache_written_total", "counter", "Pages written.", (double)n.written);
+    metrics_one(b, "lar_disk_cache_dropped_total", "counter", "Timelines given up before they were written.",
+                (double)n.dropped);
+    metrics_one(b, "lar_disk_cache_read_bytes_total", "counter", "Bytes read back.", n.read);
+    metrics_one(b, "lar_disk_cache_files", "gauge", "Files of the cache.", (double)n.files);
+    metrics_one(b, "lar_disk_cache_bytes", "gauge", "Bytes of them.", n.bytes);
+    metrics_one(b, "lar_disk_cache_limit_bytes", "gauge", "Bytes at most.", n.limit);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------------------- */

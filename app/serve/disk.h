@@ -15,6 +15,7 @@
 
 #include <lar/batch.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 enum { DISK_PAGE = 64 };
@@ -29,7 +30,7 @@ struct disk_run {
 };
 
 struct disk_look {
-    double bytes, limit;
+    double bytes, limit, read; /* there; at most; read back so far */
     long files, hits, misses, bad, written,
         dropped; /* pages read; not there; refused; made; given up */
 };
@@ -51,5 +52,7 @@ void disk_find(struct disk *d, struct disk_run *r, struct lar_session *s, const 
 /* Reads the next file into s. 0: that was all, or it is damaged: r->end is 0. */
 int disk_next(struct disk *d, struct disk_run *r, struct lar_session *s, const int32_t *tokens);
 void disk_look(struct disk *d, struct disk_look *out);
+/* Appends to a metrics page; d NULL: nothing. */
+void disk_metrics(struct disk *d, struct buf *b);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "serve/anthropic.h"
 #include "serve/blobs.h"
+#include "serve/disk.h"
 #include "serve/infill.h"
 #include "serve/kept.h"
 #include "serve/keys.h"
@@ -71,6 +72,7 @@ static void get_metrics(struct server *s, struct http_call *c)
     metrics_write(&b, &m);
     shelf_memory(&s->shelf, &b);
     loras_metrics(&s->shelf, &b);
+    disk_metrics(s->disk, &b);
     http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&b));
     buf_done(&b);
 }

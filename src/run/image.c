@@ -86,7 +86,7 @@ static uint64_t sum_of(uint64_t seed, const uint8_t *p, size_t n)
     return all;
 }
 
-static uint64_t image_sum(const uint8_t *p, size_t bytes)
+uint64_t image_sum(const uint8_t *p, size_t bytes)
 {
     return sum_of(sum_of(0, p, AT_SUM), p + IMAGE_HEAD, bytes - IMAGE_HEAD);
 }

@@ -29,7 +29,7 @@
 #include "base/sha256.h"
 #include "run/session.h"
 
-enum { IMAGE_HEAD = 128, IMAGE_STATES = 3 };
+enum { IMAGE_ID = 16, IMAGE_SUM = 120, IMAGE_HEAD = 128, IMAGE_STATES = 3 };
 
 enum image_with { IMAGE_SLICE, IMAGE_WHOLE }; /* one state, no logits; all that the session has */
 
@@ -39,6 +39,8 @@ void image_model(const struct model *m, char id[SHA256_HEX + 1]);
 void image_identity(const struct session *s, const char *model, const char *extra,
                     char id[SHA256_HEX + 1]);
 
+/* The checksum of an image of so many bytes, at least IMAGE_HEAD; it stands at IMAGE_SUM. */
+uint64_t image_sum(const uint8_t *p, size_t bytes);
 /* Positions of the timeline at which a slice of a recurrent model may end, the last one first. Gives their number; 0: at any. */
 size_t image_places(const struct session *s, size_t place[IMAGE_STATES]);
 /* Bytes of n tokens from position from on. Of a recurrent model a slice begins at 0 and ends at a place. LAR_EINVAL otherwise. */
