@@ -17,11 +17,24 @@ struct convert_options {
 
 static const char *const types[] = {"auto", "f32", "f16", "bf16", "q8_0"};
 
+struct work {
+    struct progress w; /* the first: progress_tell takes it */
+    struct buf left;
+};
+
+static void left_out(void *ctx, const char *tensor, size_t n)
+{
+    struct work *w = ctx;
+    if (w->left.n) buf_puts(&w->left, ", ");
+    buf_add(&w->left, tensor, n);
+}
+
 static int run(const void *values, char **arg, int narg)
 {
     const struct convert_options *o = values;
-    struct progress w;
-    struct lar_convert_options c = {.type = types[o->type], .on_progress = progress_tell, .ctx = &w};
+    struct work w = {.left = {0}};
+    struct lar_convert_options c = {
+        .type = types[o->type], .on_progress = progress_tell, .on_left_out = left_out, .ctx = &w};
     struct lar_convert_result r;
     struct lar_err err;
     (void)narg;
@@ -37,17 +50,24 @@ static int run(const void *values, char **arg, int narg)
     target_input(&reads, arg[0]);
     target_input(&reads, o->lora);
     if (target_check(&reads, o->output, TARGET_MODEL, 0, &err) < 0) return say_err(&err);
-    progress_begin(&w, o->quiet);
+    progress_begin(&w.w, o->quiet);
     int rc = o->lora ? lar_convert_lora(arg[0], o->lora, o->output, &r, &err)
                      : lar_convert(arg[0], o->output, &c, &r, &err);
-    progress_end(&w);
-    if (rc < 0) return say_err(&err);
+    progress_end(&w.w);
+    if (rc < 0) {
+        buf_done(&w.left);
+        return say_err(&err);
+    }
     struct buf *b = out();
     buf_printf(b, "%s: %s, %zu tensors, ", o->output, r.architecture, r.tensors);
     buf_bytes(b, r.bytes);
-    buf_printf(b, ", %.1f s\n", time_ms_since(w.began) * 1e-3);
+    buf_printf(b, ", %.1f s\n", time_ms_since(w.w.began) * 1e-3);
     if (r.left_out)
         say("%zu tensors of other parts (vision, audio, further tokens) were left out", r.left_out);
+    if (w.left.n && !w.left.failed)
+        say("left out, since no vector and no score needs them (poolers, heads that guess words): %.*s",
+            STR_ARG(buf_view(&w.left)));
+    buf_done(&w.left);
     return out_done(EXIT_DONE);
 }
 

@@ -9,7 +9,7 @@
 
 struct embed_options {
     int json, raw, dimensions;
-    const char *prefix;
+    const char *prefix, *prompt;
     struct texts_options texts;
 };
 
@@ -46,9 +46,18 @@ static int run(const void *values, char **arg, int narg)
     struct lar_embed_options more = {.dimensions = e.o->dimensions, .raw = e.o->raw};
     struct lar_embedder_info info;
     struct lar_err err;
+    if (e.o->prefix && e.o->prompt) {
+        say("embed: --prefix and --prompt: one of them");
+        return EXIT_MISUSE;
+    }
     int code = texts_open(&e.r, arg[0], &e.o->texts, more);
     if (code) return code;
     if (lar_embed(e.r.e, NULL, 0, NULL, &err) < 0) { /* what it cannot do is no text's fault */
+        texts_close(&e.r);
+        return say_err(&err);
+    }
+    int own = e.o->prefix || (e.o->prompt && !e.o->prompt[0]); /* instead of the model's default */
+    if ((own || e.o->prompt) && lar_embedder_prompt(e.r.e, own ? NULL : e.o->prompt, &err) < 0) {
         texts_close(&e.r);
         return say_err(&err);
     }
@@ -76,7 +85,11 @@ static const struct opt options[] = {
     {.kind = OPT_FLAG, .name = "no-normalize", .at = AT(raw), .value = 1,
      .help = "Vectors as the model gives them, not made unit length."},
     {.kind = OPT_TEXT, .name = "prefix", .arg = "TEXT", .at = AT(prefix),
-     .help = "Stands before each text, as many models want it (\"query: \", \"search_document: \")."},
+     .help = "Stands before each text, as many models want it (\"query: \", \"search_document: \"), instead of the "
+             "model's default prompt."},
+    {.kind = OPT_TEXT, .name = "prompt", .arg = "NAME", .at = AT(prompt),
+     .help = "The prompt that the model's file has by this name (sentence-transformers: query, document ...) stands "
+             "before each text; \"\": none, not even the model's default."},
     {.kind = OPT_GROUP, .at = AT(texts), .group = texts_opts},
     {.kind = OPT_END},
 };

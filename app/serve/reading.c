@@ -23,6 +23,7 @@ struct wish {
     enum reading_kind kind;
     struct ask q;
     const struct json *input, *documents, *query;
+    const char *prompt; /* its name, "": none; NULL: as the model has it */
     int base64, dimensions, cut, top_n, documents_too, special, pieces;
     int vllm; /* its words for a text: prompt, add_special_tokens, which is true when not said */
     int64_t began, tokens;
@@ -77,6 +78,9 @@ static int member(struct wish *w, const struct json *v, struct lar_err *err)
     if (k == READING_RERANK && str_is(s, "documents")) return w->documents = v, 0;
     if (ollama && str_is(s, "keep_alive")) return ollama_duration(v, &w->q.keep_ns, err);
     if (ollama && str_is(s, "options")) return ollama_params(&w->q, v, "", err);
+    if (embeds && str_is(s, "prompt_name"))
+        return v->kind == JSON_STRING ? w->prompt = arena_copy(&w->q.a, v->s.p, v->s.n), w->prompt ? 0 : LAR_ENOMEM
+                                      : lar_fail(err, LAR_EINVAL, "needs a string");
     if (k == READING_EMBED && str_is(s, "truncate") && v->kind == JSON_BOOL)
         return w->cut = v->boolean, 0;
     if (k == READING_EMBEDDINGS && str_is(s, "encoding_format")) {
@@ -245,6 +249,7 @@ static int embed(struct wish *w, const struct book *k, int64_t load_ns, struct b
                         "options: num_ctx: a text is cut to it, or not at all (truncate: false)");
     int rc = take_texts(w, w->input, &text, &n, err);
     if (rc == 0) rc = lar_embedder_open(&e, k->engine->model, &o, err);
+    if (rc == 0 && w->prompt) rc = lar_embedder_prompt(e, w->prompt[0] ? w->prompt : NULL, err);
     if (rc == 0) {
         lar_embedder_info(e, &info);
         if (mul_size(n, (size_t)info.dimensions, &floats) || !(v = mem_alloc(floats * sizeof *v)))

@@ -21,6 +21,9 @@ struct lar_convert_options {
     const char *type; /* "f32", "f16", "bf16", "q8_0", or "auto" (also NULL): the float type that the weights have */
     /* Called now and then while tensors are written; done and total are bytes of the new file. A non-zero answer stops with LAR_ECANCEL. */
     int (*on_progress)(void *ctx, const char *tensor, size_t tensor_n, uint64_t done, uint64_t total);
+    /* Called once the file is whole with the name of each tensor that is not in it although it is of this model: what only training or the guessing of
+     * words left out needs (BERT's pooler where nothing reads it, heads of masked language models). NULL: not called. */
+    void (*on_left_out)(void *ctx, const char *tensor, size_t tensor_n);
     void *ctx;
 };
 

@@ -33,6 +33,8 @@ int lar_convert(const char *from, const char *to, const struct lar_convert_optio
     int rc = type_of(o.type, &job.type, err);
     if (rc < 0 || (rc = convert_open(&c, from, err)) < 0) return rc;
     rc = convert_file(&c, to, &job, err);
+    for (size_t i = 0; rc == 0 && o.on_left_out && i < c.p.nhead; i++)
+        o.on_left_out(o.ctx, c.p.head[i]->name.p, c.p.head[i]->name.n);
     if (rc == 0 && out) {
         *out = (struct lar_convert_result){.tensors = c.p.n, .left_out = c.p.other, .bytes = job.bytes};
         snprintf(out->architecture, sizeof out->architecture, "%s", c.f->arch);

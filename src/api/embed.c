@@ -8,6 +8,9 @@
 #include "api/embed.h"
 
 #include <math.h>
+#include <stdio.h>
+
+#include "text/vocab.h"
 
 enum { BATCH_DEFAULT = 512, BATCH_MAX = 1 << 14 };
 
@@ -50,6 +53,56 @@ static int take_room(struct lar_embedder *e, struct lar_err *err)
     return 0;
 }
 
+/* ---- prompts ------------------------------------------------------------------------------------------------------- */
+
+static const struct gguf_kv *strings(const struct lar_embedder *e, const char *key)
+{
+    const struct gguf_kv *kv = gguf_find(&e->m->model->gguf, key);
+    return kv && kv->type == GGUF_ARRAY && kv->etype == GGUF_STRING ? kv : NULL;
+}
+
+/* The names, for a message: as many as fit. */
+static void list(const struct gguf_kv *name, char *out, size_t n)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (uint64_t i = 0; name && i < name->count; i++) {
+        struct str s = gguf_str_at(name, i);
+        if (at + s.n + 8 > n) break;
+        at += (size_t)snprintf(out + at, n - at, "%s%.*s", i ? ", " : "", STR_ARG(s));
+    }
+}
+
+int lar_embedder_prompt(struct lar_embedder *e, const char *name, struct lar_err *err)
+{
+    char known[160];
+    if (!e) return lar_fail(err, LAR_EINVAL, "lar_embedder_prompt: an embedder is needed");
+    const struct gguf_kv *names = strings(e, "lar.embedding.prompt_names");
+    const struct gguf_kv *texts = strings(e, "lar.embedding.prompts");
+    e->prompt = STR("");
+    if (!name) return 0;
+    for (uint64_t i = 0; names && texts && i < names->count && i < texts->count; i++)
+        if (str_is(gguf_str_at(names, i), name)) return e->prompt = gguf_str_at(texts, i), 0;
+    list(names, known, sizeof known);
+    return lar_fail(err, LAR_EINVAL, "prompt %.60s: %s%s", name,
+                    known[0] ? "the model's file knows " : "the model's file knows none by name", known);
+}
+
+/* The default, and whether texts become small letters (convert/sentence.c). */
+static int first_prompt(struct lar_embedder *e, struct lar_err *err)
+{
+    struct str s;
+    char name[256];
+    const struct gguf *g = &e->m->model->gguf;
+    int rc = gguf_bool(g, "lar.embedding.lowercase", &e->lower, err);
+    if (rc < 0 || (rc = gguf_str(g, "lar.embedding.default_prompt", &s, err)) <= 0) return rc;
+    if (s.n >= sizeof name)
+        return lar_fail(err, LAR_ELIMIT, "lar.embedding.default_prompt: %zu bytes; %zu are the most", s.n,
+                        sizeof name - 1);
+    snprintf(name, sizeof name, "%.*s", STR_ARG(s));
+    return lar_embedder_prompt(e, name, err);
+}
+
 int lar_embedder_open(struct lar_embedder **out, struct lar_model *m,
                       const struct lar_embed_options *opt, struct lar_err *err)
 {
@@ -67,6 +120,7 @@ int lar_embedder_open(struct lar_embedder **out, struct lar_model *m,
     atomic_fetch_add(&m->refs, 1);
     rc = embed_open(&e->e, m->model, o.batch ? (size_t)o.batch : BATCH_DEFAULT, err);
     if (rc == 0) rc = take_room(e, err);
+    if (rc == 0) rc = first_prompt(e, err);
     if (rc < 0) {
         lar_embedder_close(e);
         return rc;
@@ -81,6 +135,7 @@ void lar_embedder_close(struct lar_embedder *e)
     embed_close(&e->e);
     for (size_t i = 0; i < EMBED_TEXTS; i++) embed_ids_done(&e->ids[i]);
     arena_done(&e->a);
+    buf_done(&e->text);
     mem_free(e->vector);
     api_model_unref(e->m);
     mem_free(e);
@@ -95,7 +150,10 @@ enum pooling embedder_pooling(const struct lar_embedder *e)
 
 size_t embedder_most(const struct lar_embedder *e)
 {
-    return e->o.truncate < 0 ? e->m->model->h.ctx_train : (size_t)e->o.truncate;
+    size_t most = e->m->model->h.ctx_train;
+    uint32_t told; /* by the model's makers: what it was trained with may be shorter */
+    if (e->o.truncate >= 0) return (size_t)e->o.truncate;
+    return gguf_u32(&e->m->model->gguf, "lar.embedding.max_tokens", &told, NULL) == 1 && told < most ? told : most;
 }
 
 void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *out)
@@ -130,6 +188,22 @@ static struct str text_of(const struct lar_text *t)
     return (struct str){t->text ? t->text : "", t->n};
 }
 
+/* The prompt and the text, as the model wants them. */
+static int dress(struct lar_embedder *e, struct str *s, struct lar_err *err)
+{
+    if (!e->prompt.n && !e->lower) return 0;
+    buf_clear(&e->text);
+    if (e->lower) {
+        vocab_norm_lower(e->prompt, &e->text);
+        vocab_norm_lower(*s, &e->text);
+    } else {
+        buf_str(&e->text, e->prompt);
+        buf_str(&e->text, *s);
+    }
+    *s = buf_view(&e->text);
+    return e->text.failed ? lar_fail(err, LAR_ENOMEM, "prompt and text: out of memory") : 0;
+}
+
 static int encode(struct lar_embedder *e, const struct lar_text *t, enum pooling pool,
                   struct embed_ids *ids, struct embed_text *out, struct lar_err *err)
 {
@@ -139,8 +213,9 @@ static int encode(struct lar_embedder *e, const struct lar_text *t, enum pooling
         *out = (struct embed_text){t->tokens, NULL, t->ntoken};
         return 0;
     }
-    rc = embed_encode(e->m->model, e->m->vocab, text_of(t), NULL, pool, embedder_most(e), ids, NULL,
-                      err);
+    struct str s = text_of(t);
+    if ((rc = dress(e, &s, err)) < 0) return rc;
+    rc = embed_encode(e->m->model, e->m->vocab, s, NULL, pool, embedder_most(e), ids, NULL, err);
     *out = (struct embed_text){ids->ids.id, NULL, ids->ids.n};
     return rc;
 }

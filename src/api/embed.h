@@ -14,6 +14,9 @@ struct lar_embedder {
     struct lar_embed_options o;
     struct arena a; /* of labels */
     char **label;   /* [nlabel]; NULL: the file names none */
+    struct str prompt; /* stands before each text that becomes a vector */
+    int lower;         /* after which it is put into small letters */
+    struct buf text;   /* both done */
     struct embed_ids ids[EMBED_TEXTS];
     float *vector; /* [EMBED_TEXTS][embed_width or nlabel] */
 };

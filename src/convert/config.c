@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ int config_file(struct config *c, const char *name, struct str *out, struct lar_
     return rc < 0 ? rc : 1;
 }
 
-static int read_json(struct config *c, const char *name, const struct json **out, struct lar_err *err)
+static int read_kind(struct config *c, const char *name, enum json_kind kind, const struct json **out,
+                     struct lar_err *err)
 {
     struct str text;
     struct lar_err why = {0};
@@ -52,9 +54,15 @@ static int read_json(struct config *c, const char *name, const struct json **out
     if (rc <= 0) return rc;
     *out = json_parse(&c->a, text, &why);
     if (!*out) return lar_fail(err, why.code, "%s/%s: %s", buf_z(&c->folder), name, why.msg);
-    if ((*out)->kind != JSON_OBJECT)
-        return lar_fail(err, LAR_EFORMAT, "%s/%s: is no JSON object", buf_z(&c->folder), name);
+    if ((*out)->kind != kind)
+        return lar_fail(err, LAR_EFORMAT, "%s/%s: is no JSON %s", buf_z(&c->folder), name,
+                        kind == JSON_ARRAY ? "array" : "object");
     return 1;
+}
+
+static int read_json(struct config *c, const char *name, const struct json **out, struct lar_err *err)
+{
+    return read_kind(c, name, JSON_OBJECT, out, err);
 }
 
 const struct json *config_in(const struct json *object, const char *names)
@@ -143,6 +151,40 @@ static void find_parts(struct config *c)
     c->model_type = json_str(config_find(c, "model_type"), STR(""));
 }
 
+const struct json *config_module(const struct config *c, const char *kind)
+{
+    size_t n = strlen(kind);
+    for (const struct json *v = c->modules ? c->modules->child : NULL; v; v = v->next) {
+        struct str type = json_str(config_in(v, "type"), STR(""));
+        if (str_ends(type, str_of(kind)) && (type.n == n || type.p[type.n - n - 1] == '.')) return v;
+    }
+    return NULL;
+}
+
+/* What sentence-transformers keeps: an old release named its file by the kind of the model. */
+static int read_sentence(struct config *c, struct lar_err *err)
+{
+    static const char *const names[] = {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"};
+    char name[320] = "1_Pooling/config.json";
+    int rc = read_kind(c, "modules.json", JSON_ARRAY, &c->modules, err);
+    if (rc < 0) return rc;
+    const struct json *pool = config_module(c, "Pooling");
+    struct str at = json_str(config_in(pool, "path"), STR(""));
+    if (pool && (!at.n || at.n > 255 || at.p[0] == '.' || memchr(at.p, '/', at.n) || memchr(at.p, 0, at.n)))
+        return lar_fail(err, LAR_EFORMAT,
+                        "%s/modules.json: the path \"%.*s\" of Pooling is no name of a folder beside it",
+                        buf_z(&c->folder), STR_ARG(at));
+    if (pool) snprintf(name, sizeof name, "%.*s/config.json", STR_ARG(at));
+    if ((!c->modules || pool) && (rc = read_json(c, name, &c->pooling, err)) < 0) return rc;
+    if (pool && rc == 0)
+        return lar_fail(err, LAR_EFORMAT, "%s/%s: is missing, and modules.json names it", buf_z(&c->folder), name);
+    for (size_t i = 0; i < sizeof names / sizeof *names && !c->sentence; i++) {
+        snprintf(name, sizeof name, "sentence_%s_config.json", names[i]);
+        if ((rc = read_json(c, name, &c->sentence, err)) < 0) return rc;
+    }
+    return read_json(c, "config_sentence_transformers.json", &c->prompts, err);
+}
+
 static int read_all(struct config *c, struct lar_err *err)
 {
     int rc;
@@ -151,7 +193,7 @@ static int read_all(struct config *c, struct lar_err *err)
     c->name = str_of(slash ? slash + 1 : buf_z(&c->folder));
     if ((rc = read_json(c, "config.json", &c->root, err)) < 0) return rc;
     if ((rc = read_json(c, "generation_config.json", &c->generation, err)) < 0) return rc;
-    if ((rc = read_json(c, "1_Pooling/config.json", &c->pooling, err)) < 0) return rc;
+    if ((rc = read_sentence(c, err)) < 0) return rc;
     if ((rc = config_file(c, "README.md", &c->readme, err)) < 0) return rc;
     find_parts(c);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * convert/config.h: what the JSON files of a Hugging Face folder say: config.json (also in its nested and its older form),
- * generation_config.json. A value that is null counts as missing. (The tokenizer's files: text/vocab_hf.h.)
+ * generation_config.json, and what sentence-transformers keeps beside a model. A value that is null counts as missing. (The tokenizer's files: text/vocab_hf.h.)
  */
 #ifndef CONVERT_CONFIG_H
 #define CONVERT_CONFIG_H
@@ -18,7 +18,10 @@ struct config {
     const struct json *rope_full;       /* those of layers that see everything: rope or a part of it */
     const struct json *rope_window;     /* of windowed layers where they are others, or NULL */
     const struct json *generation;      /* generation_config.json, or NULL */
-    const struct json *pooling;         /* 1_Pooling/config.json, or NULL */
+    const struct json *modules;         /* modules.json of sentence-transformers, an array, or NULL */
+    const struct json *pooling;         /* the config.json of its module Pooling (without it: 1_Pooling/config.json), or NULL */
+    const struct json *sentence;        /* sentence_bert_config.json, or NULL */
+    const struct json *prompts;         /* config_sentence_transformers.json, or NULL */
     struct str architecture;            /* first of architectures, "" when none */
     struct str model_type;              /* of the text model */
     struct str name;                    /* of the folder */
@@ -32,6 +35,8 @@ int config_open(struct config *c, const char *folder, struct lar_err *err);
 /* The same of a text, which must outlive c; there is no folder. */
 int config_parse(struct config *c, struct str text, struct lar_err *err);
 void config_close(struct config *c);
+/* The first of modules.json whose class is called so ("Pooling", whatever package it is in), or NULL. */
+const struct json *config_module(const struct config *c, const char *kind);
 /* The text of a file of the folder into the arena: 1, 0 (no such file), or an error. */
 int config_file(struct config *c, const char *name, struct str *out, struct lar_err *err);
 /* folder/name, in the arena; NULL when out of memory. */

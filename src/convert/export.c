@@ -344,7 +344,8 @@ static int same_keys(struct export *e, const struct gguf *ours, struct lar_err *
     for (size_t i = 0; i < e->g.nkv; i++) {
         const struct gguf_kv *b = &e->g.kv[i], *a;
         int own = b->key.n > n && !memcmp(b->key.p, e->f->arch, n) && b->key.p[n] == '.';
-        if ((!own && !str_starts(b->key, STR("xielu."))) || b->key.n >= sizeof key) continue;
+        if ((!own && !str_starts(b->key, STR("xielu.")) && !str_starts(b->key, STR("lar."))) || b->key.n >= sizeof key)
+            continue;
         snprintf(key, sizeof key, "%.*s", (int)b->key.n, b->key.p);
         a = gguf_find(ours, key);
         if (a ? same_value(a, b) : own && is_usual(&e->g, e->f->arch, str_from(b->key, n + 1), b))
@@ -433,6 +434,7 @@ static int attempt(struct export *e, const struct family *row, int which, struct
     }
     const struct family *found = NULL;
     if (rc == 0) rc = export_reader_give(e, err);
+    if (rc == 0) rc = export_sentence(e, err);
     if (rc == 0) rc = family_find(&found, &e->c, err);
     if (rc == 0 && !str_is(arch, found->arch))
         rc = lar_fail(err, LAR_EUNSUPPORTED, "its keys are those of a %s", found->arch);
@@ -503,6 +505,9 @@ void export_close(struct export *e)
     if (e->c.root) config_close(&e->c);
     buf_done(&e->text);
     buf_done(&e->pooling);
+    buf_done(&e->modules);
+    buf_done(&e->sentence);
+    buf_done(&e->prompts);
     arena_done(&e->a);
     *e = (struct export){.from = NULL};
 }

@@ -21,7 +21,8 @@ struct export
     struct weights w;    /* what will be written: names and shapes */
     struct plan p;
     struct buf text;                 /* config.json */
-    struct buf pooling;              /* 1_Pooling/config.json; empty: none */
+    struct buf pooling;              /* 1_Pooling/config.json; empty: none; so the next three: */
+    struct buf modules, sentence, prompts; /* modules.json, sentence_bert_config.json, config_sentence_transformers.json */
     const struct gguf_tensor **from; /* [p.n] the tensor that output i is; NULL: computed */
     struct arena a;
 };
@@ -62,6 +63,9 @@ void export_reader_config(struct export *e);
 int export_reader_beside(const struct export *e, struct str tensor);
 int export_reader_give(struct export *e, struct lar_err *err);
 int export_reader_write(const struct export *e, const char *folder, struct lar_err *err);
+/* sentence.c: what sentence-transformers keeps in files of its own beside the pooling's, into e and its config; and their files. */
+int export_sentence(struct export *e, struct lar_err *err);
+int export_sentence_write(const struct export *e, const char *folder, struct lar_err *err);
 /* For export_reader_config: "name": value, unless it is there already. */
 void export_put_int(struct export *e, const char *name, int64_t v);
 void export_put_bool(struct export *e, const char *name, int v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * convert/export_reader.c: export of models that read: embedders, rerankers, classifiers. What is theirs alone: the class by what follows the last
- * layer; the settings of encoders; and what sentence-transformers keeps beside a model (https://sbert.net, "Custom Models"): modules.json,
- * 1_Pooling, dense layers in 2_Dense and 3_Dense. A GGUF does not say whether vectors are brought to length 1; its readers do so, and modules.json says so.
+ * layer; the settings of encoders; and of what sentence-transformers keeps beside a model 1_Pooling and dense layers in 2_Dense and 3_Dense
+ * (the rest: sentence.c).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -310,29 +310,15 @@ static int write_dense(const struct export *e, const char *folder, int number, s
 int export_reader_write(const struct export *e, const char *folder, struct lar_err *err)
 {
     char path[4400];
-    struct buf b = {0};
-    static const char *const module[] = {"Transformer", "Pooling", "Dense", "Dense", "Normalize"};
-    int rc = 0, n = 0;
-    if (is_reranker(e))
-        return export_text(folder, "README.md",
-                           STR("# Qwen3-Reranker\n\nIts score is the probability of \"yes\" against \"no\" as the next "
-                               "token. (lar convert knows a reranker by this file's first line.)\n"),
-                           err);
-    if (!e->pooling.n) return 0;
-    for (int i = 0; i < 5 && rc == 0; i++) {
-        if (i == 2 || i == 3) {
-            if (!e->c.dense[i - 2][0]) continue;
-            rc = write_dense(e, folder, i, err);
-        }
-        buf_printf(&b, "%s{\"idx\": %d, \"name\": \"%d\", \"path\": \"", n ? ",\n  " : "[\n  ", n, n);
-        if (i) buf_printf(&b, "%d_%s", n, module[i]);
-        buf_printf(&b, "\", \"type\": \"sentence_transformers.models.%s\"}", module[i]);
-        n++;
-    }
-    buf_puts(&b, "\n]\n");
-    if (rc == 0 && b.failed) rc = lar_fail(err, LAR_ENOMEM, "modules.json: out of memory");
-    if (rc == 0) rc = export_text(folder, "modules.json", buf_view(&b), err);
-    buf_done(&b);
+    int rc = export_sentence_write(e, folder, err);
+    if (rc == 0 && is_reranker(e))
+        rc = export_text(folder, "README.md",
+                         STR("# Qwen3-Reranker\n\nIts score is the probability of \"yes\" against \"no\" as the next "
+                             "token. (lar convert knows a reranker by this file's first line.)\n"),
+                         err);
+    if (!e->pooling.n || rc < 0) return rc;
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (e->c.dense[i][0]) rc = write_dense(e, folder, i + 2, err);
     if (rc == 0) rc = sub_folder(folder, "1_Pooling", path, err);
     return rc < 0 ? rc : export_text(path, "config.json", buf_view(&e->pooling), err);
 }

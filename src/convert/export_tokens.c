@@ -300,6 +300,16 @@ static int byte_level(struct tok *t)
             t->err, LAR_EUNSUPPORTED,
             "tokenizer.ggml.pre \"%.*s\": lar has no expression for tokenizer.json that cuts words so",
             STR_ARG(t->pre));
+    if (t->prefix == PREFIX_UNLESS) { /* the library puts the space before each piece that an earlier step left: here must be none */
+        if (own || stage[0] != vocab_hf_stages(STR("gpt-2"))[0] || stage[1])
+            return lar_fail(t->err, LAR_EUNSUPPORTED,
+                            "tokenizer.lar.prefix: tokenizer.json has add_prefix_space beside GPT-2's words only, "
+                            "not \"%.*s\"",
+                            STR_ARG(t->pre));
+        buf_puts(&t->b, "  \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+                        "\"trim_offsets\": true, \"use_regex\": true},\n");
+        return 0;
+    }
     buf_puts(&t->b, "  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n");
     for (uint64_t i = 0; own && i < own->count; i++) own_step(t, gguf_str_at(own, i));
     for (int i = 0; !own && i < SPLIT_STAGES_MAX && stage[i]; i++) {
@@ -307,11 +317,8 @@ static int byte_level(struct tok *t)
         text(t, str_of(stage[i]));
         buf_puts(&t->b, "}, \"behavior\": \"Isolated\", \"invert\": false},\n");
     }
-    buf_printf(
-        &t->b,
-        "    {\"type\": \"ByteLevel\", \"add_prefix_space\": %s, \"trim_offsets\": true, "
-        "\"use_regex\": false}\n  ]},\n",
-        t->prefix == PREFIX_UNLESS ? "true" : "false");
+    buf_puts(&t->b, "    {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, "
+                    "\"use_regex\": false}\n  ]},\n");
     return 0;
 }
 

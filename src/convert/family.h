@@ -14,6 +14,7 @@
 enum how {
     HOW_SAME,        /* as they lie; dimensions of 1 in the middle go (convolutions) */
     HOW_SKIP,        /* not needed: a buffer that can be computed */
+    HOW_HEAD,        /* not needed for what the file is for (BERT's pooler, the guessing of words left out): told by name */
     HOW_ROPE_Q,      /* rows of each head: first half and second half take turns, because ggml turns neighbours: [h][i][2] = [h][2][i] */
     HOW_ROPE_K,      /* the same for key heads */
     HOW_PLUS_ONE,    /* + 1: these norms multiply by 1 + w */

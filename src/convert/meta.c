@@ -556,6 +556,7 @@ int meta_write(struct gguf_keys *k, struct plan *p, const struct family *f, cons
     if ((rc = rotation(&m)) < 0) return rc;
     if ((rc = window(&m)) < 0) return rc;
     if ((rc = meta_pooling(&m)) < 0) return rc;
+    if ((rc = meta_sentence(&m)) < 0) return rc;
     xielu(&m);
     if (file_type >= 0 && !(f->flags & FAMILY_NO_FILE_TYPE))
         gguf_keys_u32(k, "general.file_type", (uint32_t)file_type);

@@ -58,6 +58,8 @@ int meta_nomic(struct meta *m);
 int meta_modern_bert(struct meta *m);
 int meta_gemma_embedding(struct meta *m);
 int meta_pooling(struct meta *m);
+/* sentence.c: lar.embedding.* */
+int meta_sentence(struct meta *m);
 extern const char meta_rerank_form[]; /* how a Qwen3-Reranker is asked */
 
 /* Shared by meta.c and meta_family.c: "<architecture>.<tail>". */

@@ -385,6 +385,14 @@ static int arrange_half(struct planner *b, const struct job *j)
     }
 }
 
+static int leave_out(struct planner *b, const struct weight *w)
+{
+    struct plan *p = b->p;
+    if (!p->head && !(p->head = arena_array(p->a, b->w->n, sizeof *p->head))) return no_memory(b);
+    p->head[p->nhead++] = w;
+    return 0;
+}
+
 static int arrange(struct planner *b, const struct job *j)
 {
     int plus = b->f->flags & FAMILY_NORM_PLUS_ONE && str_ends(j->bare, STR("norm.weight")) &&
@@ -393,6 +401,7 @@ static int arrange(struct planner *b, const struct job *j)
     switch (j->rule->how) {
     case HOW_SAME: return same(b, j, VALUE_SAME);
     case HOW_SKIP: return 0;
+    case HOW_HEAD: return leave_out(b, j->w);
     case HOW_ROPE_Q: return rope_pairs(b, j, b->heads);
     case HOW_ROPE_K: return rope_pairs(b, j, b->kv_heads);
     case HOW_PLUS_ONE: return same(b, j, VALUE_PLUS_ONE);

@@ -46,6 +46,8 @@ struct plan {
     struct output *out;
     size_t n, cap;
     size_t other; /* tensors left out because they belong to a vision tower or the like */
+    const struct weight **head; /* nhead that are of no use for what the file is for (HOW_HEAD) */
+    size_t nhead;
     float *xielu; /* [4][layers]: alpha_p, alpha_n, beta, eps; NULL: none */
     int64_t nlayer;
     struct arena *a;

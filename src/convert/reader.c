@@ -16,11 +16,11 @@
 #define END {NULL, NULL, HOW_SAME}
 /* What only training needs, or only the guessing of words left out. */
 #define NO_WORDS                                                                                                       \
-    {"embeddings.position_ids", "", HOW_SKIP}, {"cls.predictions", "", HOW_SKIP},                                      \
-        {"cls.predictions.transform.dense", "", HOW_SKIP}, {"cls.predictions.transform.LayerNorm", "", HOW_SKIP},      \
-        {"cls.predictions.decoder", "", HOW_SKIP}, {"cls.seq_relationship", "", HOW_SKIP},                             \
-        {"lm_head", "", HOW_SKIP}, {"lm_head.dense", "", HOW_SKIP}, {"lm_head.layer_norm", "", HOW_SKIP},              \
-        {"lm_head.decoder", "", HOW_SKIP}
+    {"embeddings.position_ids", "", HOW_SKIP}, {"cls.predictions", "", HOW_HEAD},                                      \
+        {"cls.predictions.transform.dense", "", HOW_HEAD}, {"cls.predictions.transform.LayerNorm", "", HOW_HEAD},      \
+        {"cls.predictions.decoder", "", HOW_HEAD}, {"cls.seq_relationship", "", HOW_HEAD},                             \
+        {"lm_head", "", HOW_HEAD}, {"lm_head.dense", "", HOW_HEAD}, {"lm_head.layer_norm", "", HOW_HEAD},              \
+        {"lm_head.decoder", "", HOW_HEAD}
 #define BERT_NAMES                                                                                                     \
     {"embeddings.word_embeddings", "token_embd", HOW_SAME},                                                            \
         {"embeddings.token_type_embeddings", "token_types", HOW_SAME},                                                 \
@@ -36,7 +36,7 @@
 
 const struct name_rule bert_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_SAME},
-    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_SKIP}, END,
+    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_HEAD}, END,
 };
 const struct name_rule bert_score_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_SAME},
@@ -45,11 +45,11 @@ const struct name_rule bert_score_names[] = {
 const struct name_rule roberta_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_POSITIONS},
     {"classifier.dense", "cls", HOW_SAME}, {"classifier.out_proj", "cls.output", HOW_SAME},
-    {"pooler.dense", "", HOW_SKIP}, END,
+    {"pooler.dense", "", HOW_HEAD}, END,
 };
 const struct name_rule roberta_each_names[] = {
     NO_WORDS, BERT_NAMES, {"embeddings.position_embeddings", "position_embd", HOW_POSITIONS},
-    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_SKIP}, END,
+    {"classifier", "cls.output", HOW_SAME}, {"pooler.dense", "", HOW_HEAD}, END,
 };
 const struct name_rule distilbert_names[] = {
     {"embeddings.word_embeddings", "token_embd", HOW_SAME},
@@ -65,7 +65,7 @@ const struct name_rule distilbert_names[] = {
     {"layer.#.output_layer_norm", "layer_output_norm", HOW_SAME},
     {"pre_classifier", "cls", HOW_SAME},
     {"classifier", "cls.output", HOW_SAME},
-    {"vocab_transform", "", HOW_SKIP}, {"vocab_layer_norm", "", HOW_SKIP}, {"vocab_projector", "", HOW_SKIP},
+    {"vocab_transform", "", HOW_HEAD}, {"vocab_layer_norm", "", HOW_HEAD}, {"vocab_projector", "", HOW_HEAD},
     NO_WORDS, END,
 };
 const struct name_rule nomic_names[] = {
@@ -79,7 +79,7 @@ const struct name_rule nomic_names[] = {
     {"encoder.layers.#.mlp.fc11", "ffn_up", HOW_SAME},
     {"encoder.layers.#.mlp.fc12", "ffn_gate", HOW_SAME},
     {"encoder.layers.#.mlp.fc2", "ffn_down", HOW_SAME},
-    {"pooler.dense", "", HOW_SKIP},
+    {"pooler.dense", "", HOW_HEAD},
     NO_WORDS, END,
 };
 #define MODERN_NAMES                                                                                                   \
@@ -89,7 +89,7 @@ const struct name_rule nomic_names[] = {
         {"layers.#.mlp.Wi", "ffn_up", HOW_SAME}, {"layers.#.mlp.Wo", "ffn_down", HOW_SAME},                            \
         {"layers.#.mlp_norm", "ffn_norm", HOW_SAME}
 const struct name_rule modern_names[] = {
-    MODERN_NAMES, {"head.dense", "", HOW_SKIP}, {"head.norm", "", HOW_SKIP}, {"decoder", "", HOW_SKIP}, END,
+    MODERN_NAMES, {"head.dense", "", HOW_HEAD}, {"head.norm", "", HOW_HEAD}, {"decoder", "", HOW_HEAD}, END,
 };
 const struct name_rule modern_score_names[] = {
     MODERN_NAMES, {"head.dense", "cls", HOW_SAME}, {"head.norm", "cls.norm", HOW_SAME},
@@ -194,6 +194,11 @@ int meta_pooling(struct meta *m)
         return lar_fail(m->err, LAR_EUNSUPPORTED,
                         "%s/1_Pooling/config.json: known is exactly one of mean, cls and lasttoken",
                         buf_z(&m->c->folder));
+    if (!json_bool(config_in(p, "include_prompt"), 1))
+        return lar_fail(m->err, LAR_EUNSUPPORTED,
+                        "%s/1_Pooling/config.json: include_prompt is false: a prompt's tokens would be left out of the "
+                        "mean, which no GGUF says; without prompts it makes no difference, then take it out",
+                        buf_z(&m->c->folder));
     return 0;
 }
 
@@ -243,6 +248,10 @@ static int dense(struct meta *m, const char *folder, const char *name, int64_t *
     struct config c;
     struct weights w;
     const int64_t *given = m->c->dense[!strcmp(name, "dense_3")];
+    int named = !m->c->modules;
+    for (const struct json *v = m->c->modules ? m->c->modules->child : NULL; v; v = v->next)
+        named |= str_is(json_str(config_in(v, "path"), STR("")), folder);
+    if (!named && !m->c->given) return 0;
     if (m->c->given) {
         if (given[0] < 1) return 0;
         if (given[1] != *width) return other(m, name, "a dense layer fits the one before it");

@@ -72,6 +72,8 @@ int vocab_encode_places(const struct vocab *v, struct str text, struct ids *out,
 
 /* Appends text with guard (some bytes that it does not hold) before each name of a control token; 1 when there was one. */
 int vocab_guard(const struct vocab *v, struct str text, struct str guard, struct buf *out);
+/* Appends s in small letters, each as Unicode has it by itself. */
+void vocab_norm_lower(struct str s, struct buf *out);
 /* vocab_encode of a text with guards in it: a name behind one is text, and the guards themselves are nothing. guard.n = 0: there are none. */
 int vocab_encode_guarded(const struct vocab *v, struct str text, struct str guard, unsigned flags, struct ids *out,
                          struct lar_err *err);

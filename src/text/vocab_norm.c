@@ -149,6 +149,8 @@ static void by_character(enum norm_kind kind, struct str s, struct buf *out)
     }
 }
 
+void vocab_norm_lower(struct str s, struct buf *out) { by_character(NORM_LOWERCASE, s, out); }
+
 /* Control characters go, what is white space in translation's eyes becomes a space. */
 static void nmt(struct str s, struct buf *out)
 {
