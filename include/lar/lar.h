@@ -263,8 +263,7 @@ struct lar_embed_options {
     enum lar_pooling pooling; /* how a text's tokens become one vector; LAR_POOL_MODEL: as the file says */
     int dimensions;           /* 0: all; else only so many first ones (for models trained so: Matryoshka) */
     int raw;                  /* vectors are not made unit length, scores stay logits */
-    int truncate;             /* 0: a text that is too long is LAR_ELIMIT; else what is beyond so many tokens is dropped; -1: beyond
-                                 what the model can read, or what its makers' max_seq_length says */
+    int truncate;             /* 0: what is too long is LAR_ELIMIT; else what is beyond so many tokens is dropped; -1: beyond what the model takes */
     int batch;                /* tokens evaluated at once, 0: 512; a longer text makes it grow */
 };
 
@@ -282,8 +281,7 @@ struct lar_embedder_info {
     int labels_tokens;   /* 1: it labels each token, else the whole text */
 };
 LAR_API void lar_embedder_info(const struct lar_embedder *e, struct lar_embedder_info *out);
-/* What stands before each text that lar_embed reads: a prompt that the model's file has by this name (sentence-transformers: prompts), NULL: none. A new
- * embedder has the file's default prompt, if there is one. LAR_EINVAL names those that are known. */
+/* Before each text that lar_embed reads stands the prompt that the file has by this name (NULL: none), until then the file's default. */
 LAR_API int lar_embedder_prompt(struct lar_embedder *e, const char *name, struct lar_err *err);
 /* A classifier's label i, terminated; NULL when there is none. */
 LAR_API const char *lar_embedder_label(const struct lar_embedder *e, int i);
