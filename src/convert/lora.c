@@ -7,11 +7,13 @@
  */
 #include "convert/lora.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "io/gguf_write.h"
 
 struct reader {
@@ -156,6 +158,17 @@ static int check_settings(const struct reader *r)
     return 0;
 }
 
+/* A number of adapter_config.json; *out stays where it is missing. */
+static int number(const struct reader *r, const struct json *v, const char *key, double *out)
+{
+    if (!v || v->kind == JSON_NULL) return 0;
+    *out = v->num;
+    if (v->kind == JSON_NUMBER && isfinite(v->num)) return 0;
+    struct str in = str_is(v->key, key) ? STR("") : v->key;
+    return lar_fail(r->err, LAR_EFORMAT, "%s/adapter_config.json: %s%s%.*s is no number", buf_z(&r->l->c.folder), key,
+                    in.n ? "." : "", STR_ARG(in));
+}
+
 /* The value of the first key of settings.<table> that is the end of the module's path; PEFT allows regular expressions there, of which only
  * plain names are taken. */
 static int by_pattern(const struct reader *r, const char *table, struct str path, double *out)
@@ -170,16 +183,32 @@ static int by_pattern(const struct reader *r, const char *table, struct str path
                     buf_z(&r->l->c.folder), table, STR_ARG(v->key));
         if (!str_ends(path, v->key) || (path.n > v->key.n && path.p[path.n - v->key.n - 1] != '.'))
             continue;
-        *out = json_num(v, *out);
-        return 0;
+        return number(r, v, table, out);
     }
     return 0;
+}
+
+/* What the settings say of the rank is what the matrices have, or one of the two belongs to another adapter. */
+static int check_rank(const struct reader *r, const struct weight *a, struct str path, int64_t rank)
+{
+    const struct json *s = r->mlx ? config_in(r->settings, "lora_parameters") : r->settings;
+    const char *key = r->mlx ? "rank" : "r";
+    double told = (double)rank;
+    int rc = number(r, config_in(s, key), key, &told);
+    if (rc == 0 && !r->mlx) rc = by_pattern(r, "rank_pattern", path, &told);
+    if (rc < 0 || !(fabs(told - (double)rank) > 0)) return rc;
+    return lar_fail(r->err, LAR_EFORMAT,
+                    "tensor %.*s: has rank %" PRId64 ", and %s/adapter_config.json says %s (%s): they are not of one "
+                    "adapter",
+                    STR_ARG(a->name), rank, buf_z(&r->l->c.folder), num_show(told).z,
+                    r->mlx ? "lora_parameters.rank" : "r, rank_pattern");
 }
 
 static int factor(const struct reader *r, struct str path, int64_t rank, double *out)
 {
     const struct json *s = r->settings;
-    double alpha = json_num(config_in(s, "lora_alpha"), 8);
+    double alpha = 8;
+    if (number(r, config_in(s, "lora_alpha"), "lora_alpha", &alpha) < 0) return LAR_EFORMAT;
     if (r->mlx) {
         *out = json_num(config_in(config_in(s, "lora_parameters"), "scale"), 0);
     } else {
@@ -236,7 +265,7 @@ static int add_module(const struct reader *r, struct str path, const struct weig
     struct lora *l = r->l;
     struct lora_module *m = &l->module[l->n];
     struct family_match match;
-    double f;
+    double f = 0;
     struct str name = str_starts(path, STR("base_model.model."))
                           ? str_from(path, strlen("base_model.model."))
                           : path;
@@ -245,7 +274,8 @@ static int add_module(const struct reader *r, struct str path, const struct weig
         return lar_fail(r->err, LAR_EFORMAT,
                         "tensor %.*s: its other half is missing or does not fit", STR_ARG(a->name));
     *m = (struct lora_module){.rank = a->dim[r->mlx], .in = a->dim[!r->mlx], .out = b->dim[r->mlx]};
-    int rc = factor(r, path, m->rank, &f);
+    int rc = check_rank(r, a, path, m->rank);
+    if (rc == 0) rc = factor(r, path, m->rank, &f);
     if (rc < 0) return rc;
     if (!(m->a = halve(r, a, r->mlx)) || !(m->b = halve(r, b, r->mlx))) return LAR_EFORMAT;
     if (l->n == 0) l->alpha = (float)(f * (double)m->rank);
@@ -302,17 +332,105 @@ static int read_modules(struct reader *r)
                     buf_z(&l->c.folder), l->n, nb);
 }
 
+static const struct lora_module *module_of(const struct lora *l, const struct output *o)
+{
+    const uint8_t *data = o->piece[0].w->data;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->module[i].planned.data == data) return &l->module[i];
+    return NULL;
+}
+
+/* ---- whether they belong together --------------------------------------------------------------------------------- */
+
+/* PEFT writes the base's class where it was no preset one; base_model_name_or_path may be a folder that is here. */
+static int check_family(const struct reader *r, const char *base)
+{
+    const struct json *map = config_in(r->settings, "auto_mapping");
+    struct str class = json_str(config_in(map, "base_model_class"), STR(""));
+    struct str name = json_str(config_in(r->settings, "base_model_name_or_path"), STR(""));
+    struct config of = {.root = r->settings, .architecture = class};
+    const struct family *f = NULL;
+    struct lar_err why;
+    char path[4096];
+    int opened = 0;
+    if (!class.n && name.n && name.n < sizeof path && !memchr(name.p, 0, name.n)) {
+        snprintf(path, sizeof path, "%.*s", STR_ARG(name));
+        opened = access(path, F_OK) == 0 && config_open(&of, path, &why) == 0;
+    }
+    if (of.architecture.n) (void)family_find(&f, &of, &why);
+    /* of a class alone Granite's and Gemma's kinds are not known: config.json tells them apart */
+    int same = !f || !strcmp(f->arch, r->l->f->arch) || str_eq(of.architecture, r->l->base.architecture) ||
+               (class.n && (!strncmp(f->arch, "granite", 7) || !strncmp(f->arch, "gemma", 5)) &&
+                !strncmp(f->arch, r->l->f->arch, 5));
+    if (opened) config_close(&of);
+    if (same) return 0;
+    return lar_fail(r->err, LAR_EUNSUPPORTED,
+                    "%s/adapter_config.json: is an adapter of a %s model (%s); %s is a %s: name the model it was made "
+                    "for",
+                    buf_z(&r->l->c.folder), f->arch, class.n ? "auto_mapping" : "base_model_name_or_path", base,
+                    r->l->f->arch);
+}
+
+static int misfit(const struct reader *r, const struct lora_module *m, const char *base, int64_t in, int64_t out)
+{
+    return lar_fail(r->err, LAR_EFORMAT,
+                    "tensor %.*s: the adapter changes a matrix of %" PRId64 " columns and %" PRId64
+                    " rows; in %s it has %" PRId64 " and %" PRId64 ": it is of another model",
+                    STR_ARG(m->planned.name), m->in, m->out, base, in, out);
+}
+
+/* Of a folder with weights and of a GGUF: each matrix is there, of the adapter's size. */
+static int check_shapes(const struct reader *r, const char *base)
+{
+    struct lora *l = r->l;
+    struct weights w;
+    struct gguf g;
+    struct lar_err why;
+    struct stat st;
+    int rc = 0;
+    if (stat(base, &st) == 0 && S_ISDIR(st.st_mode)) {
+        if (weights_open(&w, base, &why) < 0) return 0; /* config.json alone */
+        for (size_t i = 0; i < l->n && rc == 0; i++) {
+            const struct lora_module *m = &l->module[i];
+            const struct weight *t = weights_find(&w, m->planned.name);
+            struct family_match match;
+            const struct name_rule *rule = family_rule(l->f, family_bare(m->planned.name), &match);
+            int turned = rule && rule->how == HOW_TRANSPOSE;
+            if (t && t->ndim == 2 && (t->dim[turned] != m->out || t->dim[!turned] != m->in))
+                rc = misfit(r, m, base, t->dim[!turned], t->dim[turned]);
+        }
+        weights_close(&w);
+        return rc;
+    }
+    if ((rc = gguf_open(&g, base, r->err)) < 0) return rc;
+    for (size_t i = 0; i < l->p.n && rc == 0; i++) {
+        const struct output *o = &l->p.out[i];
+        char name[160];
+        snprintf(name, sizeof name, "%.*s", STR_ARG(o->name));
+        const struct gguf_tensor *t = gguf_tensor(&g, name);
+        const struct lora_module *m = o->npiece == 1 ? module_of(l, o) : NULL;
+        if (m && !t)
+            rc = lar_fail(r->err, LAR_EFORMAT, "tensor %.*s: %s has no %s: the adapter is of another model",
+                          STR_ARG(m->planned.name), base, name);
+        else if (m && t->ndim == 2 && o->n == m->planned.n && (t->dim[0] != m->in || t->dim[1] != m->out))
+            rc = misfit(r, m, base, t->dim[0], t->dim[1]);
+    }
+    gguf_close(&g);
+    return rc;
+}
+
 static int read_all(struct lora *l, const char *from, const char *base, struct lar_err *err)
 {
     struct reader r = {.l = l, .err = err};
     int rc = lora_base(l, base, err);
     if (rc < 0 || (rc = adapter_open(&r, from)) < 0) return rc;
     r.mlx = !config_in(r.settings, "peft_type") && config_in(r.settings, "lora_parameters");
-    if ((rc = check_settings(&r)) < 0 || (rc = read_modules(&r)) < 0) return rc;
+    if ((rc = check_settings(&r)) < 0 || (rc = check_family(&r, base)) < 0 || (rc = read_modules(&r)) < 0) return rc;
     struct weights all = {.n = l->n, .w = arena_array(&l->a, l->n, sizeof *all.w)};
     if (!all.w) return no_memory(err);
     for (size_t i = 0; i < l->n; i++) all.w[i] = l->module[i].planned;
-    return plan_make_lora(&l->p, l->f, &l->base, &all, &l->a, err);
+    rc = plan_make_lora(&l->p, l->f, &l->base, &all, &l->a, err);
+    return rc < 0 ? rc : check_shapes(&r, base);
 }
 
 int lora_read(struct lora *l, const char *from, const char *base, struct lar_err *err)
@@ -334,14 +452,6 @@ void lora_done(struct lora *l)
 }
 
 /* ---- the file ----------------------------------------------------------------------------------------------------- */
-
-static const struct lora_module *module_of(const struct lora *l, const struct output *o)
-{
-    const uint8_t *data = o->piece[0].w->data;
-    for (size_t i = 0; i < l->n; i++)
-        if (l->module[i].planned.data == data) return &l->module[i];
-    return NULL;
-}
 
 static void keys_of(struct gguf_keys *k, const struct lora *l)
 {
