@@ -90,7 +90,12 @@ try_status 2 "an index that is wrong" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 ok "by the tensor's name" said 'model.norm.weight'
 folder && rm "$TMP/d/model-00002-of-00002.safetensors"
 try_status 1 "a shard that is missing" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
-ok "by the file's name" said 'model-00002-of-00002.safetensors'
+ok "by the file's name" said 'd/model.safetensors.index.json: model-00002-of-00002.safetensors, in which it has model.'
+ok "  ... with the remedy" said 'fetch it too'
+folder && cp "$TMP/d/model-00001-of-00002.safetensors" "$TMP/d/again.safetensors" &&
+    sed -i 's|"model.embed_tokens.weight": "model-00001-of-00002|"model.embed_tokens.weight": "again|' "$TMP/d/model.safetensors.index.json"
+try_status 2 "a shard under two names" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
+ok "by both" said 'is in two files, again.safetensors and model-00001-of-00002.safetensors: take one of them away'
 folder && head -c 9000 $D/model-00001-of-00002.safetensors >"$TMP/d/model-00001-of-00002.safetensors"
 try_status 2 "a shard that is cut off" $LAR convert "$TMP/d" -o "$TMP/no.gguf"
 folder && rm "$TMP/d/model.safetensors.index.json"

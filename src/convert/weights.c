@@ -8,6 +8,7 @@
 #include "convert/weights.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -183,7 +184,9 @@ static int gather(struct opener *o)
     for (size_t i = 0; i < n; i++) {
         w->w[i] = t[order[i]];
         if (i && str_eq(w->w[i].name, w->w[i - 1].name))
-            return lar_fail(o->err, LAR_EFORMAT, "tensor %.*s is in two files", STR_ARG(w->w[i].name));
+            return lar_fail(o->err, LAR_EFORMAT, "%s: tensor %.*s is in two files, %s and %s: take one of them away",
+                            buf_z(&o->c.folder), STR_ARG(w->w[i].name), w->part[w->w[i - 1].part].file.p,
+                            w->part[w->w[i].part].file.p);
     }
     w->n = n;
     return 0;
@@ -202,7 +205,7 @@ static int plain_name(struct str f)
     return f.n && f.n < 256 && f.p[0] != '.' && !memchr(f.p, '/', f.n) && !memchr(f.p, 0, f.n);
 }
 
-static int check_map(struct opener *o, const struct json *map)
+static int check_map(struct opener *o, const char *index, const struct json *map)
 {
     for (const struct json *v = map->child; v; v = v->next) {
         const struct weight *t = weights_find(o->w, v->key);
@@ -211,8 +214,8 @@ static int check_map(struct opener *o, const struct json *map)
             ((t->data >= p->st.map.p && t->data <= p->st.map.p + p->st.map.n) ||
              (t->data >= p->pk.map.p && t->data <= p->pk.map.p + p->pk.map.n)))
             continue;
-        return lar_fail(o->err, LAR_EFORMAT, "tensor %.*s is not in %.*s, where the index has it", STR_ARG(v->key),
-                        STR_ARG(v->s));
+        return lar_fail(o->err, LAR_EFORMAT, "%s: tensor %.*s is not in %.*s, where the index has it", index,
+                        STR_ARG(v->key), STR_ARG(v->s));
     }
     return 0;
 }
@@ -224,6 +227,7 @@ static int open_index(struct opener *o, const char *name)
     struct lar_err why = {0};
     int rc = config_file(&o->c, name, &text, o->err);
     if (rc <= 0) return rc;
+    if (!(name = config_path(&o->c, name))) return lar_fail(o->err, LAR_ENOMEM, "index: out of memory");
     const struct json *root = json_parse(&o->w->a, text, &why);
     const struct json *map = json_get(root, "weight_map");
     if (!root) return lar_fail(o->err, why.code, "%s: %s", name, why.msg);
@@ -241,10 +245,13 @@ static int open_index(struct opener *o, const char *name)
             return lar_fail(o->err, LAR_ELIMIT, "%s: names more than %d files", name, PARTS_MAX);
         const char *file = arena_copy(&o->c.a, f.p, f.n), *path = file ? config_path(&o->c, file) : NULL;
         if (!path) return lar_fail(o->err, LAR_ENOMEM, "%s: out of memory", name);
+        if (access(path, F_OK) != 0 && errno == ENOENT)
+            return lar_fail(o->err, LAR_EIO, "%s: %.*s, in which it has %.*s, is not in this folder: fetch it too",
+                            name, STR_ARG(f), STR_ARG(v->key));
         if ((rc = add_part(o, path, f)) < 0) return rc;
     }
     rc = gather(o);
-    if (rc == 0) rc = check_map(o, map);
+    if (rc == 0) rc = check_map(o, name, map);
     return rc < 0 ? rc : 1;
 }
 
