@@ -59,6 +59,8 @@ ok "  ... names the version" grep -qE '^lar [0-9]+\.[0-9]+\.[0-9]+ ' "$TMP/out"
 ok "  ... and the level in use" grep -qE 'level (c|avx2|avx512|neon) in use' "$TMP/out"
 try "LAR_CPU=c lowers the level" env LAR_CPU=c $LAR version --json
 ok "  ... to c" grep -q '"cpu_level":"c"' "$TMP/out"
+try "LAR_CPU=ref does too" env LAR_CPU=ref $LAR version --json
+ok "  ... to c" grep -q '"cpu_level":"c"' "$TMP/out"
 case $($LAR version) in *x86_64*) foreign=neon ;; *) foreign=avx2 ;; esac
 try "a level of another kind of processor" env LAR_CPU=$foreign $LAR version
 ok "  ... is told from ours" grep -q "LAR_CPU=$foreign: this processor is of another kind, so the level in use is c" "$TMP/err"

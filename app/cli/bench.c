@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/time.h"
+#include "cli/choice.h"
 #include "cli/idlist.h"
 #include "cli/named.h"
 #include "cli/out.h"
@@ -446,6 +447,7 @@ static int run(const void *values, char **arg, int narg)
         e = numbers(&p.sessions, "-s, --sessions", b.o->sessions, "1,2,4,8,16", 1, SESSIONS_MAX,
                     &err);
     p.most = most_of(&p.sessions);
+    choice_use();
     for (size_t i = 0; e == 0 && i < p.threads.n; i++)
         e = with_threads(&b, arg[0], &p, p.threads.v[i], &err);
     if (b.o->json && b.written) buf_puts(out(), "]\n");

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "base/utf8.h"
 #include "cli/adapters.h"
+#include "cli/choice.h"
 #include "cli/in.h"
 #include "cli/interrupt.h"
 #include "cli/lock.h"
@@ -313,6 +314,7 @@ static int run(const void *values, char **arg, int narg)
     if (e >= 0 && r.grammar && r.o.tools.file)
         e = lar_fail(&err, LAR_EINVAL, "run: --tools and what the answer must be otherwise exclude each other");
     int64_t start = time_ns();
+    if (e >= 0) choice_use();
     if (e >= 0 && (e = named_open(&r.named, arg[0], &err)) == 0 &&
         (!r.o.locked || (e = lock_apply(&r, r.o.lock_file, arg[0], &err)) == 0) &&
         (e = settings_apply(&r, &err)) == 0 &&

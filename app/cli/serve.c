@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/choice.h"
 #include "cli/out.h"
 #include "cli/size.h"
 #include "cli/verbs.h"
@@ -110,6 +111,7 @@ static int run(const void *values, char **arg, int narg)
     if (rc == 0 && o->cache_size && !o->cache_dir)
         rc = lar_fail(&err, LAR_EINVAL, "--cache-size: of which --cache-dir?");
     if (rc == 0) rc = read_mode(o->socket_mode, &so.socket_mode, &err);
+    if (rc == 0) choice_use();
     if (rc == 0) rc = server_run(&so, &err);
     return rc < 0 ? say_err(&err) : out_done(EXIT_DONE);
 }

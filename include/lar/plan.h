@@ -27,6 +27,11 @@ LAR_API int lar_plan(const struct lar_model *m, const struct lar_session_options
  * (NULL: not looked at), the largest quantisation. */
 LAR_API int lar_plan_check(const struct lar_plan *p, const char *path, struct lar_err *err);
 
+/* Measures once, for some 30 ms, which of several ways of multiplying is the faster on this machine, keeps that in `folder` (which exists) and reads it
+ * there the next time. Models that are opened afterwards go by it; their results may differ from others' by the order of float additions. Where nothing can
+ * be kept (LAR_EIO) nothing is measured, and all stays as it is without this call. */
+LAR_API int lar_machine_choice(const char *folder, struct lar_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -56,6 +56,7 @@ int cpu_flags(unsigned *flags, struct lar_err *err)
         const char *name;
         unsigned keep;
     } level[] = {{"c", 0},
+                 {"ref", 0},
                  {"avx2", CPU_AVX2},
                  {"avx512", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16},
                  {"neon", CPU_NEON_DOT | CPU_NEON_I8MM}};
@@ -67,7 +68,7 @@ int cpu_flags(unsigned *flags, struct lar_err *err)
             *flags &= level[i].keep;
             return 0;
         }
-    return lar_fail(err, LAR_EINVAL, "LAR_CPU=%s: unknown level; use c, avx2, avx512 or neon",
+    return lar_fail(err, LAR_EINVAL, "LAR_CPU=%s: unknown level; use c (or ref), avx2, avx512 or neon",
                     want);
 }
 
@@ -77,6 +78,24 @@ const char *cpu_level_name(unsigned flags)
            : flags & CPU_AVX2     ? "avx2"
            : flags & CPU_NEON_DOT ? "neon"
                                   : "c";
+}
+
+void cpu_name(char *name, size_t cap)
+{
+    static const char *const key[] = {"model name", "CPU implementer", "CPU part"};
+    char line[256];
+    size_t n = 0;
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    while (f && fgets(line, sizeof line, f) && *line != '\n') /* the first processor ends at an empty line */
+        for (size_t i = 0; i < sizeof key / sizeof *key; i++) {
+            const char *at = strchr(line, ':');
+            if (strncmp(line, key[i], strlen(key[i])) != 0 || !at) continue;
+            line[strcspn(line, "\n")] = 0;
+            int wrote = snprintf(name + n, cap - n, "%s%s", n ? " " : "", at + 1 + (at[1] == ' '));
+            if (wrote > 0) n = n + (size_t)wrote < cap ? n + (size_t)wrote : cap - 1;
+        }
+    if (f) fclose(f);
+    if (n == 0) snprintf(name, cap, "unknown");
 }
 
 /* Up to two numbers from the first line of a file; "max" reads as -1. Gives how many were there. */

@@ -3,15 +3,17 @@
  * base/cpu.h: what this processor can do, and how many of its cores we were given.
  *
  * Levels are a ladder; each includes those below it on the same architecture:
- *   c       portable C, what any x86-64 or AArch64 runs
+ *   c       portable C, what any x86-64 or AArch64 runs; `ref` is the same word
  *   avx2    AVX2 + FMA + F16C                           (Haswell 2013, Zen 2017)
  *   avx512  AVX-512 F BW DQ VL + VNNI                   (Ice Lake 2019, Zen 4 2022)
  *   neon    AArch64 Advanced SIMD + dot product         (Cortex-A76, Raspberry Pi 5, Apple M1)
- * LAR_CPU=c|avx2|avx512|neon in the environment lowers the level (never raises it), so that a test can
+ * LAR_CPU=ref|avx2|avx512|neon in the environment lowers the level (never raises it), so that a test can
  * run every path on one machine.
  */
 #ifndef BASE_CPU_H
 #define BASE_CPU_H
+
+#include <stddef.h>
 
 #include "base/err.h"
 
@@ -29,6 +31,8 @@ unsigned cpu_detect(void);
 int cpu_flags(unsigned *flags, struct lar_err *err);
 /* "avx512", "avx2", "neon" or "c". */
 const char *cpu_level_name(unsigned flags);
+/* The processor's name as the kernel tells it ("AMD EPYC ...", numbers of maker and part on Arm), cut to fit; "unknown". */
+void cpu_name(char *name, size_t cap);
 /* Cores this process may use: affinity mask and cgroup quota (v1 and v2) considered, at least 1. */
 int cpu_count(void);
 /* Bytes of memory that can still be had: MemAvailable, lowered by what control groups leave (base/group.h); 0 when unknown. */

@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "kern/choose.h"
 
 void cpu_rows(struct cpu_dev *c, size_t n, size_t work, pool_fn *fn, void *ctx)
 {
@@ -239,6 +240,7 @@ int dev_cpu_open(struct dev **out, int threads, struct lar_err *err)
     if (!c) return lar_fail(err, LAR_ENOMEM, "CPU device: out of memory");
     memset(c, 0, sizeof *c);
     kern_init(&c->kern, flags);
+    kern_chosen(&c->kern);
     c->dev = (struct dev){.ops = &cpu_ops,
                           .level = cpu_level_name(c->kern.flags),
                           .threads = threads,
