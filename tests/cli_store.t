@@ -225,7 +225,7 @@ if [ -e "$lora/lora/plain-llama" ]; then
     ok "  ... to the manifest's byte" test "$(id_of peft)" = "$(id_of peft2)"
     printf 'FROM clerk\nADAPTER %s\n' "$lora/lora/plain-llama" > "$TMP/bad"
     try_status 2 "an adapter of another model is refused" $LAR create x -f "$TMP/bad"
-    ok "  ... by the matrix that does not fit" said "blk."
+    ok "  ... by the matrix that does not fit" said "mlp.down_proj.weight: the adapter changes a matrix of"
     $LAR rm peft peft-back peft2 > /dev/null
 else
     skip "no ../shared/golden"

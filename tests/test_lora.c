@@ -490,15 +490,33 @@ static void mlx_form_gives_the_same(void)
     CHECK(furthest(a, b, NID * VOCAB) <= 0);
 }
 
+/* A base of which there is no more than its config.json, so that convert cannot see what its matrices are like. */
+static void write_bare_base(const char *folder)
+{
+    char path[200], text[8192];
+    FILE *f = fopen(TINY "/config.json", "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    CHECK(n > 0 && n < sizeof text - 1);
+    text[n] = 0;
+    if (f) fclose(f);
+    mkdir(folder, 0700);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    write_text(path, text);
+}
+
 static void what_does_not_fit_is_refused(void)
 {
     struct lar_model *m = NULL;
     struct lar_err err = {0};
-    char folder[100], gguf[160];
+    char folder[100], gguf[160], bare[100];
     snprintf(folder, sizeof folder, "%s/wide", tmp);
     write_adapter(folder, 0, 32);
     snprintf(gguf, sizeof gguf, "%s/wide.gguf", tmp);
-    CHECK_EQ(lar_convert_lora(folder, TINY, gguf, NULL, &err), 0);
+    snprintf(bare, sizeof bare, "%s/bare", tmp);
+    write_bare_base(bare);
+    CHECK_EQ(lar_convert_lora(folder, TINY, gguf, NULL, &err), LAR_EFORMAT);
+    CHECK(strstr(err.msg, "q_proj") && strstr(err.msg, "another model") && access(gguf, F_OK) != 0);
+    CHECK_EQ(lar_convert_lora(folder, bare, gguf, NULL, &err), 0);
     struct lar_adapter a[] = {
         {gguf, 1}, {"models/lar-demo-q8_0.gguf", 1}, {in_tmp("peft.gguf"), 1}};
     struct lar_model_options mo = {.adapters = a, .nadapter = 1};

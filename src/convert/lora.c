@@ -375,8 +375,8 @@ static int misfit(const struct reader *r, const struct lora_module *m, const cha
 {
     return lar_fail(r->err, LAR_EFORMAT,
                     "tensor %.*s: the adapter changes a matrix of %" PRId64 " columns and %" PRId64
-                    " rows; in %s it has %" PRId64 " and %" PRId64 ": it is of another model",
-                    STR_ARG(m->planned.name), m->in, m->out, base, in, out);
+                    " rows; the base's has %" PRId64 " and %" PRId64 ": it is of another model than %s",
+                    STR_ARG(m->planned.name), m->in, m->out, in, out, base);
 }
 
 /* Of a folder with weights and of a GGUF: each matrix is there, of the adapter's size. */
