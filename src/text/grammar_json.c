@@ -474,6 +474,23 @@ static int array_may_close(const struct astate *s)
     return 1;
 }
 
+/* v without what came before. */
+static uint32_t unlike(struct grammar *g, uint32_t v, uint32_t list)
+{
+    uint32_t small[64], *lit = small, n = 0;
+    for (uint32_t i = list; i; i = g->link[i - 1].before) n++;
+    if (!n) return v;
+    if (n > 64 && !(lit = mem_alloc(n * sizeof *lit))) {
+        grammar_fail(g, LAR_ENOMEM, "out of memory");
+        return v;
+    }
+    n = 0;
+    for (uint32_t i = list; i; i = g->link[i - 1].before) lit[n++] = g->link[i - 1].value;
+    v = schema_with_all(g->schema, v, lit, n);
+    if (lit != small) mem_free(lit);
+    return v;
+}
+
 /* The items that the next element may begin as: one for each way to count it. */
 static void elements(struct grammar *g, const struct astate *s, uint32_t parent, uint32_t after)
 {
@@ -499,9 +516,7 @@ static void elements(struct grammar *g, const struct astate *s, uint32_t parent,
         uint64_t cap = a->min > a->nprefix ? a->min : a->nprefix; /* beyond, all counts are alike */
         if (a->max != UINT64_MAX || s->count < cap + 1) next.count++;
         if (a->max != UINT64_MAX && next.count + need > a->max) continue;
-        uint32_t v = schema_item(g->schema, a, index, m);
-        for (uint32_t i = s->unlike; i; i = g->link[i - 1].before)
-            v = schema_with(g->schema, v, g->link[i - 1].value);
+        uint32_t v = unlike(g, schema_item(g->schema, a, index, m), s->unlike);
         if (!schema_sat(g->schema, v)) continue;
         struct item back = {
             .kind = I_ARRAY, .phase = A_NEXT, .a = intern_as(g, &next), .parent = parent};

@@ -218,16 +218,18 @@ static void add_exits(struct masks *m, const struct part *p, uint32_t state)
 }
 
 /* The same where the machine records the string's text (uniqueItems), so that the state behind it depends on it: each is tried, or
- * when they are many one for all with the same tail, for then hardly any is the last that differs. */
+ * when they are many one text stands for all, for then hardly any is the last that differs. */
 static void try_exits(struct masks *m, const struct part *p, uint32_t node, uint32_t state)
 {
-    uint32_t tail = 0, good = 0, skip = p->nexit ? m->t->t.node[node].depth : 0;
+    uint32_t tail = 0, good = 0, behind = 0, skip = p->nexit ? m->t->t.node[node].depth : 0;
     for (uint32_t i = 0; i < p->nexit && !m->g->failed; i++) {
         const struct texit *e = &p->exit[i];
         if (!exit_fits(m, p, e)) continue;
-        if (p->nexit <= REPEAT_MAX || !tail || e->tail != tail)
-            good = grammar_walk(m->g, state, str_from(m->t->bytes[e->token], skip), NULL);
-        tail = e->tail;
+        struct str s = str_from(m->t->bytes[e->token], skip), rest = m->t->tail[e->tail];
+        if (p->nexit <= REPEAT_MAX)
+            good = grammar_walk(m->g, state, s, NULL);
+        else if (behind || (behind = grammar_walk(m->g, state, (struct str){s.p, s.n - rest.n}, NULL)))
+            good = tail && e->tail == tail ? good : grammar_walk(m->g, behind, rest, NULL), tail = e->tail;
         if (good) add(m, e->token);
     }
 }

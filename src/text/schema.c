@@ -66,18 +66,20 @@ uint32_t schema_intern(struct schema *s, uint32_t *lit, size_t n)
     return (uint32_t)s->nval++;
 }
 
-uint32_t schema_with(struct schema *s, uint32_t v, uint32_t lit)
+uint32_t schema_with_all(struct schema *s, uint32_t v, const uint32_t *lit, uint32_t nlit)
 {
     if (s->failed) return 0;
     uint32_t small[64], *w = small, n = s->val[v].nlit;
-    if (n >= 63 && !(w = mem_alloc((n + 1) * sizeof *w)))
+    if (n + nlit > 64 && !(w = mem_alloc(((size_t)n + nlit) * sizeof *w)))
         return schema_fail(s, LAR_ENOMEM, "", "out of memory"), 0;
     if (n) memcpy(w, s->val[v].lit, n * sizeof *w);
-    w[n] = lit;
-    uint32_t r = schema_intern(s, w, n + 1);
+    if (nlit) memcpy(w + n, lit, nlit * sizeof *w);
+    uint32_t r = schema_intern(s, w, n + nlit);
     if (w != small) mem_free(w);
     return r;
 }
+
+uint32_t schema_with(struct schema *s, uint32_t v, uint32_t lit) { return schema_with_all(s, v, &lit, 1); }
 
 uint32_t schema_item(struct schema *s, const struct schema_arr *a, uint64_t i, uint32_t counted)
 {

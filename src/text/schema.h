@@ -90,6 +90,7 @@ uint32_t schema_root(const struct schema *s);
 const struct schema_val *schema_val(struct schema *s, uint32_t v);
 /* v and one more literal. */
 uint32_t schema_with(struct schema *s, uint32_t v, uint32_t lit);
+uint32_t schema_with_all(struct schema *s, uint32_t v, const uint32_t *lit, uint32_t nlit);
 /* The literal "is not equal to the JSON text". UINT32_MAX on failure. */
 uint32_t schema_unlike(struct schema *s, struct str json_text);
 /* The value of an item: of the i-th, which is (bit set) or is not counted for each contain of a. */
