@@ -198,6 +198,17 @@ static void what_cannot_be_enforced_is_refused_with_its_path(void)
     CHECK(refused("{\"$schema\":\"http://json-schema.org/draft-03/schema#\"}", "draft 3"));
 }
 
+static void patterns_are_those_of_ecma_262(void)
+{
+    CHECK(refused("{\"properties\":{\"a\":{\"pattern\":\"\\\\Ab\"}}}", "/properties/a: pattern: "));
+    CHECK(refused("{\"pattern\":\"b\\\\Z\"}", "an escape that ECMA-262 does not know"));
+    CHECK(refused("{\"patternProperties\":{\"b\\\\z\":{}}}", "an escape that ECMA-262 does not know"));
+    CHECK(refused("{\"pattern\":\"^a{2}{3}$\"}", "a repetition of a repetition at byte 5"));
+    CHECK(refused("{\"pattern\":\"^(a$)+*\"}", "a repetition of a repetition"));
+    CHECK_EQ(accepts("{\"pattern\":\"^(?:a{2}){3}?$\"}", "\"aaaaaa\""), 1);
+    CHECK_EQ(accepts_as(GRAMMAR_REGEX, "\\Aab\\z", "ab"), 1); /* another dialect */
+}
+
 static void a_note_is_made_of_every_annotation(void)
 {
     struct grammar *g;
@@ -505,6 +516,7 @@ int main(void)
     RUN(arrays_count_and_compare_their_items);
     RUN(formulas_are_decided_exactly);
     RUN(what_cannot_be_enforced_is_refused_with_its_path);
+    RUN(patterns_are_those_of_ecma_262);
     RUN(a_note_is_made_of_every_annotation);
     RUN(expressions_and_choices_bound_the_whole_text);
     RUN(every_prefix_can_be_finished);

@@ -103,7 +103,7 @@ int rx_some_char(struct rx *p, uint32_t r, uint32_t lo, uint32_t hi);
 int rx_matches(struct rx *p, uint32_t r, struct str s);
 
 /* Regular expressions as JSON Schema writes them (ECMA-262 with the u flag, found anywhere unless anchored), or as a whole text
- * (anchored = 1). Look-ahead is understood outside of loops; look-behind, \b and back-references are refused. Gives the expression or
+ * (anchored = 1: then \A, \Z, \z and a repetition of a repetition are understood too). Look-ahead is understood outside of loops; look-behind, \b and back-references are refused. Gives the expression or
  * a negative code with err set. */
 struct lar_err;
 int64_t rx_parse(struct rx *p, struct str pattern, int anchored, struct lar_err *err);

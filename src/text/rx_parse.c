@@ -33,6 +33,7 @@ struct parser {
     struct str s;
     size_t at;
     int depth;
+    int ecma;           /* a pattern of a schema: what ECMA-262 does not know is refused */
     struct ranges *set; /* work space */
     struct lar_err *err;
     int failed;
@@ -419,9 +420,9 @@ static struct part *atom(struct parser *q)
     if (take(q, "^")) return part(q, BEGIN);
     if (take(q, "$")) return part(q, END);
     if (take(q, "\\")) {
-        /* Not of ECMA-262, but common in schemas and without another meaning there: the ends of the text. */
-        if (take(q, "A")) return part(q, BEGIN);
-        if (take(q, "Z") || take(q, "z")) return part(q, END);
+        /* Not of ECMA-262: the ends of the text, in expressions that stand for a whole one. */
+        if (!q->ecma && take(q, "A")) return part(q, BEGIN);
+        if (!q->ecma && (take(q, "Z") || take(q, "z"))) return part(q, END);
         int e = escape(q, &cp, 0);
         if (e < 0) return NULL;
         return plain(q, e == 1 ? class_of(q, cp) : char_of(q, cp));
@@ -460,7 +461,8 @@ static int braces(struct parser *q, uint32_t *lo, uint32_t *hi)
 static struct part *repeat(struct parser *q, struct part *x)
 {
     uint32_t lo, hi;
-    for (;;) {
+    for (int many = 0;; many++) {
+        size_t from = q->at;
         if (take(q, "*"))
             lo = 0, hi = RX_INF;
         else if (take(q, "+"))
@@ -469,6 +471,7 @@ static struct part *repeat(struct parser *q, struct part *x)
             lo = 0, hi = 1;
         else if (peek(q) != '{' || !braces(q, &lo, &hi))
             return x;
+        if (many && q->ecma) return q->at = from, fail(q, "a repetition of a repetition");
         if (hi < lo) return fail(q, "a repetition whose most is less than its least");
         if (hi != RX_INF && hi > 100000) return fail(q, "a repetition of more than 100000 times");
         take(q, "?"); /* lazy or greedy: the same language */
@@ -608,7 +611,7 @@ static uint32_t then(struct parser *q, const struct part *x, uint32_t k, int sta
 
 int64_t rx_parse(struct rx *p, struct str pattern, int anchored, struct lar_err *err)
 {
-    struct parser q = {.p = p, .s = pattern, .err = err};
+    struct parser q = {.p = p, .s = pattern, .ecma = !anchored, .err = err};
     int64_t r = -1;
     if (pattern.n > 65536)
         return lar_fail(err, LAR_ELIMIT, "a regular expression of %zu bytes; 65536 is the most",
