@@ -403,6 +403,43 @@ static void a_model_that_knows_no_tools_calls_them_when_it_must(void)
     lar_model_close(m);
 }
 
+static int told(struct lar_model *m, const char *params, const char *what)
+{
+    struct lar_tools *t = NULL;
+    struct lar_err err = {0};
+    char text[400];
+    int n = snprintf(text, sizeof text, "[{\"name\":\"g\"},{\"type\":\"function\",\"function\":{\"name\":\"f\","
+                     "\"parameters\":%s}}]", params);
+    int rc = lar_tools_open(&t, m, text, (size_t)n, &(struct lar_tools_options){.strict = 1}, &err);
+    lar_tools_close(t);
+    if (!what && rc < 0) printf("# %s: %s\n", params, err.msg);
+    if (what && (rc == 0 || !strstr(err.msg, what))) printf("# %s: %s\n", params, rc ? err.msg : "accepted");
+    return what ? rc < 0 && strstr(err.msg, what) : rc == 0;
+}
+
+static void parameters_must_let_an_object_through(void)
+{
+    struct lar_model *m = NULL;
+    CHECK_EQ(lar_model_open(&m, "models/lar-demo-q8_0.gguf", NULL, NULL), 0);
+    CHECK(told(m, "{\"type\":\"string\"}", "tools[1] \"f\": parameters/type names no object"));
+    CHECK(told(m, "{\"type\":[\"array\",\"null\"]}", "tools[1] \"f\": parameters/type names no object"));
+    CHECK(told(m, "{\"enum\":[1,\"a\"]}", "tools[1] \"f\": no object satisfies parameters"));
+    CHECK(told(m, "{\"$ref\":\"#/$defs/s\",\"$defs\":{\"s\":{\"type\":\"string\"}}}", "no object satisfies"));
+    CHECK(told(m, "{\"type\":5}", "tools[1] \"f\": parameters/type names no object"));
+    CHECK(told(m, "{\"properties\":{\"a\":{\"pattern\":\"\\\\h\"}}}",
+               "tools[1] \"f\": parameters/properties/a: pattern: "));
+    CHECK(told(m, "{\"properties\":{\"a\":{\"minimum\":\"5\"}}}",
+               "tools[1] \"f\": parameters/properties/a/minimum: "));
+    CHECK(told(m, "{\"type\":[\"object\",\"null\"],\"properties\":{\"a\":{}}}", NULL));
+    CHECK(told(m, "{\"$ref\":\"#/$defs/o\",\"$defs\":{\"o\":{\"type\":\"object\"}}}", NULL));
+    CHECK(told(m, "{}", NULL));
+    lar_model_close(m);
+    static const char either[] = "[{\"name\":\"f\",\"parameters\":{\"type\":[\"string\",\"object\"],\"properties\":{\"a\":"
+                                 "{\"type\":\"integer\"}}}}]";
+    CHECK(takes("hermes", either, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
+    CHECK(!takes("hermes", either, "<tool_call>\n{\"name\": \"f\", \"arguments\": \"a\"}\n</tool_call>"));
+}
+
 /* ---- Berkeley's questions: tools/bfcl.py ------------------------------------------------------------------------------- */
 
 struct tried {
@@ -511,6 +548,7 @@ int main(void)
 {
     arena_init(&all, 0);
     RUN(a_model_that_knows_no_tools_calls_them_when_it_must);
+    RUN(parameters_must_let_an_object_through);
     RUN(what_follows_a_grammar_calls_tools_with_valid_arguments);
     RUN(in_every_form_what_is_no_call_is_given_as_text_and_told);
     RUN(arguments_come_in_any_order_and_once);

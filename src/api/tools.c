@@ -70,6 +70,18 @@ int api_is_call_mark(const struct lar_model *m, int32_t id)
 
 /* ---- tools ---- */
 
+#define AN_OBJECT "arguments are an object: {\"type\":\"object\",\"properties\":{...}}"
+
+/* Whether "type" lets an object through, alone or as one of several. */
+static int may_be_object(const struct json *type)
+{
+    if (!type) return 1;
+    if (type->kind == JSON_STRING) return str_is(type->s, "object");
+    for (const struct json *c = type->kind == JSON_ARRAY ? type->child : NULL; c; c = c->next)
+        if (c->kind == JSON_STRING && str_is(c->s, "object")) return 1;
+    return 0;
+}
+
 static int read_list(struct lar_tools *t, struct str json, struct lar_err *err)
 {
     char *copy = arena_copy(&t->a, json.p, json.n); /* the tree points into it */
@@ -98,6 +110,41 @@ static int read_list(struct lar_tools *t, struct str json, struct lar_err *err)
             return lar_fail(err, LAR_EINVAL, "tools[%zu]: there are two called %.*s", i, STR_ARG(name));
         if (p && p->kind != JSON_OBJECT && p->kind != JSON_NULL)
             return lar_fail(err, LAR_EINVAL, "tools[%zu]: parameters must be a JSON Schema, an object", i);
+        if (p && !may_be_object(json_get(p, "type")))
+            return lar_fail(err, LAR_EINVAL, "tools[%zu] \"%.*s\": parameters/type names no object; " AN_OBJECT, i,
+                            STR_ARG(name));
+    }
+    return 0;
+}
+
+static struct str name_at(const struct lar_tools *t, size_t i)
+{
+    const struct json *c = t->list->child;
+    while (i-- && c) c = c->next;
+    return json_str(json_get(json_get(c, "function") ? json_get(c, "function") : c, "name"), STR(""));
+}
+
+/* An error of the tools' schemas: /properties/0/... is the first tool's. */
+static int told(const struct lar_tools *t, int rc, const struct lar_err *why, struct lar_err *err)
+{
+    static const char head[] = "/properties/";
+    const char *at = why->msg + sizeof head - 1;
+    size_t i = 0;
+    if (strncmp(why->msg, head, sizeof head - 1)) return lar_fail(err, rc, "tools: %s", why->msg);
+    while (*at >= '0' && *at <= '9' && i <= TOOLS_MAX) i = i * 10 + (size_t)(*at++ - '0');
+    if (i >= t->list->n) return lar_fail(err, rc, "tools: %s", why->msg);
+    return lar_fail(err, rc, "tools[%zu] \"%.*s\": parameters%s", i, STR_ARG(name_at(t, i)), at);
+}
+
+/* Refuses parameters that no object satisfies, whatever the form of calls. */
+static int check_objects(const struct lar_tools *t, struct lar_err *err)
+{
+    for (size_t i = 0; i < t->list->n; i++) {
+        int rc = grammar_part_lives(t->grammar->g, (uint32_t)i, err);
+        if (rc < 0) return rc;
+        if (!rc)
+            return lar_fail(err, LAR_EINVAL, "tools[%zu] \"%.*s\": no object satisfies parameters; " AN_OBJECT, i,
+                            STR_ARG(name_at(t, i)));
     }
     return 0;
 }
@@ -122,8 +169,9 @@ static int make_grammar(struct lar_tools *t, const struct lar_tools_options *o, 
         struct grammar_options go = {.space = 1};
         struct lar_err why = {0};
         rc = grammar_open(&t->grammar->g, GRAMMAR_PARTS, buf_view(&b), &go, NULL, &why);
-        if (rc < 0) lar_fail(err, rc, "tools: %s", why.msg);
+        if (rc < 0) told(t, rc, &why, err);
     }
+    if (rc == 0) rc = check_objects(t, err);
     if (rc == 0) rc = lar_grammar_bind(t->grammar, t->m, err);
     if (rc < 0) lar_grammar_close(t->grammar), t->grammar = NULL;
     buf_done(&b);

@@ -241,9 +241,10 @@ static void schema(struct buf *b, size_t number, const struct json *p)
     int old = str_ends(json_str(json_get(p, "$schema"), STR("")), STR("draft-04/schema#"));
     if (!json_get(p, "$id") && !json_get(p, "id"))
         buf_printf(b, "\"%s\":\"lar:/tools/%zu\",", old ? "id" : "$id", number);
-    if (!json_get(p, "type") && !json_get(p, "$ref")) buf_puts(b, "\"type\":\"object\",");
+    buf_puts(b, "\"type\":\"object\","); /* all that "type" may say here: api/tools.c refuses what names no object */
     if (!p || (!p->n && p->kind == JSON_OBJECT) || closes(p)) buf_puts(b, "\"additionalProperties\":false,");
     for (const struct json *c = p ? p->child : NULL; c; c = c->next) {
+        if (str_is(c->key, "type")) continue;
         buf_json_str(b, c->key);
         buf_putc(b, ':');
         json_write(b, c);

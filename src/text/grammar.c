@@ -501,6 +501,12 @@ static int64_t part_value(void *ctx, uint32_t number, const struct str *key, int
     return text ? (int64_t)val->string : sat ? v + 1 : 0;
 }
 
+int grammar_part_lives(struct grammar *g, uint32_t number, struct lar_err *err)
+{
+    int64_t v = part_value(g, number, NULL, 0, err);
+    return v < 0 ? (int)v : v > 0;
+}
+
 static int open_parts(struct grammar *g, struct str text, struct buf *notes, struct lar_err *err)
 {
     struct json *j = json_parse(&g->a, text, err);

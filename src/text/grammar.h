@@ -38,6 +38,8 @@ struct grammar_options {
 int grammar_open(struct grammar **out, enum grammar_kind kind, struct str text,
                  const struct grammar_options *opt, struct buf *notes, struct lar_err *err);
 void grammar_close(struct grammar *g);
+/* Of PARTS: whether anything satisfies the member of that number; or a negative code. */
+int grammar_part_lives(struct grammar *g, uint32_t number, struct lar_err *err);
 
 uint32_t grammar_start(
     const struct grammar *g); /* 0: nothing is accepted, as of the schema false */
