@@ -223,6 +223,37 @@ static void a_note_is_made_of_every_annotation(void)
     buf_done(&notes);
 }
 
+/* Whether the schema opens with a note (or none) that says this. */
+static int noted(const char *schema, const char *what)
+{
+    struct grammar *g = NULL;
+    struct buf notes = {0};
+    struct lar_err err = {0};
+    int rc = grammar_open(&g, GRAMMAR_SCHEMA, str_of(schema), NULL, &notes, &err);
+    int ok = rc == 0 && (what ? strstr(buf_z(&notes), what) != NULL : notes.n == 0);
+    if (!ok) printf("# %s: %s%s\n", schema, err.msg, buf_z(&notes));
+    grammar_close(g);
+    buf_done(&notes);
+    return ok;
+}
+
+#define D4 "{\"$schema\":\"http://json-schema.org/draft-04/schema#\","
+#define D7 "{\"$schema\":\"http://json-schema.org/draft-07/schema#\","
+
+static void a_draft_has_the_keywords_of_its_time(void)
+{
+    CHECK_EQ(accepts(D4 "\"const\":1}", "2"), 1);
+    CHECK_EQ(accepts(D4 "\"not\":{\"const\":1}}", "2"), 0); /* not {}: nothing */
+    CHECK_EQ(accepts(D4 "\"exclusiveMinimum\":3}", "2"), 1);
+    CHECK_EQ(accepts(D4 "\"exclusiveMinimum\":true,\"minimum\":3}", "3"), 0);
+    CHECK_EQ(accepts(D7 "\"prefixItems\":[{\"type\":\"null\"}]}", "[1]"), 1);
+    CHECK_EQ(accepts(D7 "\"const\":1}", "2"), 0);
+    CHECK_EQ(accepts("{\"const\":1,\"dependentRequired\":{\"a\":[\"b\"]}}", "2"), 0);
+    CHECK(noted(D4 "\"items\":{\"if\":{}}}", "/items: if is no keyword of the draft declared (4), but of 7"));
+    CHECK(noted(D7 "\"unevaluatedItems\":false}", "(root): unevaluatedItems is no keyword of the draft declared (7)"));
+    CHECK(noted(D7 "\"if\":{},\"then\":false}", NULL));
+}
+
 static void expressions_and_choices_bound_the_whole_text(void)
 {
     CHECK_EQ(accepts_as(GRAMMAR_REGEX, "a+(b|c)?", "aab"), 1);
@@ -518,6 +549,7 @@ int main(void)
     RUN(what_cannot_be_enforced_is_refused_with_its_path);
     RUN(patterns_are_those_of_ecma_262);
     RUN(a_note_is_made_of_every_annotation);
+    RUN(a_draft_has_the_keywords_of_its_time);
     RUN(expressions_and_choices_bound_the_whole_text);
     RUN(every_prefix_can_be_finished);
     RUN(hostile_schemas_are_bounded);

@@ -434,8 +434,8 @@ static void parameters_must_let_an_object_through(void)
     CHECK(told(m, "{\"$ref\":\"#/$defs/o\",\"$defs\":{\"o\":{\"type\":\"object\"}}}", NULL));
     CHECK(told(m, "{}", NULL));
     lar_model_close(m);
-    static const char either[] = "[{\"name\":\"f\",\"parameters\":{\"type\":[\"string\",\"object\"],\"properties\":{\"a\":"
-                                 "{\"type\":\"integer\"}}}}]";
+    static const char either[] = "[{\"name\":\"f\",\"parameters\":{\"type\":[\"string\",\"object\"],"
+                                 "\"properties\":{\"a\":{\"type\":\"integer\"}}}}]";
     CHECK(takes("hermes", either, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>"));
     CHECK(!takes("hermes", either, "<tool_call>\n{\"name\": \"f\", \"arguments\": \"a\"}\n</tool_call>"));
 }

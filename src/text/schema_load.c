@@ -136,6 +136,42 @@ static int kw_find(struct str key)
     return -1;
 }
 
+__attribute__((format(printf, 3, 4))) static void note(struct schema *s, const char *path, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    if (!s->notes || s->notes->n >= 65536) return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    buf_printf(s->notes, "%s: %s\n", *path ? path : "(root)", text);
+}
+
+/* The draft that brought a keyword; what an older one says with it is an annotation. 0: all know it. */
+static int since(enum schema_kw k, const struct json *j)
+{
+    switch (k) {
+    case KW_EXCLUSIVE_MINIMUM:
+    case KW_EXCLUSIVE_MAXIMUM: return j->kind == JSON_NUMBER ? 6 : 0;
+    case KW_CONST:
+    case KW_CONTAINS:
+    case KW_PROPERTY_NAMES: return 6;
+    case KW_IF:
+    case KW_THEN:
+    case KW_ELSE: return 7;
+    case KW_DEPENDENT_REQUIRED:
+    case KW_DEPENDENT_SCHEMAS:
+    case KW_MIN_CONTAINS:
+    case KW_MAX_CONTAINS:
+    case KW_UNEVALUATED_ITEMS:
+    case KW_UNEVALUATED_PROPERTIES:
+    case KW_RECURSIVE_REF: return 2019;
+    case KW_PREFIX_ITEMS:
+    case KW_DYNAMIC_REF: return 2020;
+    default: return 0;
+    }
+}
+
 static int draft_of(struct schema *s, const struct json *j, int otherwise)
 {
     static const struct {
@@ -450,9 +486,12 @@ static uint32_t load(struct schema *s, const struct json *j, const char *path, u
     for (const struct json *c = j->child; c && !s->failed; c = c->next) {
         int k = kw_find(c->key);
         if (k < 0 || k >= KW_ID) {
-            if (k < 0 && s->notes && s->notes->n < 65536)
-                buf_printf(s->notes, "%s: %.*s is no keyword of JSON Schema: an annotation\n", path,
-                           STR_ARG(c->key));
+            if (k < 0) note(s, path, "%.*s is no keyword of JSON Schema: an annotation", STR_ARG(c->key));
+            continue;
+        }
+        if (draft < since((enum schema_kw)k, c)) {
+            note(s, path, "%s is no keyword of the draft declared (%d), but of %d: an annotation", schema_kw_name[k],
+                 draft, since((enum schema_kw)k, c));
             continue;
         }
         if (s->nleft && schema_is_left(s, path, k)) continue;
