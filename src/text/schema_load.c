@@ -31,7 +31,7 @@ fail_as(struct schema *s, int code, const char *path, int kw, const char *fmt, v
     s->failed = lar_fail(&s->err, code, "%s%s: %s",
                          n > 150 ? "..."
                          : *path ? ""
-                                 : "/",
+                                 : "(root)",
                          n > 150 ? path + n - 150 : path, text);
     return s->failed;
 }
@@ -172,7 +172,7 @@ static int since(enum schema_kw k, const struct json *j)
     }
 }
 
-static int draft_of(struct schema *s, const struct json *j, int otherwise)
+static int draft_of(struct schema *s, const struct json *j, const char *path, int otherwise)
 {
     static const struct {
         const char *part;
@@ -180,12 +180,12 @@ static int draft_of(struct schema *s, const struct json *j, int otherwise)
     } known_draft[] = {{"draft-03", 3}, {"draft-04", 4},   {"draft-05", 4},  {"draft-06", 6},
                        {"draft-07", 7}, {"2019-09", 2019}, {"2020-12", 2020}};
     struct str u = json_str(json_get(j, "$schema"), (struct str){0});
-    (void)s;
     for (size_t i = 0; i < sizeof known_draft / sizeof *known_draft; i++) {
         size_t n = strlen(known_draft[i].part);
         for (size_t k = 0; k + n <= u.n; k++)
             if (!memcmp(u.p + k, known_draft[i].part, n)) return known_draft[i].draft;
     }
+    if (u.n) note(s, path, "the $schema %.*s is not known here: read as draft %d", STR_ARG(u), otherwise);
     return otherwise;
 }
 
@@ -447,6 +447,23 @@ static void set_base(struct schema *s, uint32_t id, const struct json *j, uint32
     s->sch[id].res = id;
 }
 
+/* Keywords that say nothing without another one. */
+static void note_idle(struct schema *s, const struct json *j, uint64_t has, const char *path)
+{
+    static const enum schema_kw pair[][2] = {{KW_THEN, KW_IF},
+                                             {KW_ELSE, KW_IF},
+                                             {KW_MIN_CONTAINS, KW_CONTAINS},
+                                             {KW_MAX_CONTAINS, KW_CONTAINS}};
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+        if ((has >> pair[i][0] & 1) && !(has >> pair[i][1] & 1))
+            note(s, path, "%s without %s demands nothing", schema_kw_name[pair[i][0]], schema_kw_name[pair[i][1]]);
+    const struct json *items = json_get(j, "items");
+    if ((has >> KW_ADDITIONAL_ITEMS & 1) && !(items && items->kind == JSON_ARRAY))
+        note(s, path, "additionalItems without a list under items demands nothing");
+    for (enum schema_kw k = KW_CONTENT_ENCODING; k <= KW_CONTENT_SCHEMA; k++)
+        if (json_get(j, schema_kw_name[k])) note(s, path, "%s is an annotation: it demands nothing", schema_kw_name[k]);
+}
+
 static uint32_t load(struct schema *s, const struct json *j, const char *path, uint32_t res,
                      int draft, int depth)
 {
@@ -465,7 +482,7 @@ static uint32_t load(struct schema *s, const struct json *j, const char *path, u
         return schema_fail(s, LAR_EFORMAT, path, "a schema must be an object, true or false"),
                UINT32_MAX;
     if ((id = add(s, SCH_OBJECT, j, path)) == UINT32_MAX) return id;
-    s->sch[id].draft = draft_of(s, j, draft);
+    s->sch[id].draft = draft_of(s, j, path, draft);
     draft = s->sch[id].draft;
     if (draft == 3 && schema_is_left(s, path, -1)) {
         s->sch[id].kind = SCH_TRUE;
@@ -516,6 +533,7 @@ static uint32_t load(struct schema *s, const struct json *j, const char *path, u
     s->sch[id].kw = kw;
     s->sch[id].nkw = n;
     s->sch[id].has = has;
+    note_idle(s, j, has, path);
     s->uneval |= (has >> KW_UNEVALUATED_PROPERTIES & 1) || (has >> KW_UNEVALUATED_ITEMS & 1);
     return s->failed ? UINT32_MAX : id;
 }
@@ -675,6 +693,63 @@ uint32_t schema_anchored(const struct schema *s, uint32_t res, uint32_t id, cons
     return find_anchor(s, res, fragment, 1);
 }
 
+/* ---- circles ---- */
+
+/* Whether what is below the keyword looks at the very same value. */
+static int stays(enum schema_kw k)
+{
+    return k == KW_REF || k == KW_DYNAMIC_REF || k == KW_RECURSIVE_REF || k == KW_ALL_OF || k == KW_ANY_OF ||
+           k == KW_ONE_OF || k == KW_NOT || k == KW_IF || k == KW_THEN || k == KW_ELSE || k == KW_DEPENDENT_SCHEMAS ||
+           k == KW_DEPENDENCIES;
+}
+
+struct step {
+    uint32_t id, kw, sub;
+};
+
+/* Goes down from schema `from`, as far as a value stays the same, and refuses a way back. seen: 1 on the way, 2 done. */
+static void circle_from(struct schema *s, uint32_t from, struct step *way, uint8_t *seen)
+{
+    size_t n = 1;
+    way[0] = (struct step){.id = from};
+    seen[from] = 1;
+    while (n && !s->failed) {
+        struct step *w = &way[n - 1];
+        const struct sch *x = &s->sch[w->id];
+        if (w->kw == x->nkw) {
+            seen[w->id] = 2;
+            n--;
+            continue;
+        }
+        const struct sch_kw *k = &x->kw[w->kw];
+        if (!stays(k->kw) || w->sub >= k->nsub) {
+            w->kw++;
+            w->sub = 0;
+            continue;
+        }
+        uint32_t to = k->sub[w->sub++];
+        if (to >= s->nsch || seen[to] == 2) continue;
+        if (seen[to]) {
+            schema_refuse(s, x->path, k->kw, "%s: the schema refers to itself without reading anything",
+                          schema_kw_name[k->kw]);
+            return;
+        }
+        seen[to] = 1;
+        way[n++] = (struct step){.id = to};
+    }
+}
+
+static void refuse_circles(struct schema *s)
+{
+    struct step *way = mem_alloc((s->nsch + 1) * sizeof *way);
+    uint8_t *seen = mem_zalloc(s->nsch + 1);
+    if (!way || !seen) schema_fail(s, LAR_ENOMEM, "", "out of memory");
+    for (size_t i = 0; i < s->nsch && !s->failed; i++)
+        if (!seen[i]) circle_from(s, (uint32_t)i, way, seen);
+    mem_free(way);
+    mem_free(seen);
+}
+
 int schema_load(struct schema *s, struct str text)
 {
     struct str *copy = arena_alloc(&s->a, sizeof *copy); /* the tree points into the text */
@@ -694,5 +769,6 @@ int schema_load(struct schema *s, struct str text)
             k->sub[0] = k->kw == KW_REF ? target(s, (uint32_t)i, k->j->s, KW_REF)
                                         : dynamic_target(s, (uint32_t)i, k);
         }
+    if (!s->failed && !s->lenient) refuse_circles(s);
     return s->failed;
 }
