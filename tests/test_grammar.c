@@ -195,6 +195,7 @@ static void what_cannot_be_enforced_is_refused_with_its_path(void)
     CHECK(refused("{\"properties\":{\"a\":5}}", "/properties/a"));
     CHECK(refused("{\"type\":\"strin\"}", "/type"));
     CHECK(refused("{\"a\":", ""));
+    CHECK(refused("\xef\xbb\xbf{}", "a byte order mark"));
     CHECK(refused("{\"$schema\":\"http://json-schema.org/draft-03/schema#\"}", "draft 3"));
 }
 
