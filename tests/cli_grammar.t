@@ -28,6 +28,9 @@ ok "what is left out is listed" grep -q '^lar: not enforced: /properties/b/patte
 ok "what cannot be checked is null" grep -q 'perhaps.json","accepted":true,"valid":null,"not":"/properties/b/pattern cannot be checked"' "$TMP/out"
 ok "the rest is held" grep -q 'wrong.json","accepted":false,.*"valid":false,"not":"/properties/c/type is not satisfied"' "$TMP/out"
 ok "and judged" grep -q 'good.json","accepted":true,"valid":true}' "$TMP/out"
+awk 'BEGIN { printf "{\"enum\":["; for (i = 0; i < 3000000; i++) printf "1,"; print "1]}" }' > "$TMP/large.json"
+try_status 2 "one too large for its memory too" $LAR grammar check "$TMP/large.json"
+ok "with the limit" grep -q 'needs more memory than its limit of 67108864 bytes' "$TMP/err"
 try_status 1 "a file that is not there is exit code 1" $LAR grammar check "$TMP/nowhere.json"
 try "random documents are made" $LAR grammar sample -n 7 --seed 5 "$TMP/s.json"
 ok "as many as were asked for" [ "$(wc -l <"$TMP/out")" = 7 ]

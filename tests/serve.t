@@ -110,6 +110,8 @@ post /api/generate '{"model":"demo","stream":false,"prompt":"x","format":"json",
 ok "any object" sh -c 'perl tests/look.pl get "$1" "\$j->{response}" > "$1.text" && perl tests/look.pl json "$1.text" "ref \$j eq q(HASH)"' - "$TMP/body"
 post /v1/chat/completions "{$chat,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"nonsense\"}}}}"
 ok "a schema that cannot be is refused" has '$j->{error}{message} =~ /format of the answer/'
+post /v1/chat/completions "{$chat,\"response_format\":\"json\"}"
+ok "a format as a word too, with how it is written" has '$j->{error}{message} =~ /response_format.*needs an object/'
 
 # ---- what cannot be done is said --------------------------------------------------------------------------------------
 refuses() # STATUS WORDS PATH JSON

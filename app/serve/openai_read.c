@@ -68,6 +68,7 @@ int openai_format(struct ask *q, const struct json *v, const struct field *f,
 {
     struct str type = json_str(json_get(v, "type"), STR(""));
     (void)f;
+    if (v->kind != JSON_OBJECT) return lar_fail(err, LAR_EINVAL, "needs an object such as {\"type\": \"json_object\"}");
     if (str_is(type, "text")) return 0;
     if (str_is(type, "json_object")) return chat_format(q, NULL, err);
     if (str_is(type, "json_schema")) return openai_schema(q, json_get(v, "json_schema"), err);

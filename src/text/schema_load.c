@@ -759,6 +759,7 @@ int schema_load(struct schema *s, struct str text)
     if (str_starts(text, STR("\xef\xbb\xbf")))
         return schema_fail(s, LAR_EFORMAT, "", "a byte order mark before the JSON; save the schema without one");
     const struct json *j = json_parse(&s->a, (struct str){bytes, text.n}, &e);
+    if (!j && e.code == LAR_ENOMEM) return no_memory(s);
     if (!j) return s->failed = lar_fail(&s->err, e.code, "the schema is no JSON: %.180s", e.msg);
     s->root = load(s, j, "", UINT32_MAX, s->opt.draft ? s->opt.draft : 2020, 0);
     s->top = s->root;
