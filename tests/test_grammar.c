@@ -145,6 +145,24 @@ static void arrays_count_and_compare_their_items(void)
     rows(t);
 }
 
+/* Each item is compared with all before it; that takes no new demand on values for each of these. */
+static void a_hundred_items_may_differ_in_little_memory(void)
+{
+    static const char schema[] = "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"uniqueItems\":true}";
+    struct grammar_options o = {.schema = {.limit = 1536 << 10}};
+    struct grammar *g;
+    struct buf b = {0};
+    buf_puts(&b, "[");
+    for (int i = 0; i < 100; i++) buf_printf(&b, "\"item %d\",", i);
+    CHECK_EQ(grammar_open(&g, GRAMMAR_SCHEMA, str_of(schema), &o, NULL, NULL), 0);
+    uint32_t state = grammar_walk(g, grammar_start(g), buf_view(&b), NULL);
+    CHECK_EQ(grammar_accepts(g, grammar_walk(g, state, STR("\"item 100\"]"), NULL)), 1);
+    CHECK_EQ(grammar_walk(g, state, STR("\"item 7\"]"), NULL), 0);
+    CHECK_EQ(grammar_failed(g, NULL), 0);
+    grammar_close(g);
+    buf_done(&b);
+}
+
 static void formulas_are_decided_exactly(void)
 {
     const char *const *const t[] = {
@@ -575,6 +593,7 @@ int main(void)
     RUN(strings_follow_lengths_patterns_formats_and_escapes);
     RUN(objects_take_their_keys_in_any_order_and_once);
     RUN(arrays_count_and_compare_their_items);
+    RUN(a_hundred_items_may_differ_in_little_memory);
     RUN(formulas_are_decided_exactly);
     RUN(what_cannot_be_enforced_is_refused_with_its_path);
     RUN(patterns_are_those_of_ecma_262);
