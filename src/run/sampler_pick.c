@@ -176,7 +176,7 @@ static float highest(const float *l, int32_t n)
     return best;
 }
 
-/* By id, those at most `reach` below the best as it is without penalties. */
+/* By id, those at most `reach` below the best as it is without penalties; 0: they are so many that all may as well be weighed. */
 static size_t take_near(struct sampler *s, const float *logits, double reach, struct far *far)
 {
     struct cand *v = s->cand;
@@ -187,6 +187,7 @@ static size_t take_near(struct sampler *s, const float *logits, double reach, st
     for (int32_t i = 0; i < s->nvocab; i += BLOCK) {
         int32_t m = s->nvocab - i < BLOCK ? s->nvocab - i : BLOCK;
         const float *l = logits + i;
+        if (n > (size_t)s->nvocab / 2 + BLOCK) return 0;
         if (m == BLOCK) {
             int any = 0;
             for (int j = 0; j < BLOCK; j++) any += l[j] >= low;
